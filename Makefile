@@ -1,0 +1,56 @@
+# SPDX-License-Identifier: MIT
+#
+# A short door to Meson: `make help` lists what there is. The builds are in
+# build/KIND; tools/run-tests knows how each KIND is configured and tested.
+
+PREFIX ?= /usr/local
+RUN_TESTS = tools/run-tests
+
+.PHONY: all help check full asan tsan clang valgrind cover win fuzz style demo run install clean
+
+all:                      # build everything
+	tools/install-packages build
+	$(RUN_TESTS) --build-only release
+
+help:                     # print this list
+	@sed -n 's/^\([a-z]*\):[^#]*\# /make \1	/p' Makefile | expand -t 16
+
+check:                    # one build, the checks of the source, every test
+	tools/install-packages test
+	$(RUN_TESTS) release
+
+full:                     # check, and all of the kinds below
+	tools/install-packages full
+	$(RUN_TESTS) release asan tsan clang valgrind cover win style
+
+asan tsan clang valgrind cover win style:
+	tools/install-packages full
+	$(RUN_TESTS) $@
+asan:                     # the tests under AddressSanitizer and UBSan
+tsan:                     # the tests under ThreadSanitizer
+clang:                    # the tests, built by clang with -Werror
+valgrind:                 # the unit tests under valgrind
+cover:                    # the tests, then the coverage of each folder
+win:                      # compile base, codec and proto for Windows
+style:                    # the slow analyzers: clang-tidy, cppcheck, gcc -fanalyzer
+
+fuzz:                     # run each fuzz target for FUZZ_SECONDS (60)
+	tools/install-packages full
+	tools/run-fuzz
+
+demo:                     # set up a server, sign, be refused, verify the log
+	tools/install-packages build
+	$(RUN_TESTS) --build-only release
+	tools/demo build/release
+
+run:                      # a server to play with, in ./var
+	tools/install-packages build
+	$(RUN_TESTS) --build-only release
+	tools/run build/release
+
+install: all              # to $(DESTDIR)$(PREFIX)
+	meson configure build/release -Dprefix=$(PREFIX)
+	meson install -C build/release
+
+clean:                    # remove the builds
+	rm -rf build
