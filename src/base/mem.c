@@ -1,0 +1,73 @@
+/* SPDX-License-Identifier: MIT */
+#include "base/mem.h"
+
+#include <stdatomic.h>
+#include <stdint.h>
+#include <stdlib.h>
+
+/* The one piece of mutable state in this file, for tests: see chy_mem_fail_after(). */
+static atomic_size_t fail_after = SIZE_MAX;
+static atomic_bool has_failed;
+
+static bool may_allocate(void)
+{
+    size_t left = atomic_load_explicit(&fail_after, memory_order_relaxed);
+    if (left == SIZE_MAX)
+        return true;
+    if (left == 0) {
+        atomic_store(&has_failed, true);
+        return false;
+    }
+    atomic_store(&fail_after, left - 1);
+    return true;
+}
+
+void chy_mem_fail_after(size_t n)
+{
+    atomic_store(&has_failed, false);
+    atomic_store(&fail_after, n);
+}
+
+bool chy_mem_has_failed(void)
+{
+    return atomic_load(&has_failed);
+}
+
+void chy_free(void *p)
+{
+    free(p);
+}
+
+void *chy_malloc(size_t n)
+{
+    return may_allocate() ? malloc(n != 0 ? n : 1) : NULL;
+}
+
+void *chy_calloc(size_t count, size_t size)
+{
+    return may_allocate() ? calloc(count != 0 ? count : 1, size != 0 ? size : 1) : NULL;
+}
+
+void *chy_realloc(void *p, size_t n)
+{
+    return may_allocate() ? realloc(p, n != 0 ? n : 1) : NULL;
+}
+
+char *chy_strdup(struct chy_str s)
+{
+    if (s.n != 0 && memchr(s.p, 0, s.n) != NULL)
+        return NULL;
+    char *copy = chy_malloc(s.n + 1);
+    if (copy == NULL)
+        return NULL;
+    chy_copy(copy, s.p, s.n);
+    copy[s.n] = '\0';
+    return copy;
+}
+
+void chy_freep(void *pp)
+{
+    void **p = pp;
+    chy_free(*p);
+    *p = NULL;
+}
