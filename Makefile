@@ -6,7 +6,7 @@
 PREFIX ?= /usr/local
 RUN_TESTS = tools/run-tests
 
-.PHONY: all help check full asan tsan clang valgrind cover win fuzz style demo run install clean
+.PHONY: all help check full asan tsan clang valgrind cover win fuzz style format demo run install clean
 
 all:                      # build everything
 	tools/install-packages build
@@ -23,7 +23,7 @@ full:                     # check, and all of the kinds below
 	tools/install-packages full
 	$(RUN_TESTS) release asan tsan clang valgrind cover win style
 
-asan tsan clang valgrind cover win style:
+asan tsan clang valgrind cover win fuzz style:
 	tools/install-packages full
 	$(RUN_TESTS) $@
 asan:                     # the tests under AddressSanitizer and UBSan
@@ -32,11 +32,11 @@ clang:                    # the tests, built by clang with -Werror
 valgrind:                 # the unit tests under valgrind
 cover:                    # the tests, then the coverage of each folder
 win:                      # compile base, codec and proto for Windows
+fuzz:                     # run each fuzz target for FUZZ_SECONDS (60)
 style:                    # the slow analyzers: clang-tidy, cppcheck, gcc -fanalyzer
 
-fuzz:                     # run each fuzz target for FUZZ_SECONDS (60)
-	tools/install-packages full
-	tools/run-fuzz
+format:                   # put the layout of all C files right
+	tools/checks/check-format --fix
 
 demo:                     # set up a server, sign, be refused, verify the log
 	tools/install-packages build
