@@ -1,0 +1,161 @@
+# SPDX-License-Identifier: MIT
+"""tools/run-tests counts what happened, and lets nothing that went wrong look like success."""
+
+import importlib.machinery
+import importlib.util
+import pathlib
+
+import pytest
+
+TOP = pathlib.Path(__file__).resolve().parents[2]
+
+
+@pytest.fixture(name="run_tests")
+def load_run_tests():
+    loader = importlib.machinery.SourceFileLoader("run_tests", str(TOP / "tools" / "run-tests"))
+    spec = importlib.util.spec_from_loader("run_tests", loader)
+    module = importlib.util.module_from_spec(spec)
+    loader.exec_module(module)
+    return module
+
+
+@pytest.fixture(name="sample")
+def make_sample(run_tests, tmp_path, monkeypatch):
+    """A project of its own, to which run_tests is pointed."""
+    monkeypatch.setattr(run_tests, "TOP", tmp_path)
+    monkeypatch.setattr(run_tests, "KINDS", {"plain": {"setup": [], "run": ["unit", "system"]}})
+    monkeypatch.delenv("CI", raising=False)
+    return tmp_path
+
+
+def add_c_test(top, body, main="return cmocka_run_group_tests(tests, NULL, NULL);"):
+    """One cmocka program whose tests are the functions test_0, test_1, ... of `body`."""
+    count = body.count("void test_")
+    tests = ", ".join(f"cmocka_unit_test(test_{i})" for i in range(count))
+    (top / "meson.build").write_text("""\
+project('sample', 'c')
+environment = environment()
+environment.set('CMOCKA_MESSAGE_OUTPUT', 'TAP')
+test('sample', executable('sample', 'sample.c', dependencies: dependency('cmocka')),
+  protocol: 'tap', env: environment, timeout: 5)
+""", encoding="utf-8")
+    (top / "sample.c").write_text(f"""\
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <setjmp.h>
+#include <stdlib.h>
+#include <unistd.h>
+#include <cmocka.h>
+{body}
+int main(void)
+{{
+    const struct CMUnitTest tests[] = {{ {tests} }};
+    {main}
+}}
+""", encoding="utf-8")
+
+
+def run_kind(run_tests, step):
+    tally = run_tests.Tally()
+    assert run_tests.build("plain", tally), tally.failed
+    run_tests.STEPS[step]("plain", tally)
+    return tally
+
+
+PASSING = "static void test_{}(void **state) {{ (void)state; assert_true(1); }}\n"
+FAILING = "static void test_{}(void **state) {{ (void)state; assert_true(0); }}\n"
+SKIPPING = "static void test_{}(void **state) {{ (void)state; skip(); }}\n"
+
+
+def test_unit__each_subtest_counts(run_tests, sample):
+    add_c_test(sample, PASSING.format(0) + PASSING.format(1) + FAILING.format(2)
+               + PASSING.format(3) + SKIPPING.format(4))
+    tally = run_kind(run_tests, "unit")
+    assert tally.total() == "3 passed, 1 failed, 1 skipped"
+    assert tally.failed == ["plain: sample / test_2"]
+
+
+def test_unit__a_crash_counts_as_a_failure(run_tests, sample):
+    add_c_test(sample, PASSING.format(0), main="(void)tests; abort();")
+    assert run_kind(run_tests, "unit").total() == "0 passed, 1 failed"
+
+
+def test_unit__trouble_after_the_last_subtest_counts_as_a_failure(run_tests, sample):
+    add_c_test(sample, PASSING.format(0) + PASSING.format(1),
+               main="cmocka_run_group_tests(tests, NULL, NULL); _exit(99);")
+    assert run_kind(run_tests, "unit").total() == "2 passed, 1 failed"
+
+
+def test_unit__a_program_that_ends_early_counts_as_a_failure(run_tests, sample):
+    add_c_test(sample, PASSING.format(0)
+               + "static void test_1(void **state) { (void)state; _exit(0); }\n")
+    assert len(run_kind(run_tests, "unit").failed) == 1
+
+
+def test_unit__no_tests_at_all_is_a_failure(run_tests, sample):
+    (sample / "meson.build").write_text("project('sample', 'c')\n", encoding="utf-8")
+    assert len(run_kind(run_tests, "unit").failed) == 1
+
+
+def test_build__what_does_not_compile_is_a_failure(run_tests, sample):
+    add_c_test(sample, "this is not C\n")
+    tally = run_tests.Tally()
+    assert not run_tests.build("plain", tally)
+    assert tally.failed == ["plain: compile"]
+
+
+def add_pytest(top, text):
+    folder = top / "tests" / "system"
+    folder.mkdir(parents=True)
+    (folder / "test_sample.py").write_text(text, encoding="utf-8")
+
+
+def run_system(run_tests):
+    tally = run_tests.Tally()
+    run_tests.STEPS["system"]("plain", tally)
+    return tally
+
+
+PYTESTS = """\
+import os
+import pytest
+
+def test_passes():
+    assert os.environ["CHANCERY_BUILD"].endswith("/build/plain")
+
+def test_fails():
+    assert 1 == 2
+
+def test_skips():
+    pytest.skip("samples folder absent")
+
+@pytest.fixture
+def broken():
+    raise OSError("no server")
+
+def test_errs(broken):
+    pass
+"""
+
+
+def test_system__each_case_counts(run_tests, sample):
+    add_pytest(sample, PYTESTS)
+    assert run_system(run_tests).total() == "1 passed, 2 failed, 1 skipped"
+
+
+def test_system__a_file_that_cannot_be_read_is_a_failure(run_tests, sample):
+    add_pytest(sample, "import absent_module_of_ours\n")
+    assert len(run_system(run_tests).failed) >= 1
+
+
+@pytest.mark.parametrize("reason, total", [
+    ("samples folder absent", "0 passed, 0 failed, 1 skipped"),
+    ("no such tool", "0 passed, 1 failed"),
+    ("", "0 passed, 1 failed"),
+])
+def test_ci_allows_only_the_skips_it_knows(reason, total, run_tests, monkeypatch):
+    monkeypatch.setenv("CI", "true")
+    tally = run_tests.Tally()
+    tally.skip("plain: sample", reason)
+    assert tally.total() == total
