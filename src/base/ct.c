@@ -16,7 +16,7 @@ void chy_wipe(void *p, size_t n)
 {
     if (n == 0)
         return;
-    memset(p, 0, n); /* checksrc: the barrier below makes this a wipe on every platform */
+    memset(p, 0, n);
     /* The barrier claims to read the memory, so the stores above must happen. mingw has no
      * explicit_bzero(). */
     __asm__ __volatile__("" : : "r"(p) : "memory");
