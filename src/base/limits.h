@@ -41,3 +41,37 @@
 #define CHY_LIMIT_CERTIFICATE 16384  /* bytes of one DER certificate */
 #define CHY_LIMIT_CHAIN 8            /* certificates of one chain */
 #define CHY_LIMIT_SANS 32            /* subject alternative names of one request */
+
+/* --- HTTP --- */
+
+#define CHY_LIMIT_HTTP_HEAD 16384   /* bytes of request line and fields; browsers and proxies send 2 KiB */
+#define CHY_LIMIT_HTTP_TARGET 4096  /* bytes of path and query */
+#define CHY_LIMIT_HTTP_FIELDS 64    /* header fields of one request; tools send 10, proxies add as many */
+#define CHY_LIMIT_HTTP_SEGMENTS 16  /* parts of a path between slashes; our longest has 6 */
+#define CHY_LIMIT_HTTP_PARAMS 32    /* parameters of one query */
+#define CHY_LIMIT_HTTP2_STREAMS 128 /* requests in flight on one HTTP/2 connection; RFC 9113 advises 100 or more */
+#define CHY_LIMIT_TOKENS 64          /* tokens of one server */
+#define CHY_LIMIT_API_TOKENS 256     /* API tokens of one principal, ended ones included */
+#define CHY_LIMIT_GUARD 65536        /* bytes of one key's guard */
+
+/* --- policy --- */
+
+#define CHY_LIMIT_RULES 10000  /* rules of one policy */
+#define CHY_LIMIT_REASONS 64   /* rules named in one decision */
+
+/* --- log --- */
+
+#define CHY_LIMIT_ENTRY 65535  /* bytes of a leaf: the tlog-tiles format has 16 bits for it */
+#define CHY_LIMIT_RECEIPT 8192 /* bytes: 63 hashes and a checkpoint with a few signatures */
+#define CHY_LIMIT_PAGE 1000    /* entries of one answer */
+
+/* --- the log --- */
+
+#define CHY_LIMIT_LOG_SIZE INT64_MAX   /* entries of one log; what the store can count */
+#define CHY_LIMIT_PROOF 63             /* hashes of one proof: a tree of 2^63 entries needs no more */
+#define CHY_LIMIT_ENTRY 65535          /* bytes of one log entry; the length field of an entry bundle */
+#define CHY_LIMIT_NOTE 65536           /* bytes of a signed note: 16 ML-DSA signatures are 52 KB */
+#define CHY_LIMIT_NOTE_SIGNATURES 32   /* signature lines of one note; C2SP asks for 16 at least */
+#define CHY_LIMIT_NOTE_LINE 8192       /* bytes of one line of a note: an ML-DSA-44 one is 3,300 */
+#define CHY_LIMIT_RECEIPT 73728        /* bytes of a receipt: a note, 63 hashes, some extra */
+#define CHY_LIMIT_LOG_KEYS 32          /* keys that a verifier of one log is given */
