@@ -21,6 +21,8 @@
 /* --- frames between processes --- */
 
 #define CHY_LIMIT_FRAME 16777216 /* bytes; 1,000 sign items with 8 KiB of content each fit */
+#define CHY_LIMIT_FRAME_FDS 8    /* descriptors passed with one frame: listeners and a key file */
+#define CHY_LIMIT_FD_FRAMES 16   /* frames with descriptors that wait in one channel */
 #define CHY_LIMIT_LIST 16384     /* elements of one list in a message: a policy of 10,000 rules fits */
 #define CHY_LIMIT_DEPTH 16       /* nested structures in a schema and in JSON or YAML documents */
 #define CHY_LIMIT_ARENA 67108864 /* bytes that one decoded message may take in memory */
@@ -30,6 +32,11 @@
 #define CHY_LIMIT_JSON 4194304     /* bytes; a sign request of 1,000 items is below 1 MB */
 #define CHY_LIMIT_YAML 4194304     /* bytes; a policy of 10,000 rules is about 2 MB */
 #define CHY_LIMIT_DOC_NODES 400000 /* nodes of one document: 10,000 rules of 40 nodes */
+
+/* --- operators' log --- */
+
+#define CHY_LIMIT_LOG_LINE 8192  /* bytes of one line, its line feed included; two pages of a pipe */
+#define CHY_LIMIT_LOG_FIELD 1024 /* bytes of one text, before it is escaped */
 
 /* --- signing --- */
 
@@ -59,12 +66,6 @@
 #define CHY_LIMIT_RULES 10000  /* rules of one policy */
 #define CHY_LIMIT_REASONS 64   /* rules named in one decision */
 
-/* --- log --- */
-
-#define CHY_LIMIT_ENTRY 65535  /* bytes of a leaf: the tlog-tiles format has 16 bits for it */
-#define CHY_LIMIT_RECEIPT 8192 /* bytes: 63 hashes and a checkpoint with a few signatures */
-#define CHY_LIMIT_PAGE 1000    /* entries of one answer */
-
 /* --- the log --- */
 
 #define CHY_LIMIT_LOG_SIZE INT64_MAX   /* entries of one log; what the store can count */
@@ -73,5 +74,9 @@
 #define CHY_LIMIT_NOTE 65536           /* bytes of a signed note: 16 ML-DSA signatures are 52 KB */
 #define CHY_LIMIT_NOTE_SIGNATURES 32   /* signature lines of one note; C2SP asks for 16 at least */
 #define CHY_LIMIT_NOTE_LINE 8192       /* bytes of one line of a note: an ML-DSA-44 one is 3,300 */
-#define CHY_LIMIT_RECEIPT 73728        /* bytes of a receipt: a note, 63 hashes, some extra */
 #define CHY_LIMIT_LOG_KEYS 32          /* keys that a verifier of one log is given */
+#define CHY_LIMIT_PAGE 1000              /* entries of one answer */
+
+/* --- metrics --- */
+
+#define CHY_LIMIT_COUNTERS 256 /* metrics of one process */
