@@ -75,6 +75,7 @@
 #define CHY_LIMIT_NOTE_SIGNATURES 32   /* signature lines of one note; C2SP asks for 16 at least */
 #define CHY_LIMIT_NOTE_LINE 8192       /* bytes of one line of a note: an ML-DSA-44 one is 3,300 */
 #define CHY_LIMIT_LOG_KEYS 32          /* keys that a verifier of one log is given */
+#define CHY_LIMIT_RECEIPT 73728         /* bytes of a receipt: a note, 63 hashes, some extra */
 #define CHY_LIMIT_PAGE 1000              /* entries of one answer */
 
 /* --- metrics --- */
