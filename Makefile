@@ -8,7 +8,7 @@ RUN_TESTS = tools/run-tests
 
 .PHONY: all help check full asan tsan clang valgrind cover win fuzz style format demo run install clean
 
-all:                      # build everything
+all:                      # build the programs
 	tools/install-packages build
 	$(RUN_TESTS) --build-only release
 

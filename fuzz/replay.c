@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Runs a fuzz target without a fuzzer: over each file of a corpus, and over the empty input. Each is
- * one TAP test; a target that finds something wrong aborts, and so ends the run. */
+/* Runs a fuzz target without a fuzzer: over each file of a corpus, and over the empty input. Each
+ * is one TAP test; a target that finds something wrong aborts, and so ends the run. */
 #include <dirent.h>
 #include <stdint.h>
 #include <stdio.h>

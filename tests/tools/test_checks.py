@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
 """Each check of tools/checks finds what it is there to find, and lets good code pass."""
 
+import importlib
 import os
 import pathlib
 import subprocess
@@ -172,6 +173,16 @@ def test_source__bytes_that_are_no_utf8_are_found(tmp_path):
     assert_finds("check-source", tmp_path, "not UTF-8")
 
 
+def test_source__a_table_may_be_a_little_wider(tmp_path):
+    table = "/* clang-format off */\n{}\n/* clang-format on */\n"
+    write(tmp_path, "src/base/a.c", SPDX + table.format("x" * 120))
+    assert_passes("check-source", tmp_path)
+    write(tmp_path, "src/base/a.c", SPDX + table.format("x" * 121))
+    assert_finds("check-source", tmp_path, "120 are the most")
+    write(tmp_path, "src/base/a.c", SPDX + table.format("") + "x" * 101 + "\n")
+    assert_finds("check-source", tmp_path, "100 are the most")
+
+
 # check-layering
 
 @pytest.mark.parametrize("folder, include", [
@@ -263,6 +274,30 @@ def test_format__finds_and_mends(tmp_path):
     assert_passes("check-format", tmp_path, "--fix")
     assert source.read_text(encoding="utf-8") == "int f(void)\n{\n    return 1;\n}\n"
     assert_passes("check-format", tmp_path)
+
+
+WORDS = "word " * 18  # 90 columns
+
+
+@pytest.mark.parametrize("before, after", [
+    # A paragraph flows on into its next line.
+    (f"/* {WORDS}one two three\n * four. */\n",
+     f"/* {WORDS}one two\n * three four. */\n"),
+    # The right column of a table stays one, and its next row is not drawn in.
+    (f" * Errors: E_LIMIT  {WORDS[:75]}one two\n *         E_ARG    wrong\n",
+     f" * Errors: E_LIMIT  {WORDS[:75]}one\n *                  two\n *         E_ARG    wrong\n"),
+    # The end of a comment takes a word with it.
+    (f"/* {WORDS}one two */\n", f"/* {WORDS}one\n * two */\n"),
+    # What stood behind code goes above it.
+    (f"int x; /* {WORDS}*/\n", f"/* {WORDS}*/\nint x;\n"),
+    # What fits is left alone, and so is what cannot be broken.
+    ("/* short */\n", "/* short */\n"),
+    ("/* " + "x" * 120 + " */\n", "/* " + "x" * 120 + " */\n"),
+])
+def test_format__wraps_comments(before, after, monkeypatch):
+    monkeypatch.syspath_prepend(CHECKS)
+    wrap = importlib.import_module("wrap")
+    assert wrap.wrap_comments(before) == after
 
 
 # check-shell
