@@ -1,0 +1,70 @@
+# SPDX-License-Identifier: MIT
+"""The scripts that set a machine up: what they take from the README and from Debian."""
+
+import pathlib
+import re
+import shutil
+import subprocess
+
+import pytest
+
+TOP = pathlib.Path(__file__).resolve().parents[2]
+
+
+def run(*command):
+    return subprocess.run(command, capture_output=True, text=True, check=False)
+
+
+@pytest.fixture(name="fresh_machine")
+def copy_fresh_machine(tmp_path):
+    """The script in a tree of its own, whose README a test writes."""
+    (tmp_path / "tools").mkdir()
+    return shutil.copy(TOP / "tools" / "fresh-machine", tmp_path / "tools")
+
+
+def test_fresh_machine__takes_the_marked_block_word_for_word(fresh_machine, tmp_path):
+    (tmp_path / "README.md").write_text(
+        "# Us\n```sh\nother\n```\n<!-- fresh-machine -->\n```sh\napt-get install -y \"a b\"\n"
+        "make check\n```\n```sh\nlast\n```\n", encoding="utf-8")
+    assert run(fresh_machine, "--list").stdout == 'apt-get install -y "a b"\nmake check\n'
+
+
+@pytest.mark.parametrize("readme", [None, "# Us\n```sh\nmake\n```\n", "<!-- fresh-machine -->\n"])
+def test_fresh_machine__without_a_marked_block_it_fails(readme, fresh_machine, tmp_path):
+    if readme is not None:
+        (tmp_path / "README.md").write_text(readme, encoding="utf-8")
+    done = run(fresh_machine, "--list")
+    assert done.returncode == 1
+    assert "no block marked" in done.stderr
+
+
+def test_install_packages__each_group_holds_the_one_before():
+    groups = [set(run(TOP / "tools" / "install-packages", "--list", group).stdout.split())
+              for group in ("build", "test", "full")]
+    assert groups[0] < groups[1] < groups[2]
+
+
+def test_install_packages__nothing_is_missing_here():
+    done = run(TOP / "tools" / "install-packages", "--dry-run", "test")
+    assert (done.returncode, done.stdout) == (0, "")
+
+
+def test_install_packages__a_missing_package_is_named(tmp_path):
+    (tmp_path / "tools").mkdir()
+    script = tmp_path / "tools" / "install-packages"
+    text = (TOP / "tools" / "install-packages").read_text(encoding="utf-8")
+    script.write_text(text.replace("\nbinutils\n", "\nbinutils\nchancery-no-such-package\n", 1),
+                      encoding="utf-8")
+    script.chmod(0o755)
+    assert run(script, "--dry-run", "build").stdout == "chancery-no-such-package\n"
+
+
+def test_install_packages__wrong_use_is_told():
+    assert run(TOP / "tools" / "install-packages", "everything").returncode == 2
+
+
+def test_makefile__help_lists_every_target():
+    makefile = (TOP / "Makefile").read_text(encoding="utf-8")
+    targets = re.search(r"^\.PHONY: (.*)$", makefile, re.MULTILINE)[1].split()
+    listed = re.findall(r"^make (\w+)", run("make", "-s", "-C", TOP, "help").stdout, re.MULTILINE)
+    assert sorted(listed) == sorted(targets)
