@@ -188,6 +188,8 @@ def test_source__a_table_may_be_a_little_wider(tmp_path):
 @pytest.mark.parametrize("folder, include", [
     ("base", "<string.h>"),
     ("codec", '"base/buf.h"'),
+    ("os", '"codec/frame.h"'),
+    ("client", "<curl/curl.h>"),
     ("doc", "<jansson.h>"),
     ("crypto", "<openssl/evp.h>"),
     ("store", "<sqlite3.h>"),
