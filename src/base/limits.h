@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* Every size, count and depth that something from outside could stretch has its limit here, with its
- * unit and its reason. A parser takes its limit from this file and a test stands at it and one past it. */
+/* Every size, count and depth that something from outside could stretch has its limit here, with
+ * its
+ * unit and its reason. A parser takes its limit from this file and a test stands at it and one
+ * past it. */
 #pragma once
 
 /* --- base --- */
@@ -51,12 +53,14 @@
 
 /* --- HTTP --- */
 
-#define CHY_LIMIT_HTTP_HEAD 16384   /* bytes of request line and fields; browsers and proxies send 2 KiB */
-#define CHY_LIMIT_HTTP_TARGET 4096  /* bytes of path and query */
-#define CHY_LIMIT_HTTP_FIELDS 64    /* header fields of one request; tools send 10, proxies add as many */
-#define CHY_LIMIT_HTTP_SEGMENTS 16  /* parts of a path between slashes; our longest has 6 */
-#define CHY_LIMIT_HTTP_PARAMS 32    /* parameters of one query */
-#define CHY_LIMIT_HTTP2_STREAMS 128 /* requests in flight on one HTTP/2 connection; RFC 9113 advises 100 or more */
+#define CHY_LIMIT_HTTP_HEAD 16384  /* bytes of request line and fields; browsers send 2 KiB */
+#define CHY_LIMIT_HTTP_TARGET 4096 /* bytes of path and query */
+#define CHY_LIMIT_HTTP_FIELDS 64   /* header fields of one request; tools send 10 */
+#define CHY_LIMIT_HTTP_SEGMENTS 16 /* parts of a path between slashes; our longest has 7 */
+#define CHY_LIMIT_HTTP_PARAMS 32   /* parameters of one query */
+#define CHY_LIMIT_HTTP_ANSWER 33554432  /* bytes waiting to be sent on one connection: two frames */
+#define CHY_LIMIT_HTTP2_STREAMS 128     /* requests in flight on one connection; RFC 9113: 100 or more */
+#define CHY_LIMIT_HTTP2_BODIES 8388608  /* bytes of bodies of one connection's unfinished requests */
 #define CHY_LIMIT_TOKENS 64          /* tokens of one server */
 #define CHY_LIMIT_API_TOKENS 256     /* API tokens of one principal, ended ones included */
 #define CHY_LIMIT_GUARD 65536        /* bytes of one key's guard */
@@ -78,6 +82,27 @@
 #define CHY_LIMIT_RECEIPT 73728         /* bytes of a receipt: a note, 63 hashes, some extra */
 #define CHY_LIMIT_PAGE 1000              /* entries of one answer */
 
+/* --- client --- */
+
+#define CHY_LIMIT_URL 512             /* bytes of a server's address; a DNS name has 253 at most */
+#define CHY_LIMIT_PROFILES 64         /* profiles of one configuration */
+#define CHY_LIMIT_CONFIG 262144       /* bytes of the client's configuration */
+#define CHY_LIMIT_RESPONSE 33554432   /* bytes of one answer of a server: 1,000 log entries of 16 KiB */
+#define CHY_LIMIT_KNOWN 1024          /* checkpoints and receipts that one verification is held against */
+#define CHY_LIMIT_FINDINGS 32         /* faults of a log that are told one by one; more are counted */
+#define CHY_LIMIT_ARGUMENTS 16384     /* words of one command line: files of a big build */
+
 /* --- metrics --- */
 
 #define CHY_LIMIT_COUNTERS 256 /* metrics of one process */
+
+/* --- tokens --- */
+
+#define CHY_LIMIT_MODULE 134217728       /* bytes of a PKCS#11 module; vendors' are up to 50 MB */
+#define CHY_LIMIT_TOKEN_LOCK_MS 30000    /* wait for other processes of the token to start or log in */
+#define CHY_LIMIT_TOKEN_KEYS 16384       /* keys that one token process keeps handles of */
+#define CHY_LIMIT_TOKEN_SLOTS 1024       /* slots of one module that are looked at */
+#define CHY_LIMIT_TOKEN_MECHANISMS 1024  /* mechanisms that one slot may list; SoftHSM lists 70 */
+#define CHY_LIMIT_TOKEN_THREADS 256      /* sessions of one token process that sign at once */
+#define CHY_LIMIT_TOKEN_JOBS 1024        /* requests that wait in one token process */
+#define CHY_LIMIT_RAW_SIGNATURE 1024     /* bytes of a signature as a token gives it; RSA-4096 is 512 */

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* Base 64 (RFC 4648 section 4, standard alphabet with padding), strict: every byte string has exactly
- * one text and only that one is read. No white space, no missing padding, no spare bits. Pure; not for
- * secrets. */
+/* Base 64 (RFC 4648 section 4, standard alphabet with padding), strict: every byte string has
+ * exactly one text and only that one is read. No white space, no missing padding, no spare bits.
+ * Pure; not for secrets. */
 #pragma once
 
 #include <stdbool.h>

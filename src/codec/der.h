@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* DER, the part of it that certificates, requests and signatures use: reading over borrowed bytes and
- * writing into a buffer. Pure; not for secrets.
+/* DER, the part of it that certificates, requests and signatures use: reading over borrowed bytes
+ * and writing into a buffer. Pure; not for secrets.
  *
  * A reader is a `struct chy_bytes` that shrinks from the front as elements are taken; on failure it
  * stays where it was. Only the one encoding that DER allows is read: definite and shortest lengths,

@@ -66,8 +66,8 @@ static void test_base64_decode__refuses_what_is_not_canonical(void **state)
                      CHY_E_MALFORMED);
 }
 
-/* What is read is written the same again, and nothing else is read: over all texts of one group whose
- * digits come from a small alphabet that holds every kind of character. */
+/* What is read is written the same again, and nothing else is read: over all texts of one group
+ * whose digits come from a small alphabet that holds every kind of character. */
 static void test_base64__one_text_for_each_value(void **state)
 {
     (void)state;
@@ -90,7 +90,8 @@ static void test_base64__one_text_for_each_value(void **state)
         assert_true(chy_base64_append(&again, chy_buf_bytes(&plain)));
         assert_memory_equal(again.p, text, 4);
     }
-    /* 11 digits: 4 of them; 3 with two spare bits 0 (A, Q, 0, w), 2 with four spare bits 0 (A, Q, w). */
+    /* 11 digits: 4 of them; 3, the last with two spare bits of 0 (A, Q, 0, w); 2, the last with
+     * four (A, Q, w). */
     assert_int_equal(accepted, 11 * 11 * 11 * 11 + 11 * 11 * 4 + 11 * 3);
     chy_buf_done(&plain);
     chy_buf_done(&again);
