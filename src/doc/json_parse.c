@@ -10,7 +10,8 @@ struct shape {
     size_t nodes;
 };
 
-/* The end of a string that begins at in.p[i]. An unfinished one ends with the input: jansson will say so. */
+/* The end of a string that begins at in.p[i]. An unfinished one ends with the input: jansson will
+ * say so. */
 static size_t string_end(struct chy_bytes in, size_t i)
 {
     for (i++; i < in.n && in.p[i] != '"'; i++)
@@ -19,7 +20,8 @@ static size_t string_end(struct chy_bytes in, size_t i)
     return i;
 }
 
-/* jansson recurses once a level and allocates as it goes, so depth and number of values are counted first.
+/* jansson recurses once a level and allocates as it goes, so depth and number of values are counted
+ * first.
  * Of a text that is no JSON this counts at least what jansson meets before it refuses. */
 static enum chy_err shape_check(struct chy_bytes in, struct chy_error *err)
 {
@@ -139,7 +141,8 @@ enum chy_err chy_json_parse(struct chy_bytes in, struct chy_arena *arena,
     CHY_TRY(shape_check(in, err));
 
     json_error_t why;
-    CHY_CLEANUP(json_decrefp) json_t *root =
+    CHY_CLEANUP(json_decrefp)
+    json_t *root =
         json_loadb((const char *)in.p, in.n, JSON_REJECT_DUPLICATES | JSON_DECODE_ANY, &why);
     if (root == NULL && json_error_code(&why) == json_error_out_of_memory)
         return no_memory(err);

@@ -4,7 +4,7 @@
 #include "codec/hex.h"
 #include "doc/doc.h"
 
-/* Appends are not checked one by one: the buffer remembers a failure until chy_json_write() asks. */
+/* Appends are not checked one by one: the buffer remembers a failure until it is asked for. */
 struct writer {
     struct chy_buf *out;
     struct chy_error *err;
@@ -18,7 +18,8 @@ bool chy_json_write_text(struct chy_buf *out, struct chy_str s)
     while (s.n > 0) {
         size_t len = chy_utf8_char(s);
         unsigned char c = (unsigned char)s.p[0];
-        static const char letters[] = "\"\"\\\\\bb\ff\nn\rr\tt"; /* a character and how it is written */
+        /* a character and how it is written */
+        static const char letters[] = "\"\"\\\\\bb\ff\nn\rr\tt";
         const char *letter = NULL;
         for (const char *l = letters; *l != '\0'; l += 2)
             if ((unsigned char)*l == c)
@@ -89,8 +90,8 @@ static enum chy_err text_write(const struct writer *w, const struct chy_field *f
 static enum chy_err number_write(const struct writer *w, const struct chy_field *f, uint64_t v)
 {
     if (v > INT64_MAX)
-        return chy_fail(w->err, CHY_E_ARG, "%s is %llu, more than a JSON number can be here", f->name,
-                        (unsigned long long)v);
+        return chy_fail(w->err, CHY_E_ARG, "%s is %llu, more than a JSON number can be here",
+                        f->name, (unsigned long long)v);
     chy_buf_printf(w->out, "%llu", (unsigned long long)v);
     return CHY_OK;
 }

@@ -6,9 +6,10 @@
 #include "codec/hex.h"
 #include "doc/doc.h"
 
-#define PLACE_BYTES 160   /* of "items[3].facts[0].value", as far as an error text has room for it */
-#define SHOWN_BYTES 48    /* of a value or name from outside */
-#define SCHEMA_FIELDS 64  /* of one struct: those seen are the bits of a word */
+/* of "items[3].facts[0].value", as far as an error text has room for it */
+#define PLACE_BYTES   160
+#define SHOWN_BYTES   48 /* of a value or name from outside */
+#define SCHEMA_FIELDS 64 /* of one struct: those seen are the bits of a word */
 _Static_assert(PLACE_BYTES < CHY_ERROR_TEXT_BYTES, "a place leaves room for what is wrong there");
 
 /* Where the walk is: a chain on the stack from the innermost place to the document. */
@@ -97,8 +98,8 @@ static enum chy_err no_memory(const struct reader *r, const struct place *at)
 
 /* --- scalars --- */
 
-/* The bounds of the schema, by the codec's own check of a struct with this one field. Its texts begin with
- * the field's name, which the place says already. */
+/* The bounds of the schema, by the codec's own check of a struct with this one field. Its texts
+ * begin with the field's name, which the place says already. */
 static enum chy_err bounds_check(const struct reader *r, const struct place *at,
                                  const struct chy_field *f, const void *value)
 {
@@ -145,8 +146,9 @@ static enum chy_err number_read(const struct reader *r, const struct place *at,
         return read_fail(r, at, CHY_E_MALFORMED, "is \"%.*s\", expected a decimal number",
                          SHOWN(doc->text));
     if (v > f->max || v < f->min)
-        return read_fail(r, at, CHY_E_LIMIT, "is %llu, expected %llu to %llu", (unsigned long long)v,
-                         (unsigned long long)f->min, (unsigned long long)f->max);
+        return read_fail(r, at, CHY_E_LIMIT, "is %llu, expected %llu to %llu",
+                         (unsigned long long)v, (unsigned long long)f->min,
+                         (unsigned long long)f->max);
     if (f->kind == CHY_KIND_U32)
         *(uint32_t *)chy_field_at(f, value) = (uint32_t)v;
     else
@@ -392,7 +394,8 @@ static enum chy_err unknown_name(const struct reader *r, const struct place *at,
                          schema->fields[i].name);
         n += w > 0 ? (size_t)w : 0;
     }
-    return read_fail(r, at, CHY_E_MALFORMED, "is not known; known here: %s", n > 0 ? known : "nothing");
+    return read_fail(r, at, CHY_E_MALFORMED, "is not known; known here: %s",
+                     n > 0 ? known : "nothing");
 }
 
 static enum chy_err missing_check(const struct reader *r, const struct place *at,

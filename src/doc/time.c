@@ -1,12 +1,15 @@
 /* SPDX-License-Identifier: MIT */
 #include "doc/doc.h"
 
-#define US_PER_S INT64_C(1000000)
+#define US_PER_S  INT64_C(1000000)
 #define S_PER_DAY INT64_C(86400)
 
-/* Days since 1970-01-01 of a date in the Gregorian calendar, and back, counted in eras of 400 years that
- * begin on 1 March: the leap day is then the last of its year. */
-enum { DAYS_PER_ERA = 146097, DAYS_TO_1970 = 719468 };
+/* Days since 1970-01-01 of a date in the Gregorian calendar, and back, counted in eras of 400 years
+ * that begin on 1 March: the leap day is then the last of its year. */
+enum {
+    DAYS_PER_ERA = 146097,
+    DAYS_TO_1970 = 719468
+};
 
 static int64_t days_of(int64_t year, int64_t month, int64_t day)
 {
@@ -137,7 +140,7 @@ static int64_t take_offset_s(struct scanner *s)
     return is_west ? -offset : offset;
 }
 
-/* Source: RFC 3339 section 5.6. No leap seconds: int64 microseconds cannot tell them from the next. */
+/* Source: RFC 3339 section 5.6. No leap seconds: microseconds since 1970 do not count them. */
 enum chy_err chy_time_read(struct chy_str text, int64_t *ret_time_us, struct chy_error *err)
 {
     struct scanner s = { .in = text };

@@ -10,14 +10,14 @@
 struct level {
     enum chy_doc_kind kind;
     uint32_t line;
-    size_t first; /* its first child on the builder's stack */
+    size_t first;  /* its first child on the builder's stack */
     bool has_name; /* MAP: a name has come, its value has not */
     struct chy_str name;
     uint32_t name_line;
 };
 
-/* Children wait on one stack (those of a list without a name) until their parent ends, and then move
- * into the arena as one array. libyaml does not recurse, and neither does this. */
+/* Children wait on one stack (those of a list without a name) until their parent ends, and then
+ * move into the arena as one array. libyaml does not recurse, and neither does this. */
 struct builder {
     struct chy_arena *arena;
     struct chy_error *err;
@@ -86,7 +86,8 @@ static enum chy_err node_check(struct builder *b, uint32_t line, const yaml_char
                                const yaml_char_t *tag)
 {
     if (anchor != NULL)
-        return chy_fail(b->err, CHY_E_MALFORMED, "line %u: anchors and aliases are not allowed", line);
+        return chy_fail(b->err, CHY_E_MALFORMED, "line %u: anchors and aliases are not allowed",
+                        line);
     if (tag != NULL)
         return chy_fail(b->err, CHY_E_MALFORMED, "line %u: tags are not allowed", line);
     if (!name_is_due(b) && ++b->node_count > CHY_LIMIT_DOC_NODES)
@@ -121,8 +122,8 @@ static bool text_is_null(struct chy_str s)
 static enum chy_err scalar_put(struct builder *b, const yaml_event_t *e, uint32_t line)
 {
     CHY_TRY(node_check(b, line, e->data.scalar.anchor, e->data.scalar.tag));
-    struct chy_str given = chy_bytes_str(
-        (struct chy_bytes){ e->data.scalar.value, e->data.scalar.length });
+    struct chy_str given =
+        chy_bytes_str((struct chy_bytes){ e->data.scalar.value, e->data.scalar.length });
     if (!chy_utf8_is_valid(given) || memchr(given.p, 0, given.n) != NULL)
         return chy_fail(b->err, CHY_E_MALFORMED, "line %u: a text has U+0000 or is no UTF-8", line);
     bool is_plain = e->data.scalar.style == YAML_PLAIN_SCALAR_STYLE;
@@ -131,7 +132,9 @@ static enum chy_err scalar_put(struct builder *b, const yaml_event_t *e, uint32_
         return no_memory(b);
     if (name_is_due(b))
         return name_put(b, text, is_plain, line);
-    struct chy_doc doc = { .kind = CHY_DOC_TEXT, .line = line, .is_quoted = !is_plain, .text = text };
+    struct chy_doc doc = {
+        .kind = CHY_DOC_TEXT, .line = line, .is_quoted = !is_plain, .text = text
+    };
     if (is_plain && text_is_null(text))
         doc = (struct chy_doc){ .kind = CHY_DOC_NULL, .line = line };
     return value_put(b, &doc);
@@ -163,8 +166,8 @@ static enum chy_err names_check(struct builder *b, const struct chy_doc_member *
 {
     if (n < 2)
         return CHY_OK;
-    CHY_CLEANUP(chy_freep) const struct chy_doc_member **sorted =
-        chy_new_array(const struct chy_doc_member *, n);
+    CHY_CLEANUP(chy_freep)
+    const struct chy_doc_member **sorted = chy_new_array(const struct chy_doc_member *, n);
     if (sorted == NULL)
         return no_memory(b);
     for (size_t i = 0; i < n; i++)
@@ -172,8 +175,9 @@ static enum chy_err names_check(struct builder *b, const struct chy_doc_member *
     qsort(sorted, n, sizeof *sorted, member_order);
     for (size_t i = 1; i < n; i++)
         if (chy_str_equal(sorted[i - 1]->name, sorted[i]->name))
-            return chy_fail(b->err, CHY_E_MALFORMED, "line %u: \"%.*s\" is here already, in line %u",
-                            sorted[i]->line, CHY_STR_ARG(sorted[i]->name), sorted[i - 1]->line);
+            return chy_fail(b->err, CHY_E_MALFORMED,
+                            "line %u: \"%.*s\" is here already, in line %u", sorted[i]->line,
+                            CHY_STR_ARG(sorted[i]->name), sorted[i - 1]->line);
     return CHY_OK;
 }
 
@@ -218,7 +222,8 @@ static enum chy_err event_handle(struct builder *b, const yaml_event_t *e)
     case YAML_DOCUMENT_START_EVENT:
         return document_open(b, e, line);
     case YAML_ALIAS_EVENT:
-        return chy_fail(b->err, CHY_E_MALFORMED, "line %u: anchors and aliases are not allowed", line);
+        return chy_fail(b->err, CHY_E_MALFORMED, "line %u: anchors and aliases are not allowed",
+                        line);
     case YAML_SCALAR_EVENT:
         return scalar_put(b, e, line);
     case YAML_SEQUENCE_START_EVENT:
