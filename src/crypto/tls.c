@@ -348,7 +348,7 @@ bool chy_tls_is_http2(const struct chy_tls_conn *c)
     const unsigned char *name = NULL;
     unsigned int n = 0;
     SSL_get0_alpn_selected(c->ssl, &name, &n);
-    return n == 2 && memcmp(name, "h2", 2) == 0;
+    return chy_str_equal_c((struct chy_str){ (const char *)name, n }, "h2");
 }
 
 bool chy_tls_is_resumed(const struct chy_tls_conn *c)

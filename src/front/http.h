@@ -15,16 +15,7 @@
 #include "base/compiler.h"
 #include "base/err.h"
 #include "base/limits.h"
-
-enum chy_http_method {
-    CHY_HTTP_METHOD_UNKNOWN = 0,
-    CHY_HTTP_METHOD_GET,
-    CHY_HTTP_METHOD_HEAD,
-    CHY_HTTP_METHOD_POST,
-    CHY_HTTP_METHOD_PUT,
-    CHY_HTTP_METHOD_PATCH,
-    CHY_HTTP_METHOD_DELETE,
-};
+#include "proto/ops.h"
 
 struct chy_http_field {
     struct chy_str name;
@@ -70,9 +61,8 @@ struct chy_http_fixed_field {
 extern const struct chy_http_fixed_field chy_http_security_fields[];
 extern const size_t chy_http_security_field_count;
 
-/* The method of this exact name, or CHY_HTTP_METHOD_UNKNOWN. */
-enum chy_http_method chy_http_method_find(struct chy_str name);
-const char *chy_http_method_name(enum chy_http_method m);
+/* The method of this exact name; false for one that we do not know. */
+bool chy_http_method_find(struct chy_str name, enum chy_http_method *ret_method);
 /* "Not Found"; "Unknown" for a status that we never send. */
 const char *chy_http_reason(int status);
 

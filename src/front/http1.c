@@ -43,8 +43,7 @@ static bool read_request_line(struct chy_http1 *h, struct chy_bytes in, struct c
         return refuse(h, 400, "The version is not HTTP/1.1.");
     if (target.n > CHY_LIMIT_HTTP_TARGET)
         return refuse(h, 414, "The target is longer than this server takes.");
-    h->method = chy_http_method_find(method);
-    if (h->method == CHY_HTTP_METHOD_UNKNOWN)
+    if (!chy_http_method_find(method, &h->method))
         return refuse(h, 501, "This server does not know the method.");
     if (!chy_http_is_target(target))
         return refuse(h, 400, "The target is not an absolute path with an optional query.");

@@ -21,10 +21,10 @@
 #include "front/http.h"
 
 enum chy_http1_step {
-    CHY_HTTP1_STEP_HEAD,  /* the head is not complete: give more */
-    CHY_HTTP1_STEP_BODY,  /* the head is complete and accepted, the body is not: give more */
-    CHY_HTTP1_STEP_READY, /* one whole request */
-    CHY_HTTP1_STEP_REFUSED, /* chy_http1.why says why; nothing after it can be trusted: answer and close */
+    CHY_HTTP1_STEP_HEAD,    /* the head is not complete: give more */
+    CHY_HTTP1_STEP_BODY,    /* the head is complete and accepted, the body is not: give more */
+    CHY_HTTP1_STEP_READY,   /* one whole request */
+    CHY_HTTP1_STEP_REFUSED, /* chy_http1.why says why; then close */
 };
 
 /* Offsets into the buffer, which may move between two calls. */

@@ -243,7 +243,8 @@ static void test_tickets__end_with_their_server(void **state)
     SSL_SESSION *session = tls_fixture_take_session();
     assert_non_null(session);
 
-    /* A new certificate or CA: a new server. The old connection goes on, its ticket resumes nothing. */
+    /* A new certificate or CA: a new server. The old connection goes on, its ticket resumes
+     * nothing. */
     chy_tls_server_free(s);
     s = tls_fixture_server(&server_id, &other_ca, true);
     ping(&l);
@@ -273,7 +274,8 @@ static void test_peer__state_at_a_time(void **state)
     assert_int_equal(chy_tls_peer_state_at(&p, 15), CHY_TLS_PEER_NONE);
 }
 
-/* A megabyte there, and back again: more than sockets and records hold, in whatever pieces they take. */
+/* A megabyte there, and back again: more than sockets and records hold, in whatever pieces they
+ * take. */
 static void test_io__large_both_ways(void **state)
 {
     (void)state;
