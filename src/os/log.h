@@ -2,7 +2,7 @@
 /* The operators' log: one JSON object a line on standard error. May be lost; evidence goes to the
  * transparency log instead. Libraries do not log: processes do, once, where an error is handled.
  *
- *     chy_log(lg, CHY_LOG_NOTICE, "sign.done", CHY_F_STR("key", name), CHY_F_U64("items", n));
+ *     chy_log(lg, CHY_LOG_NOTICE, "sign.done", CHY_L_STR("key", name), CHY_L_U64("items", n));
  *
  * Event and field names are literals of [a-z0-9_.]; field values are escaped here and never by the
  * caller: no byte of them can end the line, forge a field or steer a terminal. Threads: one writer; each
@@ -47,21 +47,21 @@ struct chy_log_field {
     } v;
 };
 
-#define CHY_F_STR(field, value) \
+#define CHY_L_STR(field, value) \
     ((struct chy_log_field){ CHY_LOG_FIELD_STR, "" field, { .str = (value) } })
-#define CHY_F_CSTR(field, value) CHY_F_STR(field, chy_str_of(value))
-#define CHY_F_U64(field, value) \
+#define CHY_L_CSTR(field, value) CHY_L_STR(field, chy_str_of(value))
+#define CHY_L_U64(field, value) \
     ((struct chy_log_field){ CHY_LOG_FIELD_U64, "" field, { .u64 = (value) } })
-#define CHY_F_I64(field, value) \
+#define CHY_L_I64(field, value) \
     ((struct chy_log_field){ CHY_LOG_FIELD_I64, "" field, { .i64 = (value) } })
-#define CHY_F_BOOL(field, value) \
+#define CHY_L_BOOL(field, value) \
     ((struct chy_log_field){ CHY_LOG_FIELD_BOOL, "" field, { .boolean = (value) } })
 /* Ids and hashes. */
-#define CHY_F_HEX(field, value) \
+#define CHY_L_HEX(field, value) \
     ((struct chy_log_field){ CHY_LOG_FIELD_HEX, "" field, { .hex = (value) } })
 /* The fields error, error_text, error_where, and error_sys when there is one. */
-#define CHY_F_ERR(value) ((struct chy_log_field){ CHY_LOG_FIELD_ERR, "error", { .err = (value) } })
-#define CHY_F_END        ((struct chy_log_field){ CHY_LOG_FIELD_END, "", { .u64 = 0 } })
+#define CHY_L_ERR(value) ((struct chy_log_field){ CHY_LOG_FIELD_ERR, "error", { .err = (value) } })
+#define CHY_L_END        ((struct chy_log_field){ CHY_LOG_FIELD_END, "", { .u64 = 0 } })
 
 struct chy_log {
     int fd; /* borrowed */
@@ -78,8 +78,8 @@ void chy_log_init(struct chy_log *lg, int fd, enum chy_log_level level, const ch
                   bool has_prefix);
 bool chy_log_is_on(const struct chy_log *lg, enum chy_log_level level);
 
-/* By the macro: the event, then the fields, CHY_F_END last. A text over CHY_LIMIT_LOG_FIELD is cut and
+/* By the macro: the event, then the fields, CHY_L_END last. A text over CHY_LIMIT_LOG_FIELD is cut and
  * ends in "..."; fields that would pass CHY_LIMIT_LOG_LINE are left out, and "cut":true says so. `lg`
  * may be NULL. errno stays as it was. */
 void chy_log_write(struct chy_log *lg, enum chy_log_level level, const char *event, ...);
-#define chy_log(lg, level, ...) chy_log_write((lg), (level), __VA_ARGS__, CHY_F_END)
+#define chy_log(lg, level, ...) chy_log_write((lg), (level), __VA_ARGS__, CHY_L_END)
