@@ -19,6 +19,7 @@ enum chy_msg {
     CHY_MSG_FILE,       /* struct chy_file_grant + descriptor */
     CHY_MSG_READY,      /* struct chy_ready */
     CHY_MSG_DRAIN,      /* struct chy_empty */
+    CHY_MSG_HUNG,       /* to the supervisor: struct chy_peer that does not answer; kill it */
 
     CHY_MSG_CALL = 16, /* front -> signer, query: struct chy_call; same frame id in the reply */
     CHY_MSG_REPLY,     /* struct chy_reply */
