@@ -2,7 +2,8 @@
 /* Which frame do passed descriptors belong to? The sender starts a write of its own with a frame that
  * carries some and writes no other frame along. The kernel attaches them to the first byte of that
  * write and ends a read behind the piece that they came with. So the frame that covers the last byte
- * of such a read is their owner: `fd_mark` is the end of that read. */
+ * of such a read is their owner: `mark` is the end of that read. One read may end a frame whose
+ * descriptors came before and bring another's, so two sets may wait; never three. */
 #include "os/channel.h"
 
 #include <errno.h>
@@ -30,6 +31,14 @@ struct fd_frame {
     size_t fd_count;
 };
 
+/* Descriptors that came and wait for their frame. */
+struct fd_set_in {
+    int fds[CHY_LIMIT_FRAME_FDS];
+    size_t count;
+    size_t at;   /* the next to take */
+    size_t mark; /* in the input: their frame covers the byte before it */
+};
+
 struct chy_channel {
     int fd; /* -1 once closed */
     bool takes_fds;
@@ -37,11 +46,9 @@ struct chy_channel {
 
     struct chy_buf in;
     size_t in_at; /* what is before it was delivered */
-    int in_fds[CHY_LIMIT_FRAME_FDS];
-    size_t in_fd_count;
-    size_t in_fd_at;    /* the next to take */
-    size_t fd_mark;     /* in `in`; 0 when no descriptors wait for their frame */
-    bool in_fds_usable; /* their frame is being delivered */
+    struct fd_set_in in_sets[2];
+    size_t in_set_count;
+    bool in_set_usable; /* the frame of the first is being delivered */
 
     struct chy_buf out;
     size_t out_at;      /* what is before it was written */
@@ -81,14 +88,20 @@ enum chy_err chy_channel_new(int fd, const struct chy_channel_options *options,
     return CHY_OK;
 }
 
+static void in_set_drop(struct chy_channel *ch)
+{
+    struct fd_set_in *set = &ch->in_sets[0];
+    for (size_t i = set->at; i < set->count; i++)
+        chy_fd_closep(&set->fds[i]);
+    ch->in_sets[0] = ch->in_sets[1];
+    ch->in_set_count--;
+    ch->in_set_usable = false;
+}
+
 static void in_fds_drop(struct chy_channel *ch)
 {
-    for (size_t i = ch->in_fd_at; i < ch->in_fd_count; i++)
-        chy_fd_closep(&ch->in_fds[i]);
-    ch->in_fd_count = 0;
-    ch->in_fd_at = 0;
-    ch->fd_mark = 0;
-    ch->in_fds_usable = false;
+    while (ch->in_set_count > 0)
+        in_set_drop(ch);
 }
 
 static void fd_frame_pop(struct chy_channel *ch)
@@ -168,7 +181,8 @@ static void channel_end(struct chy_channel *ch, enum chy_err why, const struct c
 /* Take the descriptors out of what came; CHY_E_PROTOCOL when they were not to come. */
 static enum chy_err fds_collect(struct chy_channel *ch, struct msghdr *msg, struct chy_error *err)
 {
-    bool is_too_many = (msg->msg_flags & MSG_CTRUNC) != 0 || ch->in_fd_count != 0;
+    struct fd_set_in set = { .mark = ch->in.n };
+    bool is_too_many = (msg->msg_flags & MSG_CTRUNC) != 0;
     for (struct cmsghdr *c = CMSG_FIRSTHDR(msg); c != NULL; c = CMSG_NXTHDR(msg, c)) {
         if (c->cmsg_level != SOL_SOCKET || c->cmsg_type != SCM_RIGHTS)
             continue;
@@ -176,16 +190,22 @@ static enum chy_err fds_collect(struct chy_channel *ch, struct msghdr *msg, stru
         for (size_t i = 0; i < n; i++) {
             int fd;
             memcpy(&fd, CMSG_DATA(c) + i * sizeof fd, sizeof fd);
-            if (is_too_many || ch->in_fd_count == CHY_ARRAY_LEN(ch->in_fds)) {
+            if (set.count < CHY_ARRAY_LEN(set.fds)) {
+                set.fds[set.count++] = fd;
+            } else {
                 is_too_many = true;
                 chy_fd_closep(&fd);
-            } else {
-                ch->in_fds[ch->in_fd_count++] = fd;
             }
         }
     }
-    if (is_too_many)
+    if (set.count == 0 && !is_too_many)
+        return CHY_OK;
+    if (is_too_many || ch->in_set_count == CHY_ARRAY_LEN(ch->in_sets)) {
+        for (size_t i = 0; i < set.count; i++)
+            chy_fd_closep(&set.fds[i]);
         return chy_fail(err, CHY_E_PROTOCOL, "the peer passed descriptors that were not to come");
+    }
+    ch->in_sets[ch->in_set_count++] = set;
     return CHY_OK;
 }
 
@@ -193,8 +213,8 @@ static void in_compact(struct chy_channel *ch)
 {
     if (ch->in_at == 0)
         return;
-    if (ch->fd_mark != 0)
-        ch->fd_mark -= CHY_MIN(ch->fd_mark, ch->in_at);
+    for (size_t i = 0; i < ch->in_set_count; i++)
+        ch->in_sets[i].mark -= ch->in_at; /* their frames are still to be delivered */
     chy_buf_consume(&ch->in, ch->in_at);
     ch->in_at = 0;
     if (ch->in.n == 0 && ch->in.cap > KEEP_BYTES) {
@@ -239,11 +259,7 @@ static enum chy_err in_read(struct chy_channel *ch, size_t *ret_got, bool *ret_i
                             chy_sys_text(errno));
     chy_buf_added(&ch->in, (size_t)n);
     *ret_got = (size_t)n;
-    size_t before = ch->in_fd_count;
-    CHY_TRY(fds_collect(ch, &msg, err));
-    if (ch->in_fd_count != before)
-        ch->fd_mark = ch->in.n;
-    return CHY_OK;
+    return fds_collect(ch, &msg, err);
 }
 
 /* The next whole frame of what was read. */
@@ -258,10 +274,12 @@ static enum chy_err in_next(struct chy_channel *ch, struct chy_frame *ret_frame,
     *ret_has_frame = false;
     if (chy_frame_decode(rest, ret_frame, &used, &cause) != CHY_OK)
         return chy_fail(err, CHY_E_PROTOCOL, "a peer sent a malformed frame: %s", cause.text);
+    size_t end = used != 0 ? ch->in_at + used : ch->in.n;
+    if (ch->in_set_count == 2 && ch->in_sets[1].mark <= end)
+        return chy_fail(err, CHY_E_PROTOCOL, "a peer passed descriptors twice with one frame");
     if (used == 0)
         return CHY_OK;
-    size_t end = ch->in_at + used;
-    ch->in_fds_usable = ch->fd_mark > ch->in_at && ch->fd_mark <= end;
+    ch->in_set_usable = ch->in_set_count > 0 && ch->in_sets[0].mark <= end;
     ch->in_at = end;
     *ret_has_frame = true;
     return CHY_OK;
@@ -269,15 +287,16 @@ static enum chy_err in_next(struct chy_channel *ch, struct chy_frame *ret_frame,
 
 static void in_delivered(struct chy_channel *ch)
 {
-    if (ch->in_fds_usable)
-        in_fds_drop(ch);
+    if (ch->in_set_usable)
+        in_set_drop(ch);
 }
 
 int chy_channel_take_fd(struct chy_channel *channel)
 {
-    if (!channel->in_fds_usable || channel->in_fd_at == channel->in_fd_count)
+    struct fd_set_in *set = &channel->in_sets[0];
+    if (!channel->in_set_usable || set->at == set->count)
         return -1;
-    return chy_fd_take(&channel->in_fds[channel->in_fd_at++]);
+    return chy_fd_take(&set->fds[set->at++]);
 }
 
 /* What it means that the peer has closed now. */
