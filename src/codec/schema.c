@@ -355,7 +355,7 @@ static enum chy_err decode_strs(const struct chy_field *f, struct chy_strs *strs
         return chy_fail(r->c.err, CHY_E_NOMEM, "no memory for %llu elements of %s",
                         (unsigned long long)n, f->name);
     for (size_t i = 0; i < n; i++) {
-        struct chy_bytes b;
+        struct chy_bytes b = { 0 };
         CHY_TRY(take_string(r, f->name, &b));
         p[i] = chy_bytes_str(b);
         CHY_TRY(check_strs_element(&r->c, f, p[i]));

@@ -48,10 +48,14 @@ static void line_break(const struct writer *w)
         chy_buf_append_u8(w->out, ' ');
 }
 
-static void open_put(struct writer *w, char c)
+/* No deeper than chy_json_parse() goes. */
+static enum chy_err open_put(struct writer *w, char c, const char *name)
 {
+    if (w->depth == CHY_LIMIT_DEPTH)
+        return chy_fail(w->err, CHY_E_LIMIT, "%s is nested over %d deep", name, CHY_LIMIT_DEPTH);
     chy_buf_append_u8(w->out, (uint8_t)c);
     w->depth++;
+    return CHY_OK;
 }
 
 static void close_put(struct writer *w, char c, bool was_empty)
@@ -133,7 +137,7 @@ static enum chy_err strs_write(struct writer *w, const struct chy_field *f,
                                const struct chy_strs *strs)
 {
     bool is_first = true;
-    open_put(w, '[');
+    CHY_TRY(open_put(w, '[', f->name));
     for (size_t i = 0; i < strs->n; i++) {
         element_begin(w, &is_first);
         CHY_TRY(text_write(w, f, strs->p[i]));
@@ -147,7 +151,7 @@ static enum chy_err list_write(struct writer *w, const struct chy_field *f,
 {
     bool is_first = true;
     bool is_map = (f->flags & CHY_AS_MAP) != 0;
-    open_put(w, is_map ? '{' : '[');
+    CHY_TRY(open_put(w, is_map ? '{' : '[', f->name));
     for (size_t i = 0; i < list->n; i++) {
         const void *element = (const char *)list->p + i * f->schema->size;
         element_begin(w, &is_first);
@@ -221,10 +225,7 @@ static enum chy_err struct_write(struct writer *w, const struct chy_schema *sche
                                  const void *value)
 {
     bool is_first = true;
-    if (w->depth > CHY_LIMIT_DEPTH)
-        return chy_fail(w->err, CHY_E_LIMIT, "%s is nested over %d deep", schema->name,
-                        CHY_LIMIT_DEPTH);
-    open_put(w, '{');
+    CHY_TRY(open_put(w, '{', schema->name));
     for (size_t i = 0; i < schema->n; i++) {
         const struct chy_field *f = &schema->fields[i];
         if (field_is_left_out(f, value))
