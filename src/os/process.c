@@ -66,11 +66,11 @@ static bool fds_place(struct child_plan *plan)
             return false;
     }
     int report = fcntl(plan->report_fd, F_DUPFD_CLOEXEC, past + 1);
-    if (report < 0 || dup3(report, past, O_CLOEXEC) < 0)
+    int null_fd = fcntl(plan->null_fd, F_DUPFD_CLOEXEC, past + 1);
+    if (report < 0 || null_fd < 0 || dup2(null_fd, STDIN_FILENO) < 0 ||
+        dup3(report, past, O_CLOEXEC) < 0)
         return false;
     plan->report_fd = past;
-    if (dup2(plan->null_fd, STDIN_FILENO) < 0)
-        return false;
     for (size_t i = 0; i < spec->fd_count; i++)
         if (dup2(moved[i], CHY_PROCESS_FIRST_FD + (int)i) < 0)
             return false;
