@@ -69,6 +69,19 @@
 
 #define CHY_LIMIT_RULES 10000  /* rules of one policy */
 #define CHY_LIMIT_REASONS 64   /* rules named in one decision */
+#define CHY_LIMIT_POLICY 8388608        /* bytes of a policy's canonical form; half a frame */
+#define CHY_LIMIT_PATTERN 1024          /* bytes of one pattern; PCRE2 ones of command lines get long */
+#define CHY_LIMIT_MATCHER_VALUES 256    /* values of one matcher: past it, make a group */
+#define CHY_LIMIT_NAMED_MATCHERS 16     /* label, fact or window matchers of one rule */
+#define CHY_LIMIT_WINDOW_DATES 128      /* dates of one window: ten years of holidays */
+#define CHY_LIMIT_WINDOWS 1024          /* different windows of one policy; each takes 13 KB compiled */
+#define CHY_LIMIT_GUARD_ALTERNATIVES 32 /* ways in which one guard can be met */
+#define CHY_LIMIT_COMPILED_PATTERNS 16777216 /* bytes of one policy's PCRE2 patterns, compiled */
+#define CHY_LIMIT_MATCH_STEPS 400000    /* PCRE2 steps of one decision, shared by its patterns: some 5 ms */
+#define CHY_LIMIT_MATCH_STEPS_MAX 20000 /* PCRE2 steps of one pattern on one command line */
+#define CHY_LIMIT_MATCH_STEPS_MIN 1000  /* what a pattern gets however many there are */
+#define CHY_LIMIT_MATCH_HEAP_KIB 1024   /* KiB that one PCRE2 match may take */
+#define CHY_LIMIT_WINDOW_DAYS 400       /* days ahead that windows are compiled for; renewed daily */
 
 /* --- the log --- */
 
@@ -106,3 +119,10 @@
 #define CHY_LIMIT_TOKEN_THREADS 256      /* sessions of one token process that sign at once */
 #define CHY_LIMIT_TOKEN_JOBS 1024        /* requests that wait in one token process */
 #define CHY_LIMIT_RAW_SIGNATURE 1024     /* bytes of a signature as a token gives it; RSA-4096 is 512 */
+
+/* --- supervisor --- */
+
+#define CHY_LIMIT_TREE_DEPTH 32     /* nested folders of a data directory; ours has 4 */
+#define CHY_LIMIT_TREE_ENTRIES 65536 /* entries of one folder: SoftHSM has a file or two for each object */
+#define CHY_LIMIT_START_MS 60000 /* from the start of a process until it is ready; HSMs log in for seconds */
+#define CHY_LIMIT_DRAIN_MS 25000 /* for what is in flight when the server ends; systemd waits for 30 s */

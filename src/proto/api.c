@@ -432,7 +432,8 @@ static const struct chy_field policy_explanation_fields[] = {
                "the answer"),
     TEXT(struct chy_policy_explanation, summary, 0, "in one sentence"),
     CHY_F_LIST(struct chy_policy_explanation, rules, &chy_rule_explanation_schema,
-               struct chy_rule_explanation, 0, 0, CHY_LIMIT_RULES, "rule by rule"),
+               struct chy_rule_explanation, 0, 0, CHY_LIMIT_RULES + 1,
+               "rule by rule; a key's guard in front"),
 };
 SCHEMA("PolicyExplanation", policy_explanation, struct chy_policy_explanation,
        "What the policy says of one item.");
