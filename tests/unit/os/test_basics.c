@@ -16,6 +16,7 @@
 
 #include <cmocka.h>
 
+#include "kernel_fixture.h"
 #include "os/clock.h"
 #include "os/fd.h"
 #include "os/notify.h"
@@ -71,6 +72,13 @@ static void test_random_fill__all_of_it(void **state)
     assert_memory_not_equal(a, b, sizeof a);
     assert_memory_not_equal(a + 984, b + 984, 16);
     assert_int_equal(chy_random_fill(NULL, 0, NULL), CHY_OK);
+}
+
+static void test_random_fill__refused(void **state)
+{
+    (void)state;
+    if (!kernel_is_bare())
+        skip();
     assert_int_equal(chy_random_fill(NULL, 16, NULL), CHY_E_CRYPTO);
 }
 
@@ -231,6 +239,7 @@ int main(void)
         cmocka_unit_test(test_sys_text),
         cmocka_unit_test(test_clock__units),
         cmocka_unit_test(test_random_fill__all_of_it),
+        cmocka_unit_test(test_random_fill__refused),
         cmocka_unit_test(test_fd__owning),
         cmocka_unit_test(test_fd_set__flags),
         cmocka_unit_test(test_fd_wait),

@@ -17,6 +17,7 @@
 
 #include "base/limits.h"
 #include "base/mem.h"
+#include "kernel_fixture.h"
 #include "os/fd.h"
 #include "os/file.h"
 #include "os/process.h"
@@ -185,6 +186,8 @@ static void test_file_read_secret__links_and_emptiness(void **state)
 static void test_file_read_secret__another_owner(void **state)
 {
     struct fixture *f = *state;
+    if (!kernel_is_bare())
+        skip();
     if (geteuid() != 0)
         skip(); /* only root can give files away */
     struct chy_process p = { -1, -1 };
@@ -314,6 +317,8 @@ static int write_too_much(struct fixture *f)
 static void test_file__a_full_disk_keeps_what_was_there(void **state)
 {
     struct fixture *f = *state;
+    if (!kernel_is_bare())
+        skip();
     struct chy_process p = { -1, -1 };
     bool is_child = false;
     put(f, "a", "old", 0600);
