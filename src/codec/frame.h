@@ -7,8 +7,8 @@
  *    | u32    | u16  | u16  | u64            | length - 12      |
  *    +--------+------+------+----------------+------------------+
  *
- * All numbers are big-endian. `length` counts what follows it: 12 to CHY_LIMIT_FRAME. `flags` is 0. `id`
- * pairs an answer with its request; `type` says how to read the body (proto/). */
+ * All numbers are big-endian. `length` counts what follows it: 12 to CHY_LIMIT_FRAME. `flags` is 0.
+ * `id` pairs an answer with its request; `type` says how to read the body (proto/). */
 #pragma once
 
 #include <stddef.h>
@@ -46,6 +46,7 @@ CHY_MUST_USE enum chy_err chy_frame_encode(struct chy_buf *to, const struct chy_
  *
  * Errors:   CHY_E_MALFORMED  length under 12, or flags not 0
  *           CHY_E_LIMIT      length over CHY_LIMIT_FRAME
- * Either is told as soon as the bytes that show it are there, so nothing waits for a body of 4 GiB. */
+ * Either is told as soon as the bytes that show it are there, so nothing waits for a body of 4
+ * GiB. */
 CHY_MUST_USE enum chy_err chy_frame_decode(struct chy_bytes in, struct chy_frame *ret_frame,
                                            size_t *ret_used, struct chy_error *err);

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
-/* Which frame do passed descriptors belong to? The sender starts a write of its own with a frame that
- * carries some and writes no other frame along. The kernel attaches them to the first byte of that
- * write and ends a read behind the piece that they came with. So the frame that covers the last byte
- * of such a read is their owner: `mark` is the end of that read. One read may end a frame whose
- * descriptors came before and bring another's, so two sets may wait; never three. */
+/* Which frame do passed descriptors belong to? The sender starts a write of its own with a frame
+ * that carries some and writes no other frame along. The kernel attaches them to the first byte of
+ * that write and ends a read behind the piece that they came with. So the frame that covers the
+ * last byte of such a read is their owner: `mark` is the end of that read. One read may end a frame
+ * whose descriptors came before and bring another's, so two sets may wait; never three. */
 #include "os/channel.h"
 
 #include <errno.h>

@@ -2,10 +2,12 @@
 /* A channel: frames both ways over a stream socket, with a bounded queue. Not shared.
  *
  * Two ways to use it. Waiting: right after chy_channel_new(), with deadlines; for start-up and for
- * simple processes. On a loop: after chy_channel_attach(), with callbacks; what was read ahead before is
- * delivered first. What is sent during one turn of the loop leaves in one write at its end.
+ * simple processes. On a loop: after chy_channel_attach(), with callbacks; what was read ahead
+ * before is delivered first. What is sent during one turn of the loop leaves in one write at its
+ * end.
  *
- * A malformed frame, or descriptors that nobody asked for, end the channel. No call raises SIGPIPE. */
+ * A malformed frame, or descriptors that nobody asked for, end the channel. No call raises
+ * SIGPIPE. */
 #pragma once
 
 #include <stdbool.h>
@@ -28,9 +30,10 @@ struct chy_channel_options {
 struct chy_channel_handler {
     /* One frame, borrowed until this returns. May send, close or free the channel. */
     void (*on_frame)(void *ctx, struct chy_channel *channel, const struct chy_frame *frame);
-    /* The channel is closed: called once, never after chy_channel_close() or chy_channel_free(); may
-     * free the channel. `why` is CHY_OK when the peer closed between two frames, else CHY_E_PROTOCOL
-     * (malformed, or closed within a frame), CHY_E_IO or CHY_E_NOMEM with `error` telling more. */
+    /* The channel is closed: called once, never after chy_channel_close() or chy_channel_free();
+     * may free the channel. `why` is CHY_OK when the peer closed between two frames, else
+     * CHY_E_PROTOCOL (malformed, or closed within a frame), CHY_E_IO or CHY_E_NOMEM with `error`
+     * telling more. */
     void (*on_close)(void *ctx, struct chy_channel *channel, enum chy_err why,
                      const struct chy_error *error);
     void *ctx;
@@ -61,7 +64,8 @@ CHY_MUST_USE enum chy_err chy_channel_attach(struct chy_channel *channel, struct
 CHY_MUST_USE enum chy_err chy_channel_send(struct chy_channel *channel,
                                            const struct chy_frame *frame, struct chy_error *err);
 /* The same with 1 to CHY_LIMIT_FRAME_FDS descriptors, which are duplicated and stay the caller's.
- * Errors: as above; CHY_E_ARG a count out of range; CHY_E_BUSY as well when CHY_LIMIT_FD_FRAMES frames
+ * Errors: as above; CHY_E_ARG a count out of range; CHY_E_BUSY as well when CHY_LIMIT_FD_FRAMES
+ * frames
  *         with descriptors wait already */
 CHY_MUST_USE enum chy_err chy_channel_send_fds(struct chy_channel *channel,
                                                const struct chy_frame *frame, const int *fds,
@@ -69,14 +73,17 @@ CHY_MUST_USE enum chy_err chy_channel_send_fds(struct chy_channel *channel,
 /* Bytes that wait to be written. */
 size_t chy_channel_pending_bytes(const struct chy_channel *channel);
 
-/* Within on_frame, or between two chy_channel_receive_wait(): the next descriptor that came with this
- * very frame, now the caller's; -1 when there is no more. Those that nobody takes are closed. */
+/* Within on_frame, or between two chy_channel_receive_wait(): the next descriptor that came with
+ * this very frame, now the caller's; -1 when there is no more. Those that nobody takes are
+ * closed. */
 int chy_channel_take_fd(struct chy_channel *channel);
 
-/* Write all that waits. Errors: CHY_E_TIMEOUT, CHY_E_STATE, CHY_E_IO (then the channel is closed) */
+/* Write all that waits. Errors: CHY_E_TIMEOUT, CHY_E_STATE, CHY_E_IO (then the channel is
+ * closed) */
 CHY_MUST_USE enum chy_err chy_channel_flush_wait(struct chy_channel *channel, int64_t deadline_us,
                                                  struct chy_error *err);
-/* The next frame, borrowed until the next call on this channel. Queued frames are written meanwhile.
+/* The next frame, borrowed until the next call on this channel. Queued frames are written
+ * meanwhile.
  * Errors: CHY_E_NOT_FOUND the peer closed between two frames
  *         CHY_E_TIMEOUT   (the channel stays open)
  *         CHY_E_STATE     closed, or attached to a loop

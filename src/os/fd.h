@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Owned file descriptors: `CHY_CLEANUP(chy_fd_closep) int fd = -1;` owns, chy_fd_take() hands on. */
+/* Owned file descriptors: `CHY_CLEANUP(chy_fd_closep) int fd = -1;` owns, chy_fd_take() hands
+ * on. */
 #pragma once
 
 #include <stdbool.h>
@@ -26,7 +27,8 @@ CHY_MUST_USE enum chy_err chy_fd_dup(int fd, int *ret_fd, struct chy_error *err)
 /* Write all of `bytes` to a blocking descriptor; a part may have been written on failure. */
 CHY_MUST_USE enum chy_err chy_fd_write(int fd, struct chy_bytes bytes, struct chy_error *err);
 
-/* Wait for `events` (POLLIN, POLLOUT) until `deadline_us` of the monotonic clock. Hang-up and errors
+/* Wait for `events` (POLLIN, POLLOUT) until `deadline_us` of the monotonic clock. Hang-up and
+ * errors
  * count as ready: the next read or write tells.
  * Errors: CHY_E_TIMEOUT, CHY_E_IO */
 CHY_MUST_USE enum chy_err chy_fd_wait(int fd, short events, int64_t deadline_us,

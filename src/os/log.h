@@ -5,8 +5,8 @@
  *     chy_log(lg, CHY_LOG_NOTICE, "sign.done", CHY_L_STR("key", name), CHY_L_U64("items", n));
  *
  * Event and field names are literals of [a-z0-9_.]; field values are escaped here and never by the
- * caller: no byte of them can end the line, forge a field or steer a terminal. Threads: one writer; each
- * line is one write. */
+ * caller: no byte of them can end the line, forge a field or steer a terminal. Threads: one writer;
+ * each line is one write. */
 #pragma once
 
 #include <stdbool.h>
@@ -78,8 +78,8 @@ void chy_log_init(struct chy_log *lg, int fd, enum chy_log_level level, const ch
                   bool has_prefix);
 bool chy_log_is_on(const struct chy_log *lg, enum chy_log_level level);
 
-/* By the macro: the event, then the fields, CHY_L_END last. A text over CHY_LIMIT_LOG_FIELD is cut and
- * ends in "..."; fields that would pass CHY_LIMIT_LOG_LINE are left out, and "cut":true says so. `lg`
- * may be NULL. errno stays as it was. */
+/* By the macro: the event, then the fields, CHY_L_END last. A text over CHY_LIMIT_LOG_FIELD is cut
+ * and ends in "..."; fields that would pass CHY_LIMIT_LOG_LINE are left out, and "cut":true says
+ * so. `lg` may be NULL. errno stays as it was. */
 void chy_log_write(struct chy_log *lg, enum chy_log_level level, const char *event, ...);
 #define chy_log(lg, level, ...) chy_log_write((lg), (level), __VA_ARGS__, CHY_L_END)

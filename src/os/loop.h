@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /* The event loop of a process: descriptors, timers and signals, one thread, on epoll.
  *
- * A turn: sleep until something is due; call watchers and signals; call timers that are due; call the
- * before-sleep hook once; run what was deferred. All watchers and timers may be removed from within
- * any callback, their own included: a removed one is not called again. Remove them before the loop is
- * freed. Not shared. */
+ * A turn: sleep until something is due; call watchers and signals; call timers that are due; call
+ * the before-sleep hook once; run what was deferred. All watchers and timers may be removed from
+ * within any callback, their own included: a removed one is not called again. Remove them before
+ * the loop is freed. Not shared. */
 #pragma once
 
 #include <stdbool.h>
@@ -35,8 +35,8 @@ void chy_loop_stop(struct chy_loop *loop);
 /* The next turn does not sleep: for work made after the before-sleep hook. */
 void chy_loop_wake(struct chy_loop *loop);
 
-/* Called once in every turn, after all callbacks; NULL for none. What it sends on channels leaves in
- * the same turn. */
+/* Called once in every turn, after all callbacks; NULL for none. What it sends on channels leaves
+ * in the same turn. */
 void chy_loop_set_before_sleep(struct chy_loop *loop, chy_loop_fn *fn, void *ctx);
 
 /* Watch a descriptor, which stays the caller's: remove the watch before closing it.
@@ -53,23 +53,23 @@ void chy_watch_freep(struct chy_watch **watch);
  * Errors: CHY_E_NOMEM */
 CHY_MUST_USE enum chy_err chy_timer_new(struct chy_loop *loop, chy_loop_fn *fn, void *ctx,
                                         struct chy_timer **ret_timer, struct chy_error *err);
-/* Fire once, at or after `at_us` of the monotonic clock; an earlier setting is forgotten. One set from a
- * timer's callback for a time that has passed fires in the next turn. */
+/* Fire once, at or after `at_us` of the monotonic clock; an earlier setting is forgotten. One set
+ * from a timer's callback for a time that has passed fires in the next turn. */
 void chy_timer_set(struct chy_timer *timer, int64_t at_us);
 void chy_timer_clear(struct chy_timer *timer);
 bool chy_timer_is_set(const struct chy_timer *timer);
 void chy_timer_free(struct chy_timer *timer);
 void chy_timer_freep(struct chy_timer **timer);
 
-/* Call `fn` when the signal comes, in place of what it would do; stays for the life of the loop. The
- * signal is blocked in the calling thread, so set it up before threads are started. Setting a signal
- * again replaces its function.
+/* Call `fn` when the signal comes, in place of what it would do; stays for the life of the loop.
+ * The signal is blocked in the calling thread, so set it up before threads are started. Setting a
+ * signal again replaces its function.
  * Errors: CHY_E_ARG no such signal; CHY_E_IO */
 CHY_MUST_USE enum chy_err chy_loop_signal(struct chy_loop *loop, int signal_number, chy_loop_fn *fn,
                                           void *ctx, struct chy_error *err);
 
-/* Work for the end of this turn, in order, once. The link is the caller's; initialise it with fn and
- * ctx, and call chy_loop_undefer() before it goes away. */
+/* Work for the end of this turn, in order, once. The link is the caller's; initialise it with fn
+ * and ctx, and call chy_loop_undefer() before it goes away. */
 struct chy_deferred {
     chy_loop_fn *fn;
     void *ctx;

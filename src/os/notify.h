@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* What the service manager wants to know of a service, as sd_notify(3) describes it; without libsystemd.
- * Without a manager ($NOTIFY_SOCKET unset) everything is a no-op. Not shared. */
+/* What the service manager wants to know of a service, as sd_notify(3) describes it; without
+ * libsystemd. Without a manager ($NOTIFY_SOCKET unset) everything is a no-op. Not shared. */
 #pragma once
 
 #include <stdint.h>
@@ -21,8 +21,9 @@ enum chy_notify_state {
     CHY_NOTIFY_WATCHDOG,
 };
 
-/* Connect, and take NOTIFY_SOCKET, WATCHDOG_USEC and WATCHDOG_PID out of the environment. Call before
- * there are threads. Errors: CHY_E_ARG a variable makes no sense; CHY_E_NETWORK nobody is there */
+/* Connect, and take NOTIFY_SOCKET, WATCHDOG_USEC and WATCHDOG_PID out of the environment. Call
+ * before there are threads. Errors: CHY_E_ARG a variable makes no sense; CHY_E_NETWORK nobody is
+ * there */
 CHY_MUST_USE enum chy_err chy_notify_open(struct chy_notify *ret_notify, struct chy_error *err);
 void chy_notify_close(struct chy_notify *notify);
 

@@ -13,6 +13,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "base/bytes.h"
 #include "base/mem.h"
 #include "os/fd.h"
 #include "os/sys.h"
@@ -97,7 +98,7 @@ static bool is_kept(const char *entry, const char *const *keep)
 {
     for (size_t i = 0; keep != NULL && keep[i] != NULL; i++) {
         size_t n = strlen(keep[i]);
-        if (strncmp(entry, keep[i], n) == 0 && entry[n] == '=')
+        if (chy_str_starts(chy_str_of(entry), keep[i]) && entry[n] == '=')
             return true;
     }
     return false;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* Child processes: the program again in another role, or a fork of this very process. A child dies with
- * its parent (PR_SET_PDEATHSIG) and is watched by a pidfd, so that no number is ever mistaken for
- * another process. Call from a process with one thread. Not shared. */
+/* Child processes: the program again in another role, or a fork of this very process. A child dies
+ * with its parent (PR_SET_PDEATHSIG) and is watched by a pidfd, so that no number is ever mistaken
+ * for another process. Call from a process with one thread. Not shared. */
 #pragma once
 
 #include <stdbool.h>
@@ -11,7 +11,8 @@
 #include "base/compiler.h"
 #include "base/err.h"
 
-/* Where a role finds its descriptors: the channel first, then the others in the order of the spec. */
+/* Where a role finds its descriptors: the channel first, then the others in the order of the
+ * spec. */
 #define CHY_PROCESS_FIRST_FD 3
 #define CHY_PROCESS_FDS_MAX  32
 
@@ -41,8 +42,9 @@ CHY_MUST_USE enum chy_err chy_process_spawn(const struct chy_process_spec *spec,
 CHY_MUST_USE enum chy_err chy_process_fork(struct chy_process *ret_process, bool *ret_is_child,
                                            struct chy_error *err);
 
-/* In a role, first of all: check that descriptors 3 to 3 + fd_count - 1 are open, keep them from other
- * programs, and ignore SIGPIPE. Errors: CHY_E_STATE one is not open: not started by the supervisor */
+/* In a role, first of all: check that descriptors 3 to 3 + fd_count - 1 are open, keep them from
+ * other programs, and ignore SIGPIPE. Errors: CHY_E_STATE one is not open: not started by the
+ * supervisor */
 CHY_MUST_USE enum chy_err chy_process_inherit(size_t fd_count, struct chy_error *err);
 void chy_process_ignore_sigpipe(void);
 

@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: MIT */
-/* What a process may do for the rest of its life, declared as data and entered once, after everything
- * was opened. Steps, in order: limits; own user (when started as root); no_new_privs; no core dump, no
- * tracing; Landlock; seccomp. The first step that fails ends it with an error, and the process must
+/* What a process may do for the rest of its life, declared as data and entered once, after
+ * everything was opened. Steps, in order: limits; own user (when started as root); no_new_privs; no
+ * core dump, no tracing; Landlock; seccomp. The first step that fails ends it with an error, and
+ * the process must
  * then end: it may be half way in. Call with one thread.
  *
- * A loose build (-DCHY_SANDBOX_LOOSE=1, for sanitizers, valgrind and coverage) leaves out what breaks
+ * A loose build (-DCHY_SANDBOX_LOOSE=1, for sanitizers, valgrind and coverage) leaves out what
+ * breaks
  * those: seccomp, Landlock's rules for files, the memory limit, and the ban on tracing. */
 #pragma once
 
@@ -28,8 +30,8 @@ struct chy_sandbox_path {
 
 /* Groups of system calls beyond the base set. The base set computes, allocates (never executable
  * memory), uses descriptors it has, waits, reads clocks, makes pipes, and exits. Opening a file or
- * looking at one by path answers EACCES unless a group allows it; anything else not allowed kills the
- * process by SIGSYS. */
+ * looking at one by path answers EACCES unless a group allows it; anything else not allowed kills
+ * the process by SIGSYS. */
 #define CHY_CALLS_READ_FILES (1u << 0) /* open for reading, stat, list folders */
 #define CHY_CALLS_WRITE_FILES \
     (1u << 1)                       /* the same and open for writing, rename, remove, sync, lock */

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Landlock by its three system calls. Debian 12's kernel headers (6.1) end at ABI 2, running kernels do
- * not; the numbers here are from the kernel's include/uapi/linux/landlock.h. */
+/* Landlock by its three system calls. Debian 12's kernel headers (6.1) end at ABI 2, running
+ * kernels do not; the numbers here are from the kernel's include/uapi/linux/landlock.h. */
 #include <errno.h>
 #include <fcntl.h>
 #include <sys/stat.h>

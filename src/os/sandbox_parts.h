@@ -4,8 +4,8 @@
 
 #include "os/sandbox.h"
 
-/* A Landlock ruleset, made while the paths can still be opened; *ret_fd is -1 when the kernel has no
- * Landlock, or nothing is limited. Fills the fields about Landlock of `result`. */
+/* A Landlock ruleset, made while the paths can still be opened; *ret_fd is -1 when the kernel has
+ * no Landlock, or nothing is limited. Fills the fields about Landlock of `result`. */
 CHY_MUST_USE enum chy_err chy_sandbox_landlock_make(const struct chy_sandbox *sandbox, int *ret_fd,
                                                     struct chy_sandbox_result *result,
                                                     struct chy_error *err);

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /* The list of system calls. A call is in a group because something was seen to need it; what is not
  * listed kills. File calls are refused with EACCES instead: the C library and OpenSSL try to open
- * files at times nobody foresees (time zones, the number of processors), and cope with a refusal. */
+ * files at times nobody foresees (time zones, the number of processors), and cope with a
+ * refusal. */
 #include <asm/termbits.h>
 #include <errno.h>
 #include <fcntl.h>

@@ -4,7 +4,8 @@
 
 #include "base/err.h"
 
-/* ENOENT: CHY_E_NOT_FOUND, EEXIST: CHY_E_EXISTS, ENOMEM: CHY_E_NOMEM, EMFILE and its like: CHY_E_BUSY,
+/* ENOENT: CHY_E_NOT_FOUND, EEXIST: CHY_E_EXISTS, ENOMEM: CHY_E_NOMEM, EMFILE and its like:
+ * CHY_E_BUSY,
  * ETIMEDOUT: CHY_E_TIMEOUT; everything else is CHY_E_IO. */
 enum chy_err chy_sys_code(int sys_errno);
 /* In English, static storage, never NULL. */

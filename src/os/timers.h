@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* The timers of one event loop, kept as a binary heap ordered by time. Private to loop.c; chy_timer_set
- * and its like, declared in loop.h, are in timers.c too. Not shared. */
+/* The timers of one event loop, kept as a binary heap ordered by time. Private to loop.c;
+ * chy_timer_set and its like, declared in loop.h, are in timers.c too. Not shared. */
 #pragma once
 
 #include <stddef.h>
