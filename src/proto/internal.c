@@ -43,7 +43,7 @@ static const struct chy_enum_value profiles[] = {
 static const struct chy_enum profile_enum = CHY_ENUM("certificate profile", profiles);
 
 static const struct chy_field peer_fields[] = {
-    CHY_F_ENUM(struct chy_peer, process, &chy_process_enum, enum chy_process, 0, NULL),
+    CHY_F_ENUM(struct chy_peer, process, &chy_process_enum, enum chy_process_kind, 0, NULL),
     NAME(struct chy_peer, token),
     NUMBER(struct chy_peer, worker),
 };

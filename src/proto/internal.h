@@ -40,7 +40,7 @@ enum chy_msg {
     CHY_MSG_INSPECT_REPLY, /* struct chy_inspect_reply */
 };
 
-enum chy_process {
+enum chy_process_kind {
     CHY_PROCESS_SUPERVISOR = 1,
     CHY_PROCESS_FRONT,
     CHY_PROCESS_QUERY,
@@ -53,7 +53,7 @@ extern const struct chy_enum chy_process_enum; /* "front", "query", … */
 /* --- supervisor and its children --- */
 
 struct chy_peer {
-    enum chy_process process;
+    enum chy_process_kind process;
     struct chy_str token; /* of a token process: the token's name */
     uint32_t worker;      /* and which of its processes */
 };
