@@ -1,0 +1,85 @@
+/* SPDX-License-Identifier: MIT */
+#include "key_fixture.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+
+#include <cmocka.h>
+#include <openssl/pem.h>
+#include <openssl/x509.h>
+
+#include "base/limits.h"
+#include "base/secret.h"
+
+static struct chy_privkey *keys[CHY_KEY_ED25519 + 1];
+
+EVP_PKEY *fixture_evp(const char *algorithm, const char *size)
+{
+    EVP_PKEY *key = NULL;
+    if (size == NULL)
+        key = EVP_PKEY_Q_keygen(NULL, NULL, algorithm);
+    else if (algorithm[0] == 'R')
+        key = EVP_PKEY_Q_keygen(NULL, NULL, algorithm,
+                                size[0] == '1'   ? (size_t)1024
+                                : size[0] == '2' ? (size_t)2048
+                                : size[0] == '3' ? (size_t)3072
+                                                 : (size_t)4096);
+    else
+        key = EVP_PKEY_Q_keygen(NULL, NULL, algorithm, size);
+    assert_non_null(key);
+    return key;
+}
+
+struct chy_buf fixture_spki(EVP_PKEY *key)
+{
+    uint8_t *der = NULL;
+    int n = i2d_PUBKEY(key, &der);
+    assert_true(n > 0);
+    struct chy_buf b;
+    chy_buf_init(&b, CHY_LIMIT_PUBLIC_KEY);
+    assert_true(chy_buf_append(&b, (struct chy_bytes){ der, (size_t)n }));
+    OPENSSL_free(der);
+    return b;
+}
+
+struct chy_privkey *fixture_privkey(EVP_PKEY *key)
+{
+    BIO *bio = BIO_new(BIO_s_mem());
+    assert_int_equal(PEM_write_bio_PrivateKey(bio, key, NULL, NULL, 0, NULL, NULL), 1);
+    char *text = NULL;
+    long n = BIO_get_mem_data(bio, &text);
+    struct chy_secret *pem = NULL;
+    assert_int_equal(chy_secret_new((size_t)n, &pem, NULL), CHY_OK);
+    memcpy(chy_secret_room(pem), text, (size_t)n);
+    chy_secret_set_len(pem, (size_t)n);
+    struct chy_privkey *k = NULL;
+    assert_int_equal(chy_privkey_from_pem(pem, &k, NULL), CHY_OK);
+    chy_secret_free(pem);
+    BIO_free(bio);
+    EVP_PKEY_free(key);
+    return k;
+}
+
+struct chy_privkey *fixture_key_of(enum chy_key_type type)
+{
+    static const struct {
+        const char *algorithm;
+        const char *size;
+    } rows[] = {
+        [CHY_KEY_RSA_2048] = { "RSA", "2048" },  [CHY_KEY_RSA_3072] = { "RSA", "3072" },
+        [CHY_KEY_RSA_4096] = { "RSA", "4096" },  [CHY_KEY_P256] = { "EC", "P-256" },
+        [CHY_KEY_P384] = { "EC", "P-384" },      [CHY_KEY_P521] = { "EC", "P-521" },
+        [CHY_KEY_ED25519] = { "ED25519", NULL },
+    };
+    if (keys[type] == NULL)
+        keys[type] = fixture_privkey(fixture_evp(rows[type].algorithm, rows[type].size));
+    return keys[type];
+}
+
+void fixture_keys_free(void)
+{
+    for (size_t i = 0; i < CHY_ARRAY_LEN(keys); i++) {
+        chy_privkey_free(keys[i]);
+        keys[i] = NULL;
+    }
+}
