@@ -58,10 +58,13 @@
 #define CHY_LIMIT_HTTP_FIELDS 64   /* header fields of one request; tools send 10 */
 #define CHY_LIMIT_HTTP_SEGMENTS 16 /* parts of a path between slashes; our longest has 7 */
 #define CHY_LIMIT_HTTP_PARAMS 32   /* parameters of one query */
+#define CHY_LIMIT_HTTP_BUFFERED 268435456 /* bytes of unfinished requests, all connections */
 #define CHY_LIMIT_HTTP_ANSWER 33554432  /* bytes waiting to be sent on one connection: two frames */
 #define CHY_LIMIT_HTTP2_STREAMS 128     /* requests in flight on one connection; RFC 9113: 100 or more */
 #define CHY_LIMIT_HTTP2_BODIES 8388608  /* bytes of bodies of one connection's unfinished requests */
 #define CHY_LIMIT_TOKENS 64          /* tokens of one server */
+#define CHY_LIMIT_WORKERS 64         /* processes of one token; more cores than that sign no faster */
+#define CHY_LIMIT_SESSIONS 256       /* threads of one token process; a network HSM takes some hundred */
 #define CHY_LIMIT_API_TOKENS 256     /* API tokens of one principal, ended ones included */
 #define CHY_LIMIT_GUARD 65536        /* bytes of one key's guard */
 
@@ -126,3 +129,4 @@
 #define CHY_LIMIT_TREE_ENTRIES 65536 /* entries of one folder: SoftHSM has a file or two for each object */
 #define CHY_LIMIT_START_MS 60000 /* from the start of a process until it is ready; HSMs log in for seconds */
 #define CHY_LIMIT_DRAIN_MS 25000 /* for what is in flight when the server ends; systemd waits for 30 s */
+#define CHY_LIMIT_BACKUP_FILES 16384 /* files of one backup: a soft token has one for each of its objects */
