@@ -45,7 +45,7 @@ enum chy_err chy_der_take(struct chy_bytes *in, unsigned tag, struct chy_bytes *
                           struct chy_error *err)
 {
     struct chy_bytes rest = *in;
-    struct chy_der_item item;
+    struct chy_der_item item = { 0 };
     CHY_TRY(chy_der_next(&rest, &item, err));
     if (item.tag != tag)
         return chy_fail(err, CHY_E_MALFORMED, "DER tag is 0x%02x, expected 0x%02x", item.tag, tag);
@@ -70,7 +70,7 @@ enum chy_err chy_der_take_uint(struct chy_bytes *in, struct chy_bytes *ret_magni
                                struct chy_error *err)
 {
     struct chy_bytes rest = *in;
-    struct chy_bytes v;
+    struct chy_bytes v = { NULL, 0 };
     CHY_TRY(chy_der_take(&rest, CHY_DER_INTEGER, &v, err));
     if (v.n == 0)
         return chy_fail(err, CHY_E_MALFORMED, "DER integer is empty");
@@ -90,7 +90,7 @@ enum chy_err chy_der_take_uint(struct chy_bytes *in, struct chy_bytes *ret_magni
 enum chy_err chy_der_take_u64(struct chy_bytes *in, uint64_t *ret_v, struct chy_error *err)
 {
     struct chy_bytes rest = *in;
-    struct chy_bytes magnitude;
+    struct chy_bytes magnitude = { NULL, 0 };
     CHY_TRY(chy_der_take_uint(&rest, &magnitude, err));
     if (magnitude.n > sizeof(uint64_t))
         return chy_fail(err, CHY_E_MALFORMED, "DER integer has more than 64 bits");
@@ -106,7 +106,7 @@ enum chy_err chy_der_take_oid(struct chy_bytes *in, struct chy_bytes *ret_oid,
                               struct chy_error *err)
 {
     struct chy_bytes rest = *in;
-    struct chy_bytes oid;
+    struct chy_bytes oid = { NULL, 0 };
     CHY_TRY(chy_der_take(&rest, CHY_DER_OID, &oid, err));
     bool is_arc_start = true;
     for (size_t i = 0; i < oid.n; i++) {
@@ -126,7 +126,7 @@ enum chy_err chy_der_take_bits(struct chy_bytes *in, struct chy_bytes *ret_bytes
                                struct chy_error *err)
 {
     struct chy_bytes rest = *in;
-    struct chy_bytes bits;
+    struct chy_bytes bits = { NULL, 0 };
     CHY_TRY(chy_der_take(&rest, CHY_DER_BIT_STRING, &bits, err));
     if (bits.n == 0 || bits.p[0] != 0)
         return chy_fail(err, CHY_E_MALFORMED, "DER bit string is not made of whole bytes");

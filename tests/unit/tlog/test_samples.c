@@ -124,7 +124,7 @@ static bool consistency_holds(const json_t *row)
 static void run_vectors(const char *path, bool (*holds)(const json_t *row))
 {
     FILE *f = sample_open(path);
-    char line[16384];
+    char line[8192];
     size_t n = 0;
     size_t good = 0;
     while (fgets(line, sizeof line, f) != NULL) {
