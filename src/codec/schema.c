@@ -5,7 +5,13 @@
 
 #include "base/limits.h"
 
-static const uint8_t zero_bytes[CHY_HASH_BYTES];
+static bool is_zero(const uint8_t *p, size_t n)
+{
+    uint8_t any = 0;
+    for (size_t i = 0; i < n; i++)
+        any |= p[i];
+    return any == 0;
+}
 
 const char *chy_enum_name(const struct chy_enum *e, int value)
 {
@@ -58,9 +64,9 @@ bool chy_field_is_empty(const struct chy_field *f, const void *value)
     case CHY_KIND_TIME:
         return *(const int64_t *)at == 0;
     case CHY_KIND_HASH:
-        return memcmp(at, zero_bytes, CHY_HASH_BYTES) == 0;
+        return is_zero(at, CHY_HASH_BYTES);
     case CHY_KIND_ID:
-        return memcmp(at, zero_bytes, CHY_ID_BYTES) == 0;
+        return is_zero(at, CHY_ID_BYTES);
     case CHY_KIND_BOOL:
     case CHY_KIND_U32:
     case CHY_KIND_U64:

@@ -247,6 +247,12 @@ enum chy_err chy_file_open_anchor(int dir_fd, const char *path, mode_t mode, int
     return CHY_OK;
 }
 
+enum chy_err chy_file_open_read(int dir_fd, const char *path, int *ret_fd, struct chy_error *err)
+{
+    struct stat st;
+    return regular_open(dir_fd, path, O_NOFOLLOW, ret_fd, &st, err);
+}
+
 static enum chy_err pwrite_all(int fd, struct chy_bytes bytes, uint64_t offset,
                                struct chy_error *err)
 {

@@ -53,6 +53,9 @@ CHY_MUST_USE enum chy_err chy_file_create(int dir_fd, const char *path, struct c
  * symbolic link. For a small file that is changed often, as the log's anchor. */
 CHY_MUST_USE enum chy_err chy_file_open_anchor(int dir_fd, const char *path, mode_t mode,
                                                int *ret_fd, struct chy_error *err);
+/* Open such a file for reading alone. Errors: CHY_E_NOT_FOUND, CHY_E_IO */
+CHY_MUST_USE enum chy_err chy_file_open_read(int dir_fd, const char *path, int *ret_fd,
+                                             struct chy_error *err);
 /* Put `bytes` at `offset`, durable on CHY_OK (fdatasync). On failure the range holds anything. */
 CHY_MUST_USE enum chy_err chy_file_pwrite_sync(int fd, struct chy_bytes bytes, uint64_t offset,
                                                struct chy_error *err);

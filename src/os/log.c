@@ -211,6 +211,15 @@ void chy_log_init(struct chy_log *lg, int fd, enum chy_log_level level, const ch
     *lg = (struct chy_log){ .fd = fd, .level = level, .role = role, .has_prefix = has_prefix };
 }
 
+enum chy_log_level chy_log_level_of(struct chy_str name)
+{
+    static const char *const names[] = { "error", "warning", "notice", "info", "debug" };
+    for (size_t i = 0; i < CHY_ARRAY_LEN(names); i++)
+        if (chy_str_equal_c(name, names[i]))
+            return (enum chy_log_level)(CHY_LOG_ERROR + i);
+    return CHY_LOG_NOTICE;
+}
+
 bool chy_log_is_on(const struct chy_log *lg, enum chy_log_level level)
 {
     return lg != NULL && level <= lg->level;

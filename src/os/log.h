@@ -76,6 +76,8 @@ bool chy_log_is_journal(int fd);
 /* Lines less important than `level` are left out. The caller ignores SIGPIPE. */
 void chy_log_init(struct chy_log *lg, int fd, enum chy_log_level level, const char *role,
                   bool has_prefix);
+/* "error" to "debug"; CHY_LOG_NOTICE for what is no level. */
+enum chy_log_level chy_log_level_of(struct chy_str name);
 bool chy_log_is_on(const struct chy_log *lg, enum chy_log_level level);
 
 /* By the macro: the event, then the fields, CHY_L_END last. A text over CHY_LIMIT_LOG_FIELD is cut

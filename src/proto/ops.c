@@ -135,13 +135,20 @@ static bool part_is_param(struct chy_str part)
     return part.n > 2 && part.p[0] == '{' && part.p[part.n - 1] == '}';
 }
 
+/* "{path...}": all that is left, slashes included. */
+static bool part_takes_rest(struct chy_str part)
+{
+    return part_is_param(part) && part.n > 5 &&
+           chy_str_equal_c((struct chy_str){ part.p + part.n - 4, 4 }, "...}");
+}
+
 static bool path_matches(const char *pattern, struct chy_str path, struct chy_op_match *m)
 {
     struct chy_str pat = chy_str_of(pattern);
     m->n = 0;
     while (pat.n > 0) {
         struct chy_str want = part_next(&pat);
-        if (part_is_param(want) && want.n > 5 && memcmp(want.p + want.n - 4, "...}", 4) == 0) {
+        if (part_takes_rest(want)) {
             m->names[m->n] = (struct chy_str){ want.p + 1, want.n - 5 };
             m->values[m->n++] = path;
             return path.n > 0;
@@ -204,7 +211,9 @@ bool chy_op_in_scopes(const struct chy_op_row *row, struct chy_strs scopes)
         if (chy_str_equal(s, id) || chy_str_equal_c(s, "*"))
             return true;
         bool is_family = s.n > 2 && s.p[s.n - 1] == '*' && s.p[s.n - 2] == '.';
-        if (is_family && id.n >= s.n - 1 && memcmp(id.p, s.p, s.n - 1) == 0)
+        struct chy_str family = { s.p, s.n - 1 };
+        if (is_family && id.n >= family.n &&
+            chy_str_equal((struct chy_str){ id.p, family.n }, family))
             return true;
     }
     return false;
@@ -277,7 +286,7 @@ enum chy_err chy_op_path(const struct chy_op_row *row, const void *request, stru
     while (pat.n > 0) {
         struct chy_str part = part_next(&pat);
         if (part_is_param(part)) {
-            bool takes_rest = part.n > 5 && memcmp(part.p + part.n - 4, "...}", 4) == 0;
+            bool takes_rest = part_takes_rest(part);
             struct chy_str name = { part.p + 1, part.n - (takes_rest ? 5 : 2) };
             const struct chy_field *f = chy_schema_field(row->request, name);
             if (f == NULL)

@@ -75,8 +75,10 @@ static enum chy_err slot_sum(uint64_t number, struct chy_bytes note, uint8_t ret
 static enum chy_err slot_parse(struct chy_bytes raw, uint64_t index, struct slot *ret,
                                struct chy_error *err)
 {
-    enum { HEAD = MAGIC_BYTES + 8 + 4 + CHY_HASH_BYTES };
-    if (raw.n < HEAD || memcmp(raw.p, MAGIC, MAGIC_BYTES) != 0)
+    enum {
+        HEAD = MAGIC_BYTES + 8 + 4 + CHY_HASH_BYTES
+    };
+    if (raw.n < HEAD || !chy_str_starts(chy_bytes_str(raw), MAGIC))
         return chy_fail(err, CHY_E_NOT_FOUND, "no slot");
     struct slot s = { .number = be_read(raw.p + MAGIC_BYTES, 8) };
     s.note = (struct chy_bytes){ raw.p + HEAD, (size_t)be_read(raw.p + MAGIC_BYTES + 8, 4) };
@@ -84,7 +86,8 @@ static enum chy_err slot_parse(struct chy_bytes raw, uint64_t index, struct slot
         return chy_fail(err, CHY_E_NOT_FOUND, "a torn slot");
     uint8_t sum[CHY_HASH_BYTES];
     CHY_TRY(slot_sum(s.number, s.note, sum, err));
-    if (memcmp(sum, raw.p + MAGIC_BYTES + 12, sizeof sum) != 0)
+    struct chy_bytes stored = { raw.p + MAGIC_BYTES + 12, sizeof sum };
+    if (!chy_bytes_equal(stored, (struct chy_bytes){ sum, sizeof sum }))
         return chy_fail(err, CHY_E_NOT_FOUND, "a torn slot");
     *ret = s;
     return CHY_OK;
@@ -136,7 +139,8 @@ enum chy_err chy_anchor_write(struct chy_anchor *a, struct chy_bytes note, struc
     chy_buf_append(&b, (struct chy_bytes){ sum, sizeof sum });
     chy_buf_append(&b, note);
     CHY_TRY(chy_buf_check(&b, err));
-    CHY_TRY(chy_file_pwrite_sync(a->fd, chy_buf_bytes(&b), number % 2 * CHY_ANCHOR_SLOT_BYTES, err));
+    CHY_TRY(
+        chy_file_pwrite_sync(a->fd, chy_buf_bytes(&b), number % 2 * CHY_ANCHOR_SLOT_BYTES, err));
     a->number = number;
     return CHY_OK;
 }

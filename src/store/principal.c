@@ -30,8 +30,9 @@ static unsigned may_of_roles(struct chy_strs roles)
     return may;
 }
 
-enum chy_err chy_principal_by_name(struct chy_store *s, struct chy_str name, struct chy_arena *arena,
-                                   struct chy_principal *ret_principal, struct chy_error *err)
+enum chy_err chy_principal_by_name(struct chy_store *s, struct chy_str name,
+                                   struct chy_arena *arena, struct chy_principal *ret_principal,
+                                   struct chy_error *err)
 {
     struct chy_user user;
     CHY_TRY(chy_record_get(s, CHY_OBJECT_USER, name, &chy_user_schema, arena, &user, err));
@@ -59,8 +60,9 @@ static enum chy_err credential_check(const struct chy_credential_record *c,
     if (c->info.is_revoked)
         return chy_fail(err, CHY_E_UNAUTHENTICATED, "this %s was revoked", what);
     if (now_us >= c->info.expires_us)
-        return chy_fail(err, CHY_E_EXPIRED, "this %s has expired; ask an administrator for a new %s",
-                        what, c->method == CHY_AUTH_API_TOKEN ? "one" : "enrolment code");
+        return chy_fail(err, CHY_E_EXPIRED,
+                        "this %s has expired; ask an administrator for a new %s", what,
+                        c->method == CHY_AUTH_API_TOKEN ? "one" : "enrolment code");
     return CHY_OK;
 }
 
@@ -106,10 +108,11 @@ enum chy_err chy_principal_check(const struct chy_principal *p, const struct chy
         return CHY_OK;
     if (p->name.n == 0)
         return chy_fail(err, CHY_E_UNAUTHENTICATED,
-                        "%s needs a client certificate or an API token; see `chancery enroll`", row->id);
-    if ((row->may & p->may) == 0)
-        return chy_fail(err, CHY_E_FORBIDDEN, "%.*s has no role that allows %s", CHY_STR_ARG(p->name),
+                        "%s needs a client certificate or an API token; see `chancery enroll`",
                         row->id);
+    if ((row->may & p->may) == 0)
+        return chy_fail(err, CHY_E_FORBIDDEN, "%.*s has no role that allows %s",
+                        CHY_STR_ARG(p->name), row->id);
     if (p->is_scoped && !chy_op_in_scopes(row, p->scopes))
         return chy_fail(err, CHY_E_FORBIDDEN, "this API token's scopes do not cover %s", row->id);
     return CHY_OK;
@@ -159,8 +162,8 @@ bool chy_principal_owns(const struct chy_principal *p, struct chy_strs owners)
         if (chy_str_equal(o, p->name))
             return true;
         if (chy_str_starts(o, group) &&
-            chy_principal_has(p->groups, (struct chy_str){ o.p + sizeof group - 1,
-                                                           o.n - (sizeof group - 1) }))
+            chy_principal_has(p->groups,
+                              (struct chy_str){ o.p + sizeof group - 1, o.n - (sizeof group - 1) }))
             return true;
     }
     return false;

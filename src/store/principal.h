@@ -25,8 +25,9 @@ struct chy_principal {
  * Errors: CHY_E_UNAUTHENTICATED unknown credential, unknown or disabled principal, revoked
  *         CHY_E_EXPIRED         the credential has ended
  *         CHY_E_INTEGRITY, CHY_E_STORE, CHY_E_NOMEM */
-CHY_MUST_USE enum chy_err chy_principal_resolve(struct chy_store *s, const struct chy_caller *caller,
-                                                int64_t now_us, struct chy_arena *arena,
+CHY_MUST_USE enum chy_err chy_principal_resolve(struct chy_store *s,
+                                                const struct chy_caller *caller, int64_t now_us,
+                                                struct chy_arena *arena,
                                                 struct chy_principal *ret_principal,
                                                 struct chy_error *err);
 

@@ -5,7 +5,7 @@
 
 #include "base/limits.h"
 
-#define DAY_US (INT64_C(86400) * 1000000)
+#define DAY_US    (INT64_C(86400) * 1000000)
 #define WARN_DAYS 90
 
 #define S struct chy_key_record
@@ -85,42 +85,25 @@ struct chy_str chy_record_hash_name(struct chy_arena *arena, const uint8_t hash[
     return (struct chy_str){ text, 2 * CHY_HASH_BYTES };
 }
 
-static const struct chy_str meta_policy = { "policy-number", sizeof "policy-number" - 1 };
-
 enum chy_err chy_record_policy_number(struct chy_store *s, uint64_t *ret_number,
                                       struct chy_error *err)
 {
     CHY_CLEANUP(chy_arena_done) struct chy_arena arena;
     chy_arena_init(&arena, 4096);
-    struct chy_bytes body;
-    enum chy_err r = chy_store_get(s, CHY_OBJECT_META, meta_policy, &arena, &body, err);
-    if (r == CHY_E_NOT_FOUND) {
-        *ret_number = 0;
-        return CHY_OK;
-    }
-    CHY_TRY(r);
-    if (body.n != 8)
-        return chy_fail(err, CHY_E_INTEGRITY, "the stored number of the policy has %zu bytes", body.n);
-    uint64_t number = 0;
-    for (size_t i = 0; i < 8; i++)
-        number = number << 8 | body.p[i];
-    *ret_number = number;
+    struct chy_policy_number in_force = { 0 };
+    enum chy_err r = chy_record_get(s, CHY_OBJECT_META, CHY_STR(CHY_META_POLICY_NUMBER),
+                                    &chy_policy_number_schema, &arena, &in_force, err);
+    if (r != CHY_OK && r != CHY_E_NOT_FOUND)
+        return r;
+    *ret_number = in_force.number;
     return CHY_OK;
-}
-
-enum chy_err chy_record_policy_number_put(struct chy_store *s, uint64_t number,
-                                          struct chy_error *err)
-{
-    CHY_CLEANUP(chy_buf_done) struct chy_buf body;
-    chy_buf_init(&body, 8);
-    chy_buf_append_u64(&body, number);
-    CHY_TRY(chy_buf_check(&body, err));
-    return chy_store_put(s, CHY_OBJECT_META, meta_policy, chy_buf_bytes(&body), err);
 }
 
 /* --- warnings --- */
 
-enum { WARNINGS_MAX = 3 };
+enum {
+    WARNINGS_MAX = 3
+};
 
 static struct chy_str certificate_warning(const struct chy_key *key, int64_t now_us,
                                           struct chy_arena *arena)
@@ -153,7 +136,8 @@ enum chy_err chy_record_key_warnings(struct chy_key *key, int64_t now_us, struct
     if (key->certificates.n > 0 && key->certificates.p[0].is_development)
         warnings[n++] = CHY_STR("a development certificate: nobody outside trusts it");
     if (key->token_is_software)
-        warnings[n++] = CHY_STR("in a software token: its protection is that of this machine's files");
+        warnings[n++] =
+            CHY_STR("in a software token: its protection is that of this machine's files");
     key->warnings.p = warnings;
     key->warnings.n = n;
     return CHY_OK;

@@ -7,12 +7,12 @@
 #include "store/store.h"
 
 /* Names of the keys that belong to Chancery itself; '@' is in no name that a user can give. */
-#define CHY_KEY_NAME_LOG "@log"
-#define CHY_KEY_NAME_CLIENT_CA "@client-ca"
+#define CHY_KEY_NAME_LOG            "@log"
+#define CHY_KEY_NAME_CLIENT_CA      "@client-ca"
 #define CHY_KEY_NAME_DEVELOPMENT_CA "@development-ca"
 
 struct chy_key_record {
-    struct chy_key key; /* without warnings, which depend on the day */
+    struct chy_key key;     /* without warnings, which depend on the day */
     struct chy_bytes guard; /* canonical form; empty: none */
 };
 
@@ -55,11 +55,13 @@ CHY_MUST_USE struct chy_str chy_record_policy_name(struct chy_arena *arena, uint
 CHY_MUST_USE struct chy_str chy_record_hash_name(struct chy_arena *arena,
                                                  const uint8_t hash[CHY_HASH_BYTES]);
 
+/* META objects. */
+#define CHY_META_POLICY_NUMBER "policy-number" /* struct chy_policy_number: the one in force */
+#define CHY_META_INIT          "init" /* struct chy_user: made by `chanceryd init`, not yet in the log */
+
 /* The number of the policy in force; 0 when none was ever applied. Errors: CHY_E_STORE, CHY_E_INTEGRITY */
 CHY_MUST_USE enum chy_err chy_record_policy_number(struct chy_store *s, uint64_t *ret_number,
                                                    struct chy_error *err);
-CHY_MUST_USE enum chy_err chy_record_policy_number_put(struct chy_store *s, uint64_t number,
-                                                       struct chy_error *err);
 
 /* What needs attention about a key at `now_us`: certificate ended or ends within 90 days, none at all,
  * a development certificate, a software token. In the arena. Errors: CHY_E_NOMEM */

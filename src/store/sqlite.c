@@ -11,7 +11,7 @@
 /* A store of another program must not be taken for ours: "CHRY". */
 #define APPLICATION_ID 0x43485259
 /* Frames in the write-ahead log before maintain() folds them back: 4,000 pages are 16 MB. */
-#define WAL_FRAMES_MAX 4000
+#define WAL_FRAMES_MAX  4000
 #define BUSY_TIMEOUT_MS 5000
 
 enum statement {
@@ -63,8 +63,9 @@ struct chy_store {
     sqlite3 *db;
     enum chy_store_mode mode;
     bool in_transaction;
-    int wal_frames;      /* pages in the write-ahead log after the last commit */
-    uint64_t next_index; /* inside a writing transaction: what chy_store_log_append() must be given */
+    int wal_frames; /* pages in the write-ahead log after the last commit */
+    uint64_t
+        next_index; /* inside a writing transaction: what chy_store_log_append() must be given */
     sqlite3_stmt *stmts[ST_COUNT_];
 };
 
@@ -88,8 +89,8 @@ static enum chy_err statement_get(struct chy_store *s, enum statement which, sql
                                   struct chy_error *err)
 {
     if (s->stmts[which] == NULL &&
-        sqlite3_prepare_v3(s->db, statements[which], -1, SQLITE_PREPARE_PERSISTENT, &s->stmts[which],
-                           NULL) != SQLITE_OK)
+        sqlite3_prepare_v3(s->db, statements[which], -1, SQLITE_PREPARE_PERSISTENT,
+                           &s->stmts[which], NULL) != SQLITE_OK)
         return fail_db(s, "the store refused a statement", err);
     sqlite3_reset(s->stmts[which]);
     *ret = s->stmts[which];
@@ -107,12 +108,14 @@ static void bind_bytes(sqlite3_stmt *st, int at, struct chy_bytes b)
 {
     /* A failed bind shows as a failed step: NOT NULL columns and lengths catch it. The static binding
      * is safe because every statement is stepped before its caller returns. */
-    CHY_IGNORE(sqlite3_bind_blob64(st, at, b.p != NULL ? (const void *)b.p : "", b.n, SQLITE_STATIC));
+    CHY_IGNORE(
+        sqlite3_bind_blob64(st, at, b.p != NULL ? (const void *)b.p : "", b.n, SQLITE_STATIC));
 }
 
 static void bind_name(sqlite3_stmt *st, int at, struct chy_str s)
 {
-    CHY_IGNORE(sqlite3_bind_text64(st, at, s.p != NULL ? s.p : "", s.n, SQLITE_STATIC, SQLITE_UTF8));
+    CHY_IGNORE(
+        sqlite3_bind_text64(st, at, s.p != NULL ? s.p : "", s.n, SQLITE_STATIC, SQLITE_UTF8));
 }
 
 static struct chy_bytes column_bytes(sqlite3_stmt *st, int at)
@@ -139,7 +142,8 @@ static enum chy_err need_transaction(const struct chy_store *s, struct chy_error
 
 /* --- open and close --- */
 
-static enum chy_err pragma_int(struct chy_store *s, const char *sql, int *ret, struct chy_error *err)
+static enum chy_err pragma_int(struct chy_store *s, const char *sql, int *ret,
+                               struct chy_error *err)
 {
     sqlite3_stmt *st = NULL;
     if (sqlite3_prepare_v2(s->db, sql, -1, &st, NULL) != SQLITE_OK)
@@ -181,9 +185,10 @@ static enum chy_err check_version(struct chy_store *s, struct chy_error *err)
     if (app != APPLICATION_ID)
         return chy_fail(err, CHY_E_STORE, "the file is no Chancery store");
     if (version > STORE_VERSION)
-        return chy_fail(err, CHY_E_UNSUPPORTED,
-                        "the store has version %d, this program knows up to %d; use a newer chanceryd",
-                        version, STORE_VERSION);
+        return chy_fail(
+            err, CHY_E_UNSUPPORTED,
+            "the store has version %d, this program knows up to %d; use a newer chanceryd", version,
+            STORE_VERSION);
     if (version == STORE_VERSION)
         return CHY_OK;
     if (s->mode == CHY_STORE_READ)
@@ -209,22 +214,24 @@ static enum chy_err set_up(struct chy_store *s, struct chy_error *err)
     if (s->mode == CHY_STORE_READ)
         return check_version(s, err);
     if (s->mode == CHY_STORE_CREATE)
-        CHY_TRY(exec(s,
-                     "PRAGMA application_id = " CHY_STRINGIFY(APPLICATION_ID) "; "
-                     "PRAGMA secure_delete = ON",
-                     err));
+        CHY_TRY(exec(
+            s,
+            "PRAGMA application_id = " CHY_STRINGIFY(APPLICATION_ID) "; "
+                                                                     "PRAGMA secure_delete = ON",
+            err));
     /* FULL: a commit is on the disk when it returns. maintain() checkpoints between batches, because
      * SQLite's own checkpoints fall into somebody's latency. */
-    CHY_TRY(exec(s,
-                 "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA wal_autocheckpoint = 0;"
-                 "PRAGMA foreign_keys = ON",
-                 err));
+    CHY_TRY(
+        exec(s,
+             "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA wal_autocheckpoint = 0;"
+             "PRAGMA foreign_keys = ON",
+             err));
     sqlite3_wal_hook(s->db, note_wal_frames, s);
     return check_version(s, err);
 }
 
-enum chy_err chy_store_open(const char *path, enum chy_store_mode mode, struct chy_store **ret_store,
-                            struct chy_error *err)
+enum chy_err chy_store_open(const char *path, enum chy_store_mode mode,
+                            struct chy_store **ret_store, struct chy_error *err)
 {
     bool is_there = access(path, F_OK) == 0;
     if (mode == CHY_STORE_CREATE && is_there)
@@ -322,8 +329,9 @@ enum chy_err chy_store_log_append(struct chy_store *s, uint64_t index, struct ch
 {
     CHY_TRY(need_transaction(s, err));
     if (entry.n > CHY_LIMIT_ENTRY || detail.n > CHY_LIMIT_ENTRY)
-        return chy_fail(err, CHY_E_LIMIT, "a log entry of %zu and %zu bytes, at most %d are allowed",
-                        entry.n, detail.n, CHY_LIMIT_ENTRY);
+        return chy_fail(err, CHY_E_LIMIT,
+                        "a log entry of %zu and %zu bytes, at most %d are allowed", entry.n,
+                        detail.n, CHY_LIMIT_ENTRY);
     if (index != s->next_index)
         return chy_fail(err, CHY_E_CONFLICT, "log entry %llu is not the next one, %llu is",
                         (unsigned long long)index, (unsigned long long)s->next_index);
@@ -349,7 +357,8 @@ enum chy_err chy_store_log_get(struct chy_store *s, uint64_t index, struct chy_a
     CHY_IGNORE(sqlite3_bind_int64(st, 1, (sqlite3_int64)index)); /* a failed bind finds nothing */
     int rc = sqlite3_step(st);
     if (rc == SQLITE_DONE)
-        return chy_fail(err, CHY_E_NOT_FOUND, "the log has no entry %llu", (unsigned long long)index);
+        return chy_fail(err, CHY_E_NOT_FOUND, "the log has no entry %llu",
+                        (unsigned long long)index);
     if (rc != SQLITE_ROW)
         return fail_db(s, "the log cannot be read", err);
     struct chy_bytes entry = chy_arena_bytes(arena, column_bytes(st, 0));
@@ -419,8 +428,9 @@ enum chy_err chy_store_tile_get(struct chy_store *s, unsigned level, uint64_t in
 
 /* --- objects --- */
 
-static enum chy_err object_bind(struct chy_store *s, enum statement which, enum chy_object_kind kind,
-                                struct chy_str name, sqlite3_stmt **ret_st, struct chy_error *err)
+static enum chy_err object_bind(struct chy_store *s, enum statement which,
+                                enum chy_object_kind kind, struct chy_str name,
+                                sqlite3_stmt **ret_st, struct chy_error *err)
 {
     CHY_TRY(statement_get(s, which, ret_st, err));
     CHY_IGNORE(sqlite3_bind_int(*ret_st, 1, (int)kind)); /* see bind_bytes() */

@@ -1,0 +1,315 @@
+/* SPDX-License-Identifier: MIT */
+#include "signer/job.h"
+
+#include <utlist.h>
+
+#include "base/limits.h"
+#include "base/mem.h"
+#include "os/clock.h"
+#include "os/random.h"
+#include "signer/ledger.h"
+
+static void job_free(struct job *job)
+{
+    DL_DELETE(job->s->jobs, job);
+    if (job->s->own_job == job)
+        job->s->own_job = NULL;
+    ledger_forget(job);
+    chy_arena_done(&job->arena);
+    chy_free(job);
+}
+
+static struct job *job_new(struct signer *s)
+{
+    struct job *job = chy_new(struct job);
+    if (job == NULL)
+        return NULL;
+    job->s = s;
+    chy_arena_init(&job->arena, CHY_LIMIT_ARENA);
+    DL_APPEND(s->jobs, job);
+    return job;
+}
+
+/* --- answering --- */
+
+static enum chy_err reply_encode(const struct job *job, struct chy_reply *reply,
+                                 const struct chy_schema *schema, const void *response,
+                                 struct chy_buf *out, struct chy_error *err)
+{
+    CHY_CLEANUP(chy_buf_done) struct chy_buf body;
+    chy_buf_init(&body, CHY_LIMIT_FRAME);
+    reply->principal = job->who.name;
+    if (schema != NULL)
+        CHY_TRY(chy_schema_encode(schema, response, &body, err));
+    reply->response = chy_buf_bytes(&body);
+    return chy_schema_encode(&chy_reply_schema, reply, out, err);
+}
+
+static uint32_t retry_after_s(enum chy_err code)
+{
+    return code == CHY_E_BUSY || code == CHY_E_STORE || code == CHY_E_NOMEM ? 1
+           : code == CHY_E_RATE                                             ? 60
+                                                                            : 0;
+}
+
+void job_reply(struct job *job, enum chy_err code, const struct chy_error *why,
+               const struct chy_schema *schema, const void *response)
+{
+    struct signer *s = job->s;
+    CHY_CLEANUP(chy_buf_done) struct chy_buf out;
+    chy_buf_init(&out, CHY_LIMIT_FRAME);
+    struct chy_error err;
+    struct chy_reply reply = {
+        .code = (uint32_t) - (int)code,
+        .text = why != NULL ? chy_str_of(why->text) : (struct chy_str){ "", 0 },
+        .retry_after_s = retry_after_s(code),
+    };
+    if (job->front != NULL) {
+        struct chy_frame frame = { .type = CHY_MSG_REPLY, .id = job->frame_id };
+        enum chy_err r = reply_encode(job, &reply, schema, response, &out, &err);
+        frame.body = chy_buf_bytes(&out);
+        if (r == CHY_OK)
+            r = chy_channel_send(job->front->channel, &frame, &err);
+        if (r != CHY_OK)
+            chy_log(&s->log, CHY_LOG_ERROR, "call.reply_lost", CHY_L_ERR(&err));
+    } else if (code != CHY_OK && why != NULL) {
+        chy_log(&s->log, CHY_LOG_ERROR, "job.failed", CHY_L_ERR(why));
+    }
+    job_free(job);
+}
+
+enum chy_err job_owe(struct job *job, const struct chy_entry *outcome, struct chy_error *err)
+{
+    struct chy_entry *owed = chy_arena_new(&job->arena, struct chy_entry);
+    if (owed == NULL)
+        return chy_fail(err, CHY_E_NOMEM, "no memory for an outcome");
+    *owed = *outcome;
+    job->owed = owed;
+    return CHY_OK;
+}
+
+/* Not waited for: nothing was granted, and the next start would write "unknown" in its place. */
+static void pay_outcome(struct job *job, const struct chy_error *why)
+{
+    struct chy_entry e = *job->owed;
+    struct chy_entry_detail d = { .text = chy_str_of(why->text) };
+    struct chy_error err;
+    e.outcome = CHY_OUTCOME_FAILED;
+    job->owed = NULL;
+    if (ledger_add(job->s->ledger, &e, &d, NULL, &err) != CHY_OK)
+        signer_die(job->s, &err);
+}
+
+void job_fail(struct job *job, const struct chy_error *why)
+{
+    if (job->owed != NULL && !job->s->has_failed)
+        pay_outcome(job, why);
+    if (why->code == CHY_E_STORE || why->code == CHY_E_INTEGRITY || why->code == CHY_E_INTERNAL)
+        chy_log(&job->s->log, CHY_LOG_ERROR, "call.failed",
+                CHY_L_HEX("req", ((struct chy_bytes){ job->call.request_id, CHY_ID_BYTES })),
+                CHY_L_ERR(why));
+    job_reply(job, why->code, why, NULL, NULL);
+}
+
+enum chy_err job_done(struct job *job, const void *response)
+{
+    job_reply(job, CHY_OK, NULL, response != NULL ? job->row->response : NULL, response);
+    return CHY_OK;
+}
+
+void job_run(struct job *job, job_fn *step)
+{
+    struct chy_error err = { .code = CHY_E_INTERNAL };
+    enum chy_err r = step(job, &err);
+    if (r != CHY_OK) {
+        err.code = r;
+        job_fail(job, &err);
+    }
+}
+
+/* --- beginning --- */
+
+static enum chy_err call_decode(struct job *job, const struct chy_frame *frame,
+                                struct chy_error *err)
+{
+    struct chy_bytes own = chy_arena_bytes(&job->arena, frame->body);
+    if (own.p == NULL)
+        return chy_fail(err, CHY_E_NOMEM, "no memory for a call");
+    CHY_TRY(chy_schema_decode(&chy_call_schema, own, &job->arena, &job->call, err));
+    job->row = chy_op_row((int)job->call.op);
+    if (job->row == NULL || job->row->server != CHY_OP_BY_SIGNER)
+        return chy_fail(err, CHY_E_PROTOCOL, "operation %u is not the signer's", job->call.op);
+    job->request = chy_arena_alloc(&job->arena, 1, job->row->request->size);
+    if (job->request == NULL)
+        return chy_fail(err, CHY_E_NOMEM, "no memory for a request");
+    return chy_schema_decode(job->row->request, job->call.request, &job->arena, job->request, err);
+}
+
+static enum chy_err call_admit(struct job *job, struct chy_error *err)
+{
+    struct signer *s = job->s;
+    CHY_TRY(chy_principal_resolve(s->store, &job->call.caller, chy_clock_realtime_us(), &job->arena,
+                                  &job->who, err));
+    CHY_TRY(chy_principal_check(&job->who, job->row, err));
+    if (!s->is_bootstrapped)
+        return chy_fail(err, CHY_E_BUSY, "the server is starting");
+    if (s->is_draining)
+        return chy_fail(err, CHY_E_BUSY, "the server is stopping");
+    return CHY_OK;
+}
+
+static enum chy_err call_start(struct job *job, struct chy_error *err)
+{
+    CHY_TRY(call_admit(job, err));
+    job_fn *handler = job_handler(job->row->op);
+    if (handler == NULL)
+        return chy_fail(err, CHY_E_INTERNAL, "%s has no handler", job->row->id);
+    return handler(job, err);
+}
+
+void job_begin(struct signer *s, struct peer *front, const struct chy_frame *frame)
+{
+    struct chy_error err;
+    struct job *job = job_new(s);
+    if (job == NULL) {
+        /* Without memory for a job there is none for an answer: front's deadline answers. */
+        chy_log(&s->log, CHY_LOG_ERROR, "call.no_memory");
+        return;
+    }
+    s->counters.calls++;
+    job->front = front;
+    job->frame_id = frame->id;
+    if (call_decode(job, frame, &err) != CHY_OK) {
+        job_fail(job, &err);
+        return;
+    }
+    job_run(job, call_start);
+}
+
+enum chy_err job_begin_own(struct signer *s, job_fn *first, struct chy_error *err)
+{
+    struct job *job = job_new(s);
+    if (job == NULL)
+        return chy_fail(err, CHY_E_NOMEM, "no memory for a job");
+    s->own_job = job;
+    job->who = (struct chy_principal){ .name = CHY_STR("@signer"), .method = CHY_AUTH_SERVER };
+    job->call.caller.method = CHY_AUTH_SERVER;
+    if (chy_random_fill(job->call.request_id, CHY_ID_BYTES, err) != CHY_OK) {
+        job_free(job);
+        return err != NULL ? err->code : CHY_E_CRYPTO;
+    }
+    job_run(job, first);
+    return CHY_OK;
+}
+
+void job_front_gone(struct signer *s, const struct peer *front)
+{
+    struct job *job;
+    DL_FOREACH(s->jobs, job)
+    if (job->front == front)
+        job->front = NULL;
+}
+
+enum chy_err job_lock(struct job *job, const char *kind, struct chy_str name, struct chy_error *err)
+{
+    struct chy_str lock = chy_arena_printf(&job->arena, "%s:%.*s", kind, CHY_STR_ARG(name));
+    if (lock.p == NULL)
+        return chy_fail(err, CHY_E_NOMEM, "no memory for a lock");
+    struct job *other;
+    DL_FOREACH(job->s->jobs, other)
+    if (other != job && chy_str_equal(other->lock, lock))
+        return chy_fail(err, CHY_E_CONFLICT, "another change of \"%.*s\" is under way; try again",
+                        CHY_STR_ARG(name));
+    job->lock = lock;
+    return CHY_OK;
+}
+
+/* --- inspect --- */
+
+enum chy_err job_inspect(struct job *job, const struct chy_inspect_request *request, job_fn *next,
+                         struct chy_error *err)
+{
+    struct signer *s = job->s;
+    if (s->inspect == NULL)
+        return chy_fail(err, CHY_E_BUSY, "the process that reads documents is being restarted");
+    CHY_CLEANUP(chy_buf_done) struct chy_buf out;
+    chy_buf_init(&out, CHY_LIMIT_FRAME);
+    CHY_TRY(chy_schema_encode(&chy_inspect_request_schema, request, &out, err));
+    struct chy_frame frame = { .type = CHY_MSG_INSPECT,
+                               .id = ++s->next_frame_id,
+                               .body = chy_buf_bytes(&out) };
+    CHY_TRY(chy_channel_send(s->inspect->channel, &frame, err));
+    job->waits_for = frame.id;
+    job->step = next;
+    return CHY_OK;
+}
+
+static enum chy_err inspected(struct job *job, struct chy_bytes body, struct chy_error *err)
+{
+    struct chy_inspect_reply *reply = chy_arena_new(&job->arena, struct chy_inspect_reply);
+    struct chy_bytes own = chy_arena_bytes(&job->arena, body);
+    if (reply == NULL || own.p == NULL)
+        return chy_fail(err, CHY_E_NOMEM, "no memory for an answer of inspect");
+    CHY_TRY(chy_schema_decode(&chy_inspect_reply_schema, own, &job->arena, reply, err));
+    if (reply->code != 0) {
+        enum chy_err code = (enum chy_err) - (int)reply->code;
+        return chy_fail(err, chy_err_is_known((int)code) ? code : CHY_E_PROTOCOL, "%.*s",
+                        CHY_STR_ARG(reply->text));
+    }
+    job->inspected = reply;
+    return job->step(job, err);
+}
+
+void job_inspect_reply(struct signer *s, const struct chy_frame *frame)
+{
+    struct job *job;
+    DL_SEARCH_SCALAR(s->jobs, job, waits_for, frame->id);
+    if (job == NULL || frame->id == 0)
+        return; /* of a job that has ended */
+    job->waits_for = 0;
+    struct chy_error err = { .code = CHY_E_INTERNAL };
+    enum chy_err r = inspected(job, frame->body, &err);
+    if (r != CHY_OK) {
+        err.code = r;
+        job_fail(job, &err);
+    }
+}
+
+void job_inspect_gone(struct signer *s)
+{
+    struct job *job;
+    struct job *next;
+    DL_FOREACH_SAFE(s->jobs, job, next)
+    if (job->waits_for != 0) {
+        struct chy_error err;
+        chy_fail(&err, CHY_E_UNSUPPORTED, "the document could not be read: its reader was stopped");
+        job_fail(job, &err);
+    }
+}
+
+/* --- entries --- */
+
+struct chy_entry job_entry(const struct job *job, enum chy_entry_kind kind, const char *action,
+                           struct chy_str subject)
+{
+    const struct signer *s = job->s;
+    struct chy_entry e = {
+        .kind = kind,
+        .principal = job->who.name,
+        .method = job->who.method,
+        .action = chy_str_of(action),
+        .subject = subject,
+        .policy_number = s->policy_record.policy.number,
+        .decision = CHY_DECISION_ALLOWED,
+    };
+    memcpy(e.request_id, job->call.request_id, sizeof e.request_id);
+    memcpy(e.policy_hash, s->policy_hash, sizeof e.policy_hash);
+    return e;
+}
+
+struct chy_entry_detail job_detail(const struct job *job, struct chy_str text)
+{
+    return (struct chy_entry_detail){ .address = job->call.caller.address,
+                                      .user_agent = job->call.caller.user_agent,
+                                      .text = text };
+}

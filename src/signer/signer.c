@@ -1,0 +1,493 @@
+/* SPDX-License-Identifier: MIT */
+#include "signer/signer.h"
+
+#include <stdlib.h>
+#include <sys/stat.h>
+#include <unistd.h>
+#include <utlist.h>
+
+#include "base/limits.h"
+#include "base/mem.h"
+#include "crypto/init.h"
+#include "os/clock.h"
+#include "os/fd.h"
+#include "os/process.h"
+#include "os/sandbox.h"
+#include "policy/zone.h"
+#include "signer/denials.h"
+#include "signer/job.h"
+#include "signer/ledger.h"
+#include "signer/own.h"
+#include "signer/state.h"
+#include "signer/status.h"
+#include "signer/tokens.h"
+
+#define SECOND_US       INT64_C(1000000)
+#define DAY_US          (INT64_C(86400) * SECOND_US)
+#define START_TIMEOUT_S 30
+
+void signer_die(struct signer *s, const struct chy_error *why)
+{
+    if (!s->has_failed)
+        chy_log(&s->log, CHY_LOG_ERROR, "signer.failed", CHY_L_ERR(why));
+    s->has_failed = true;
+    chy_loop_stop(s->loop);
+}
+
+/* --- keys --- */
+
+/* FNV-1a: names are chosen by key managers, not by attackers, and a long chain is only slow. */
+static struct key **key_bucket(struct signer *s, struct chy_str name)
+{
+    uint32_t h = 2166136261u;
+    for (size_t i = 0; i < name.n; i++)
+        h = (h ^ (uint8_t)name.p[i]) * 16777619u;
+    return &s->key_table[h % KEY_BUCKETS];
+}
+
+struct key *signer_key(struct signer *s, struct chy_str name)
+{
+    struct key *key = *key_bucket(s, name);
+    while (key != NULL && !chy_str_equal(key->record.key.name, name))
+        key = key->by_name;
+    return key;
+}
+
+static enum chy_err guard_compile(const struct chy_key_record *record, struct chy_arena *arena,
+                                  struct chy_policy_guard **ret, struct chy_error *err)
+{
+    struct chy_policy_guard_doc doc;
+    if (record->guard.n == 0)
+        return CHY_OK;
+    CHY_TRY(chy_policy_guard_decode(record->guard, arena, &doc, err));
+    return chy_policy_guard_compile(&doc, chy_clock_realtime_us(), ret, err);
+}
+
+static struct key *key_new(struct signer *s, struct chy_str name)
+{
+    struct key *key = chy_new(struct key);
+    if (key == NULL)
+        return NULL;
+    struct key **bucket = key_bucket(s, name);
+    key->by_name = *bucket;
+    *bucket = key;
+    LL_PREPEND(s->keys, key);
+    return key;
+}
+
+enum chy_err signer_key_put(struct signer *s, const struct chy_key_record *record,
+                            struct chy_error *err)
+{
+    CHY_CLEANUP(chy_arena_done) struct chy_arena arena;
+    CHY_CLEANUP(chy_policy_guard_freep) struct chy_policy_guard *guard = NULL;
+    struct chy_key_record own;
+    chy_arena_init(&arena, CHY_LIMIT_FRAME);
+    CHY_TRY(chy_schema_copy(&chy_key_record_schema, record, &arena, &own, err));
+    CHY_TRY(guard_compile(&own, &arena, &guard, err));
+    struct key *key = signer_key(s, own.key.name);
+    if (key == NULL)
+        key = key_new(s, own.key.name);
+    if (key == NULL)
+        return chy_fail(err, CHY_E_NOMEM, "no memory for a key");
+    struct chy_arena old_arena = key->arena;
+    struct chy_policy_guard *old_guard = key->guard;
+    key->arena = arena;
+    key->record = own;
+    key->guard = guard;
+    arena = old_arena; /* freed at the end of the scope, as the guard */
+    guard = old_guard;
+    return CHY_OK;
+}
+
+static enum chy_err load_key(void *ctx, struct chy_str name, struct chy_bytes body,
+                             struct chy_error *err)
+{
+    struct signer *s = ctx;
+    struct chy_key_record record;
+    CHY_CLEANUP(chy_arena_done) struct chy_arena arena;
+    chy_arena_init(&arena, CHY_LIMIT_FRAME);
+    if (chy_schema_decode(&chy_key_record_schema, body, &arena, &record, err) != CHY_OK)
+        return chy_fail(err, CHY_E_INTEGRITY, "the stored key \"%.*s\" does not decode",
+                        CHY_STR_ARG(name));
+    return signer_key_put(s, &record, err);
+}
+
+/* --- the policy --- */
+
+static enum chy_err policy_compile(const struct chy_policy_record *record, struct chy_arena *arena,
+                                   struct chy_policy_rules **ret, struct chy_error *err)
+{
+    /* Without any policy there are no rules, and nothing is allowed. */
+    struct chy_policy_doc doc = { .version = CHY_POLICY_VERSION };
+    if (record->policy.number != 0)
+        CHY_TRY(chy_policy_doc_decode(record->canonical, arena, &doc, err));
+    return chy_policy_compile(&doc, chy_clock_realtime_us(), ret, err);
+}
+
+enum chy_err signer_policy_put(struct signer *s, const struct chy_policy_record *record,
+                               struct chy_error *err)
+{
+    CHY_CLEANUP(chy_arena_done) struct chy_arena arena;
+    CHY_CLEANUP(chy_policy_rules_freep) struct chy_policy_rules *policy = NULL;
+    struct chy_policy_record own;
+    chy_arena_init(&arena, CHY_LIMIT_ARENA);
+    CHY_TRY(chy_schema_copy(&chy_policy_record_schema, record, &arena, &own, err));
+    CHY_TRY(policy_compile(&own, &arena, &policy, err));
+    struct chy_policy_rules *old = s->policy;
+    struct chy_arena old_arena = s->policy_arena;
+    s->policy = policy;
+    s->policy_arena = arena;
+    s->policy_record = own;
+    memcpy(s->policy_hash, own.policy.hash, sizeof s->policy_hash);
+    policy = old;
+    arena = old_arena;
+    chy_timer_set(s->policy_timer, chy_clock_monotonic_us() + DAY_US);
+    return CHY_OK;
+}
+
+static enum chy_err load_policy(struct signer *s, struct chy_error *err)
+{
+    CHY_CLEANUP(chy_arena_done) struct chy_arena arena;
+    chy_arena_init(&arena, CHY_LIMIT_ARENA);
+    struct chy_policy_record record = { 0 };
+    uint64_t number = 0;
+    CHY_TRY(chy_record_policy_number(s->store, &number, err));
+    if (number != 0) {
+        struct chy_str name = chy_record_policy_name(&arena, number);
+        if (name.p == NULL)
+            return chy_fail(err, CHY_E_NOMEM, "no memory for a policy");
+        CHY_TRY(chy_record_get(s->store, CHY_OBJECT_POLICY, name, &chy_policy_record_schema, &arena,
+                               &record, err));
+    }
+    return signer_policy_put(s, &record, err);
+}
+
+/* Windows of time are compiled so and so many days ahead: do it anew every day, for guards as well. A
+ * compile that fails leaves the old one, whose windows end in time: what is unknown grants nothing. */
+static void renew_windows(void *ctx)
+{
+    struct signer *s = ctx;
+    struct chy_error err;
+    struct chy_policy_rules *policy = NULL;
+    CHY_CLEANUP(chy_arena_done) struct chy_arena arena;
+    chy_arena_init(&arena, CHY_LIMIT_ARENA);
+    chy_timer_set(s->policy_timer, chy_clock_monotonic_us() + DAY_US);
+    if (policy_compile(&s->policy_record, &arena, &policy, &err) != CHY_OK) {
+        chy_log(&s->log, CHY_LOG_ERROR, "policy.not_renewed", CHY_L_ERR(&err));
+        return;
+    }
+    chy_policy_rules_free(s->policy);
+    s->policy = policy;
+    struct key *key;
+    LL_FOREACH(s->keys, key)
+    {
+        struct chy_policy_guard *guard = NULL;
+        chy_arena_reset(&arena);
+        if (guard_compile(&key->record, &arena, &guard, &err) != CHY_OK) {
+            chy_log(&s->log, CHY_LOG_ERROR, "guard.not_renewed",
+                    CHY_L_STR("key", key->record.key.name), CHY_L_ERR(&err));
+            continue;
+        }
+        chy_policy_guard_free(key->guard);
+        key->guard = guard;
+    }
+}
+
+/* --- peers --- */
+
+static void peer_free(struct peer *p)
+{
+    chy_channel_free(p->channel);
+    chy_free(p);
+}
+
+static void peer_lost(struct peer *p)
+{
+    struct signer *s = p->s;
+    if (p == s->inspect) {
+        s->inspect = NULL;
+        job_inspect_gone(s);
+    } else {
+        LL_DELETE(s->fronts, p);
+        job_front_gone(s, p);
+    }
+    peer_free(p);
+}
+
+static void on_peer_frame(void *ctx, struct chy_channel *channel, const struct chy_frame *frame)
+{
+    struct peer *p = ctx;
+    struct signer *s = p->s;
+    (void)channel;
+    if (p == s->inspect && frame->type == CHY_MSG_INSPECT_REPLY) {
+        job_inspect_reply(s, frame);
+    } else if (p != s->inspect && frame->type == CHY_MSG_CALL) {
+        job_begin(s, p, frame);
+    } else if (p != s->inspect && frame->type == CHY_MSG_STATUS) {
+        status_reply(s, p, frame->id);
+    } else {
+        chy_log(&s->log, CHY_LOG_ERROR, "peer.bad_frame", CHY_L_U64("type", frame->type));
+        peer_lost(p);
+    }
+}
+
+static void on_peer_close(void *ctx, struct chy_channel *channel, enum chy_err why,
+                          const struct chy_error *error)
+{
+    (void)channel;
+    (void)why;
+    (void)error; /* the supervisor tells how the process ended */
+    peer_lost(ctx);
+}
+
+static enum chy_err peer_new(struct signer *s, int fd, struct peer **ret, struct chy_error *err)
+{
+    CHY_CLEANUP(chy_fd_closep) int own = fd;
+    struct chy_channel_options options = { .send_limit_bytes = 4 * CHY_LIMIT_FRAME };
+    CHY_CLEANUP(chy_freep) struct peer *p = chy_new(struct peer);
+    if (p == NULL)
+        return chy_fail(err, CHY_E_NOMEM, "no memory for a peer");
+    p->s = s;
+    CHY_TRY(chy_channel_new(own, &options, &p->channel, err));
+    own = -1;
+    struct chy_channel_handler handler = { on_peer_frame, on_peer_close, p };
+    enum chy_err r = chy_channel_attach(p->channel, s->loop, &handler, err);
+    if (r != CHY_OK) {
+        chy_channel_free(p->channel);
+        return r;
+    }
+    *ret = CHY_TAKE(p);
+    return CHY_OK;
+}
+
+static enum chy_err connect_peer(struct signer *s, const struct chy_peer *peer, int fd,
+                                 struct chy_error *err)
+{
+    struct peer *p = NULL;
+    if (peer->process == CHY_PROCESS_TOKEN)
+        return tokens_connect(s, peer, fd, err);
+    if (peer->process != CHY_PROCESS_FRONT && peer->process != CHY_PROCESS_INSPECT) {
+        chy_fd_closep(&fd);
+        return chy_fail(err, CHY_E_PROTOCOL, "the signer does not talk to %s",
+                        chy_enum_name(&chy_process_enum, (int)peer->process));
+    }
+    CHY_TRY(peer_new(s, fd, &p, err));
+    if (peer->process == CHY_PROCESS_FRONT) {
+        LL_APPEND(s->fronts, p);
+        own_tell_trust(s, p);
+        return CHY_OK;
+    }
+    if (s->inspect != NULL)
+        peer_lost(s->inspect);
+    s->inspect = p;
+    return CHY_OK;
+}
+
+static void drain_check(struct signer *s)
+{
+    if (s->is_draining && s->jobs == NULL && ledger_is_idle(s->ledger) &&
+        ledger_published(s->ledger) == ledger_size(s->ledger))
+        chy_loop_stop(s->loop);
+}
+
+static enum chy_err supervisor_frame(struct signer *s, struct chy_channel *channel,
+                                     const struct chy_frame *frame, struct chy_error *err)
+{
+    CHY_CLEANUP(chy_arena_done) struct chy_arena arena;
+    struct chy_peer peer;
+    chy_arena_init(&arena, CHY_LIMIT_PATH);
+    if (frame->type == CHY_MSG_DRAIN) {
+        s->is_draining = true;
+        return CHY_OK;
+    }
+    if (frame->type != CHY_MSG_PEER)
+        return chy_fail(err, CHY_E_PROTOCOL, "the supervisor sent frame %u", frame->type);
+    int fd = chy_channel_take_fd(channel);
+    if (fd < 0)
+        return chy_fail(err, CHY_E_PROTOCOL, "a peer without a descriptor");
+    enum chy_err r = chy_schema_decode(&chy_peer_schema, frame->body, &arena, &peer, err);
+    if (r != CHY_OK) {
+        chy_fd_closep(&fd);
+        return r;
+    }
+    return connect_peer(s, &peer, fd, err);
+}
+
+static void on_supervisor_frame(void *ctx, struct chy_channel *channel,
+                                const struct chy_frame *frame)
+{
+    struct signer *s = ctx;
+    struct chy_error err;
+    if (supervisor_frame(s, channel, frame, &err) != CHY_OK)
+        signer_die(s, &err);
+}
+
+static void on_supervisor_close(void *ctx, struct chy_channel *channel, enum chy_err why,
+                                const struct chy_error *error)
+{
+    struct signer *s = ctx;
+    (void)channel;
+    (void)why;
+    (void)error;
+    chy_loop_stop(s->loop); /* nobody would restart what fails from here on */
+}
+
+/* --- the turn --- */
+
+static void turn(void *ctx)
+{
+    struct signer *s = ctx;
+    if (s->has_failed)
+        return;
+    ledger_turn(s->ledger, tokens_in_flight(s));
+    tokens_turn(s);
+    drain_check(s);
+}
+
+static void housekeeping(void *ctx)
+{
+    struct signer *s = ctx;
+    int64_t now = chy_clock_monotonic_us();
+    tokens_check(s, now);
+    own_continue(s);
+    chy_timer_set(s->housekeeping, now + SECOND_US);
+}
+
+/* --- the start --- */
+
+static enum chy_err receive_config(struct signer *s, struct chy_error *err)
+{
+    struct chy_frame frame;
+    int64_t deadline = chy_clock_monotonic_us() + START_TIMEOUT_S * SECOND_US;
+    CHY_TRY(chy_channel_receive_wait(s->supervisor, deadline, &frame, err));
+    if (frame.type != CHY_MSG_CONFIG)
+        return chy_fail(err, CHY_E_PROTOCOL, "the first frame is not the configuration");
+    struct chy_bytes own = chy_arena_bytes(&s->config_arena, frame.body);
+    if (own.p == NULL)
+        return chy_fail(err, CHY_E_NOMEM, "no memory for the configuration");
+    return chy_schema_decode(&chy_signer_config_schema, own, &s->config_arena, &s->config, err);
+}
+
+/* "/a/b/c" gives "/a/b". NULL when there is no memory. */
+static const char *folder_of(struct chy_str path, struct chy_arena *arena)
+{
+    size_t n = path.n;
+    while (n > 1 && path.p[n - 1] != '/')
+        n--;
+    return chy_arena_str(arena, (struct chy_str){ path.p, n > 1 ? n - 1 : n }).p;
+}
+
+static enum chy_err enter_sandbox(struct signer *s, struct chy_sandbox_result *ret,
+                                  struct chy_error *err)
+{
+    const char *store = folder_of(s->config.store, &s->config_arena);
+    const char *anchor = folder_of(s->config.anchor, &s->config_arena);
+    const char *user = chy_arena_str(&s->config_arena, s->config.user).p;
+    if (store == NULL || anchor == NULL || user == NULL)
+        return chy_fail(err, CHY_E_NOMEM, "no memory for the sandbox");
+    const struct chy_sandbox_path paths[] = {
+        { store, CHY_PATH_READ | CHY_PATH_WRITE, false },
+        { anchor, CHY_PATH_READ | CHY_PATH_WRITE, false },
+        { CHY_ZONE_FOLDER, CHY_PATH_READ, true },
+    };
+    const struct chy_sandbox sandbox = {
+        .name = "signer",
+        .user = s->config.user.n > 0 ? user : NULL,
+        .limits_files = true,
+        .paths = paths,
+        .path_count = CHY_ARRAY_LEN(paths),
+        .limits_calls = true,
+        .calls = CHY_CALLS_WRITE_FILES,
+    };
+    /* Files of the store are for query to read, and for nobody else. */
+    umask(027);
+    return chy_sandbox_enter(&sandbox, ret, err);
+}
+
+static enum chy_err send_ready(struct signer *s, const struct chy_sandbox_result *box,
+                               struct chy_error *err)
+{
+    CHY_CLEANUP(chy_buf_done) struct chy_buf out;
+    chy_buf_init(&out, CHY_LIMIT_PATH);
+    struct chy_str text =
+        chy_arena_printf(&s->config_arena, "log of %llu entries; own user %d, files %d, calls %d",
+                         (unsigned long long)ledger_size(s->ledger), box->has_changed_user,
+                         box->limits_files, box->limits_calls);
+    struct chy_ready ready = { text };
+    if (text.p == NULL)
+        return chy_fail(err, CHY_E_NOMEM, "no memory to say ready");
+    CHY_TRY(chy_schema_encode(&chy_ready_schema, &ready, &out, err));
+    struct chy_frame frame = { .type = CHY_MSG_READY, .body = chy_buf_bytes(&out) };
+    return chy_channel_send(s->supervisor, &frame, err);
+}
+
+static enum chy_err open_store(struct signer *s, struct chy_error *err)
+{
+    size_t closed = 0;
+    struct chy_str path = chy_arena_str(&s->config_arena, s->config.store);
+    if (path.p == NULL)
+        return chy_fail(err, CHY_E_NOMEM, "no memory for the store's path");
+    CHY_TRY(chy_store_open(path.p, CHY_STORE_WRITE, &s->store, err));
+    CHY_TRY(chy_store_walk(s->store, CHY_OBJECT_KEY, load_key, s, err));
+    CHY_TRY(load_policy(s, err));
+    CHY_TRY(ledger_open(s, &s->ledger, err));
+    CHY_TRY(ledger_close_open_intents(s->ledger, &closed, err));
+    if (closed > 0)
+        chy_log(&s->log, CHY_LOG_WARNING, "log.intents_closed", CHY_L_U64("count", closed));
+    return CHY_OK;
+}
+
+static enum chy_err start(struct signer *s, struct chy_error *err)
+{
+    struct chy_channel_options options = { .send_limit_bytes = CHY_LIMIT_FRAME, .takes_fds = true };
+    struct chy_channel_handler handler = { on_supervisor_frame, on_supervisor_close, s };
+    struct chy_sandbox_result box = { 0 };
+    CHY_TRY(chy_process_inherit(1, err));
+    CHY_TRY(chy_channel_new(CHY_SUPERVISOR_FD, &options, &s->supervisor, err));
+    CHY_TRY(receive_config(s, err));
+    s->log.level = chy_log_level_of(s->config.log_level);
+    CHY_TRY(chy_crypto_init(err));
+    CHY_TRY(enter_sandbox(s, &box, err));
+    CHY_TRY(chy_loop_new(&s->loop, err));
+    CHY_TRY(chy_timer_new(s->loop, renew_windows, s, &s->policy_timer, err));
+    CHY_TRY(chy_timer_new(s->loop, housekeeping, s, &s->housekeeping, err));
+    CHY_TRY(tokens_new(s, err));
+    CHY_TRY(open_store(s, err));
+    chy_loop_set_before_sleep(s->loop, turn, s);
+    chy_timer_set(s->housekeeping, chy_clock_monotonic_us());
+    CHY_TRY(send_ready(s, &box, err));
+    return chy_channel_attach(s->supervisor, s->loop, &handler, err);
+}
+
+static void stop(struct signer *s)
+{
+    struct peer *p;
+    struct peer *next;
+    LL_FOREACH_SAFE(s->fronts, p, next)
+    peer_free(p);
+    if (s->inspect != NULL)
+        peer_free(s->inspect);
+    tokens_free(s);
+    ledger_close(s->ledger);
+    chy_store_close(s->store);
+    chy_channel_free(s->supervisor);
+}
+
+int chy_signer_main(void)
+{
+    struct chy_error err;
+    struct signer *s = chy_new(struct signer);
+    if (s == NULL)
+        return EXIT_FAILURE;
+    chy_arena_init(&s->config_arena, CHY_LIMIT_FRAME);
+    chy_log_init(&s->log, STDERR_FILENO, CHY_LOG_NOTICE, "signer",
+                 chy_log_is_journal(STDERR_FILENO));
+    enum chy_err r = start(s, &err);
+    if (r == CHY_OK)
+        r = chy_loop_run(s->loop, &err);
+    if (r != CHY_OK)
+        chy_log(&s->log, CHY_LOG_ERROR, "signer.failed", CHY_L_ERR(&err));
+    bool ok = r == CHY_OK && !s->has_failed;
+    stop(s);
+    return ok ? EXIT_SUCCESS : EXIT_FAILURE;
+}

@@ -1,0 +1,103 @@
+/* SPDX-License-Identifier: MIT */
+/* What the signer knows, private to src/signer. One thread; everything hangs off struct signer.
+ *
+ * The way of a request: a frame becomes a job (job.h); the job's steps run when what they waited for
+ * arrives: an answer of inspect, of a token, or the durability of what they wrote (ledger.h). Nothing
+ * blocks but the commit. */
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/arena.h"
+#include "base/err.h"
+#include "os/channel.h"
+#include "os/log.h"
+#include "os/loop.h"
+#include "policy/policy.h"
+#include "proto/internal.h"
+#include "store/principal.h"
+#include "store/store.h"
+
+struct job;
+struct ledger;
+struct token;
+struct denial_bucket;
+
+/* A key as it is now. Never freed while the signer lives: jobs hold pointers across their steps, and
+ * look at `record` anew in each. */
+struct key {
+    struct key *next;
+    struct chy_arena arena; /* owns `record`; replaced as a whole */
+    struct chy_key_record record;
+    struct chy_policy_guard *guard; /* compiled; NULL: none */
+    struct key *by_name;            /* chain of the name table */
+};
+
+enum {
+    KEY_BUCKETS = 4096
+};
+
+/* A connection to front, or the one to inspect. */
+struct peer {
+    struct peer *next;
+    struct signer *s;
+    struct chy_channel *channel;
+};
+
+struct counters {
+    uint64_t signed_ok;
+    uint64_t sign_failed;
+    uint64_t denied;
+    uint64_t denials_not_logged;
+    uint64_t commits;
+    uint64_t checkpoints;
+    uint64_t calls;
+};
+
+struct signer {
+    struct chy_loop *loop;
+    struct chy_log log;
+    struct chy_channel *supervisor;
+    struct chy_arena config_arena;
+    struct chy_signer_config config;
+
+    struct chy_store *store;
+    struct ledger *ledger;
+    struct key *keys;
+    struct key *key_table[KEY_BUCKETS];
+
+    struct chy_arena policy_arena;
+    struct chy_policy_record policy_record; /* number 0: none was ever applied */
+    uint8_t policy_hash[CHY_HASH_BYTES];
+    struct chy_policy_rules *policy;
+    struct chy_timer *policy_timer; /* renews the compiled windows of time */
+
+    struct peer *fronts;
+    struct peer *inspect; /* NULL while it is being restarted */
+    struct token *tokens;
+    struct job *jobs;
+    struct job *own_job; /* the step of the signer's own start that is under way */
+    uint64_t next_frame_id;
+    struct denial_bucket *denials; /* by principal */
+    struct chy_timer *housekeeping;
+
+    struct counters counters;
+    struct chy_bytes client_ca; /* DER, in config_arena; empty until it exists */
+    bool is_bootstrapped;       /* the signer's own keys exist, the start is in the log */
+    bool is_draining;
+    bool has_failed; /* the loop was stopped because the store or the log broke */
+};
+
+/* The key of this name, NULL if there is none. Destroyed keys are found as well. */
+struct key *signer_key(struct signer *s, struct chy_str name);
+/* Take over a new record (and compile its guard): after its commit. Errors: CHY_E_NOMEM, those of decode */
+CHY_MUST_USE enum chy_err signer_key_put(struct signer *s, const struct chy_key_record *record,
+                                         struct chy_error *err);
+/* Take over a policy after its commit. Errors: CHY_E_NOMEM, those of compile */
+CHY_MUST_USE enum chy_err signer_policy_put(struct signer *s,
+                                            const struct chy_policy_record *record,
+                                            struct chy_error *err);
+/* The end: say why, stop the loop, exit with an error; what is durable is on the disk, the next
+ * incarnation goes on from there. */
+void signer_die(struct signer *s, const struct chy_error *why);
