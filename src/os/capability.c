@@ -46,8 +46,8 @@ static enum chy_err sets_write(const struct sets *sets, struct chy_error *err)
     return syscall(SYS_capset, &head, data) == 0 ? CHY_OK : fail_step(err, "give up");
 }
 
-/* The kernel says EINVAL for the first number that it does not know. A process without CAP_SETPCAP cannot
- * lower its bounding set; what it starts is then held by no_new_privs alone. */
+/* The kernel says EINVAL for the first number that it does not know. A process without CAP_SETPCAP
+ * cannot lower its bounding set; what it starts is then held by no_new_privs alone. */
 static enum chy_err bounding_drop(uint64_t keep, struct chy_error *err)
 {
     for (unsigned long i = 0; i < 64; i++) {

@@ -2,6 +2,7 @@
 #include "supervisor/config_defaults.h"
 
 #include <limits.h>
+#include <stdlib.h>
 #include <unistd.h>
 
 #include "base/limits.h"
@@ -69,25 +70,32 @@ bool chy_config_module_is_softhsm(struct chy_str path)
     return chy_str_starts((struct chy_str){ path.p + at, path.n - at }, "libsofthsm");
 }
 
-/* Where Debian, Fedora and a build of one's own put SoftHSM; empty if it is in none of these. */
-static struct chy_str softhsm_find(void)
+/* Where Debian, Fedora and a build of one's own put SoftHSM, with links resolved, for the token
+ * process follows none; empty if it is in none of these. */
+static enum chy_err softhsm_find(struct chy_arena *arena, struct chy_str *ret_path,
+                                 struct chy_error *err)
 {
     static const char *const places[] = {
         "/usr/lib/softhsm/libsofthsm2.so",
         "/usr/lib64/softhsm/libsofthsm2.so",
         "/usr/local/lib/softhsm/libsofthsm2.so",
     };
-    for (size_t i = 0; i < CHY_ARRAY_LEN(places); i++)
-        if (access(places[i], R_OK) == 0)
-            return chy_str_of(places[i]);
-    return (struct chy_str){ NULL, 0 };
+    char resolved[PATH_MAX];
+    for (size_t i = 0; i < CHY_ARRAY_LEN(places); i++) {
+        if (access(places[i], R_OK) != 0 || realpath(places[i], resolved) == NULL)
+            continue;
+        *ret_path = chy_arena_str(arena, chy_str_of(resolved));
+        return ret_path->p != NULL ? CHY_OK : no_memory(err);
+    }
+    *ret_path = (struct chy_str){ NULL, 0 };
+    return CHY_OK;
 }
 
 static enum chy_err token_complete(const struct chy_config *c, struct chy_arena *arena,
                                    struct chy_config_token *t, struct chy_error *err)
 {
     if (t->module.n == 0)
-        t->module = softhsm_find();
+        CHY_TRY(softhsm_find(arena, &t->module, err));
     if (t->software == CHY_CONFIG_AUTO)
         t->software = chy_config_module_is_softhsm(t->module) ? CHY_CONFIG_YES : CHY_CONFIG_NO;
     bool is_software = t->software == CHY_CONFIG_YES;
