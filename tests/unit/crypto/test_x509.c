@@ -8,6 +8,8 @@
 #include <stdlib.h>
 
 #include <cmocka.h>
+#include <openssl/pem.h>
+#include <openssl/x509.h>
 
 #include "base/arena.h"
 #include "base/mem.h"
@@ -494,27 +496,82 @@ static void test_privkey__pem_round_trips(void **state)
     chy_secret_free(pem);
 }
 
-/* Made by `openssl pkey -aes128`; its passphrase does not matter. */
-static const char encrypted_key[] =
-    "-----BEGIN ENCRYPTED PRIVATE KEY-----\n"
-    "MIHjME4GCSqGSIb3DQEFDTBBMCkGCSqGSIb3DQEFDDAcBAgAAAAAAAAAAAICCAAw\n"
-    "DAYIKoZIhvcNAgkFADAUBggqhkiG9w0DBwQIAAAAAAAAAAAEgZAAAAAAAAAAAAAA\n"
-    "-----END ENCRYPTED PRIVATE KEY-----\n";
+static void refuse_pem(struct chy_str text)
+{
+    struct chy_secret *pem = NULL;
+    struct chy_privkey *key = NULL;
+    assert_int_equal(chy_secret_new(text.n, &pem, NULL), CHY_OK);
+    memcpy(chy_secret_room(pem), text.p, text.n);
+    chy_secret_set_len(pem, text.n);
+    assert_int_equal(chy_privkey_from_pem(pem, &key, NULL), CHY_E_MALFORMED);
+    assert_null(key);
+    chy_secret_free(pem);
+}
 
 static void test_privkey_from_pem__errors(void **state)
 {
     (void)state;
-    static const char *const bad[] = { "nonsense", "-----BEGIN PRIVATE KEY-----\nMAA=\n",
-                                       encrypted_key };
-    for (size_t i = 0; i < CHY_ARRAY_LEN(bad); i++) {
-        struct chy_secret *pem = NULL;
-        struct chy_privkey *key = NULL;
-        assert_int_equal(chy_secret_new(strlen(bad[i]), &pem, NULL), CHY_OK);
-        memcpy(chy_secret_room(pem), bad[i], strlen(bad[i]));
-        chy_secret_set_len(pem, strlen(bad[i]));
-        assert_int_equal(chy_privkey_from_pem(pem, &key, NULL), CHY_E_MALFORMED);
-        chy_secret_free(pem);
-    }
+    refuse_pem(CHY_STR("nonsense"));
+    refuse_pem(CHY_STR("-----BEGIN PRIVATE KEY-----\nMAA=\n"));
+    refuse_pem(CHY_STR("-----BEGIN PRIVATE KEY-----\nMAA=\n-----END PRIVATE KEY-----\n"));
+
+    /* An encrypted key is refused, and nobody is asked for its passphrase. */
+    EVP_PKEY *evp = fixture_evp("EC", "P-256");
+    BIO *bio = BIO_new(BIO_s_mem());
+    assert_int_equal(
+        PEM_write_bio_PKCS8PrivateKey(bio, evp, EVP_aes_128_cbc(), "secret", 6, NULL, NULL), 1);
+    char *text = NULL;
+    long n = BIO_get_mem_data(bio, &text);
+    refuse_pem((struct chy_str){ text, (size_t)n });
+    BIO_free(bio);
+    EVP_PKEY_free(evp);
+
+    /* A key of a kind that we have not. */
+    struct chy_secret *pem = NULL;
+    struct chy_privkey *key = NULL;
+    evp = fixture_evp("EC", "P-224");
+    bio = BIO_new(BIO_s_mem());
+    assert_int_equal(PEM_write_bio_PrivateKey(bio, evp, NULL, NULL, 0, NULL, NULL), 1);
+    n = BIO_get_mem_data(bio, &text);
+    assert_int_equal(chy_secret_new((size_t)n, &pem, NULL), CHY_OK);
+    memcpy(chy_secret_room(pem), text, (size_t)n);
+    chy_secret_set_len(pem, (size_t)n);
+    assert_int_equal(chy_privkey_from_pem(pem, &key, NULL), CHY_E_UNSUPPORTED);
+    chy_secret_free(pem);
+    BIO_free(bio);
+    EVP_PKEY_free(evp);
+}
+
+/* What OpenSSL signs again with SHA-1. */
+static void test_weak_signatures__are_refused(void **state)
+{
+    (void)state;
+    EVP_PKEY *evp = fixture_evp("RSA", "2048");
+    struct chy_bytes root = issue_root(CHY_KEY_P384);
+    struct chy_bytes leaf =
+        issue(request_of(CHY_CERT_CODE_SIGNING, "CN=Release", CHY_KEY_P256, root), CHY_KEY_P384);
+    const uint8_t *p = leaf.p;
+    uint8_t *der = NULL;
+    X509 *cert = d2i_X509(NULL, &p, (long)leaf.n);
+    assert_true(X509_sign(cert, evp, EVP_sha1()) > 0);
+    int n = i2d_X509(cert, &der);
+    struct chy_x509_chain chain =
+        chain_of((struct chy_bytes){ der, (size_t)n }, (struct chy_bytes){ NULL, 0 });
+    check_fails(&chain, CHY_KEY_P256, NOW_US, CHY_E_UNSUPPORTED, "weak");
+    OPENSSL_free(der);
+    X509_free(cert);
+
+    X509_REQ *req = X509_REQ_new();
+    struct chy_csr csr;
+    der = NULL;
+    assert_int_equal(X509_REQ_set_pubkey(req, evp), 1);
+    assert_true(X509_REQ_sign(req, evp, EVP_sha1()) > 0);
+    n = i2d_X509_REQ(req, &der);
+    assert_int_equal(chy_csr_parse(&arena, (struct chy_bytes){ der, (size_t)n }, &csr, NULL),
+                     CHY_E_UNSUPPORTED);
+    OPENSSL_free(der);
+    X509_REQ_free(req);
+    EVP_PKEY_free(evp);
 }
 
 static void test_x509__memory_that_fails(void **state)
@@ -569,6 +626,7 @@ int main(void)
         TEST(test_csr__local_key_and_pem),
         TEST(test_privkey__pem_round_trips),
         TEST(test_privkey_from_pem__errors),
+        TEST(test_weak_signatures__are_refused),
         TEST(test_x509__memory_that_fails),
     };
     return cmocka_run_group_tests_name("x509", tests, NULL, group_teardown);
