@@ -467,7 +467,7 @@ enum chy_err chy_x509_chain_check(const struct chy_x509_chain *chain, struct chy
 
 /* --- requests --- */
 
-static enum chy_err csr_sans_read(struct chy_arena *a, X509_REQ *req, struct chy_csr *to,
+static enum chy_err csr_sans_read(struct chy_arena *a, X509_REQ *req, struct chy_x509_csr *to,
                                   struct chy_error *err)
 {
     STACK_OF(X509_EXTENSION) *list = X509_REQ_get_extensions(req);
@@ -493,14 +493,14 @@ static enum chy_err csr_signature_check(X509_REQ *req, struct chy_error *err)
     return CHY_OK;
 }
 
-static enum chy_err csr_read(struct chy_arena *a, struct chy_bytes der, struct chy_csr *ret_csr,
+static enum chy_err csr_read(struct chy_arena *a, struct chy_bytes der, struct chy_x509_csr *ret_csr,
                              struct chy_error *err)
 {
     const uint8_t *p = der.p;
     CHY_CLEANUP(chy_x509_req_freep) X509_REQ *req = d2i_X509_REQ(NULL, &p, (long)der.n);
     if (req == NULL || p != der.p + der.n)
         return chy_fail_openssl(err, CHY_E_MALFORMED, "a certificate request is malformed");
-    struct chy_csr to = { 0 };
+    struct chy_x509_csr to = { 0 };
     CHY_TRY(spki_read(a, X509_REQ_get_X509_PUBKEY(req), &to.spki, &to.key_type, err));
     CHY_TRY(csr_signature_check(req, err));
     CHY_TRY(name_text(a, X509_REQ_get_subject_name(req), &to.subject, err));
@@ -510,7 +510,7 @@ static enum chy_err csr_read(struct chy_arena *a, struct chy_bytes der, struct c
     return CHY_OK;
 }
 
-enum chy_err chy_csr_parse(struct chy_arena *a, struct chy_bytes in, struct chy_csr *ret_csr,
+enum chy_err chy_csr_parse(struct chy_arena *a, struct chy_bytes in, struct chy_x509_csr *ret_csr,
                            struct chy_error *err)
 {
     if (!chy_pem_has(in, "CERTIFICATE REQUEST")) {

@@ -71,7 +71,7 @@ CHY_MUST_USE enum chy_err chy_x509_chain_check(const struct chy_x509_chain *chai
                                                struct chy_bytes spki, int64_t now_us,
                                                struct chy_error *err);
 
-struct chy_csr {
+struct chy_x509_csr {
     struct chy_str subject;     /* RFC 4514 */
     struct chy_str common_name; /* p is NULL if there is none */
     struct chy_bytes spki;
@@ -85,4 +85,4 @@ struct chy_csr {
  *         CHY_E_INTEGRITY    its signature is wrong
  *         CHY_E_UNSUPPORTED  a kind of key that we do not take, or a weak signature */
 CHY_MUST_USE enum chy_err chy_csr_parse(struct chy_arena *a, struct chy_bytes in,
-                                        struct chy_csr *ret_csr, struct chy_error *err);
+                                        struct chy_x509_csr *ret_csr, struct chy_error *err);

@@ -430,7 +430,7 @@ static void test_csr__round_trips(void **state)
                                          n_sans, &tbs, NULL),
                              CHY_OK);
             struct chy_bytes der = sign_and_assemble(&tbs, type, chy_key_type_default_alg(type));
-            struct chy_csr csr;
+            struct chy_x509_csr csr;
             assert_int_equal(chy_csr_parse(&arena, der, &csr, NULL), CHY_OK);
             assert_true(chy_str_equal_c(csr.subject, "CN=Release,O=Example"));
             assert_true(chy_str_equal_c(csr.common_name, "Release"));
@@ -450,7 +450,7 @@ static void test_csr__local_key_and_pem(void **state)
     struct chy_privkey *key = NULL;
     struct chy_buf der;
     struct chy_buf pem;
-    struct chy_csr csr;
+    struct chy_x509_csr csr;
     chy_buf_init(&der, CHY_LIMIT_CERTIFICATE);
     chy_buf_init(&pem, CHY_LIMIT_CERTIFICATE * 2);
     assert_int_equal(chy_privkey_generate(&key, NULL), CHY_OK);
@@ -562,7 +562,7 @@ static void test_weak_signatures__are_refused(void **state)
     X509_free(cert);
 
     X509_REQ *req = X509_REQ_new();
-    struct chy_csr csr;
+    struct chy_x509_csr csr;
     der = NULL;
     assert_int_equal(X509_REQ_set_pubkey(req, evp), 1);
     assert_true(X509_REQ_sign(req, evp, EVP_sha1()) > 0);
