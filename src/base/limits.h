@@ -130,3 +130,16 @@
 #define CHY_LIMIT_START_MS 60000 /* from the start of a process until it is ready; HSMs log in for seconds */
 #define CHY_LIMIT_DRAIN_MS 25000 /* for what is in flight when the server ends; systemd waits for 30 s */
 #define CHY_LIMIT_BACKUP_FILES 16384 /* files of one backup: a soft token has one for each of its objects */
+
+/* --- inspect --- */
+
+#define CHY_LIMIT_INSPECT_READERS 32 /* documents that are read at once, a process each */
+#define CHY_LIMIT_INSPECT_QUEUE 1024 /* documents of one peer that wait */
+#define CHY_LIMIT_INSPECT_QUEUE_BYTES 134217728 /* of one peer's documents that wait: eight frames */
+#define CHY_LIMIT_INSPECT_MEMORY 805306368 /* bytes of one reader: an arena, a frame, a policy's YAML nodes */
+
+/* --- query --- */
+
+#define CHY_LIMIT_QUERY_WAITING 64  /* calls that wait for inspect; each holds a draft */
+#define CHY_LIMIT_SCAN 20000        /* log entries that one call looks at: some 50 ms */
+#define CHY_LIMIT_EXPLAINED 50000   /* rules times items of one policy test: some 8 MB of answer */

@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <strings.h>
 
+#include "base/ct.h"
 #include "base/mem.h"
 
 #define STREAM_WINDOW      262144  /* bytes a client may send ahead on one stream */
@@ -91,6 +92,7 @@ static void stream_free(struct chy_http2 *h, struct stream *s)
         s->next->prev = s->prev;
     h->stream_count--;
     h->body_bytes -= s->body.n;
+    chy_wipe(s->head.p, s->head.n); /* an API token may be in it */
     chy_buf_done(&s->head);
     chy_buf_done(&s->body);
     chy_buf_done(&s->answer);
@@ -321,9 +323,9 @@ static int on_stream_close(nghttp2_session *session, int32_t id, uint32_t code, 
     struct stream *s = nghttp2_session_get_stream_user_data(session, id);
     if (s == NULL)
         return 0;
-    bool is_known = s->step >= STREAM_ASKED;
+    bool is_owed = s->step == STREAM_ASKED;
     stream_free(h, s);
-    if (is_known)
+    if (is_owed)
         h->handler.on_gone(h->handler.ctx, id);
     return 0;
 }

@@ -130,6 +130,12 @@ enum chy_err chy_target_parse(struct chy_str target, struct chy_arena *arena,
     return CHY_OK;
 }
 
+enum chy_err chy_target_decode(struct chy_str part, struct chy_arena *arena,
+                               struct chy_str *ret_text, struct chy_error *err)
+{
+    return decode(part, false, arena, ret_text, err);
+}
+
 const struct chy_str *chy_target_param(const struct chy_target *t, const char *name)
 {
     for (size_t i = 0; i < t->param_count; i++)

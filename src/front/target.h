@@ -34,5 +34,9 @@ struct chy_target {
 CHY_MUST_USE enum chy_err chy_target_parse(struct chy_str target, struct chy_arena *arena,
                                            struct chy_target *ret_target, struct chy_error *err);
 
+/* Decode a piece of a path. Errors: as above */
+CHY_MUST_USE enum chy_err chy_target_decode(struct chy_str part, struct chy_arena *arena,
+                                            struct chy_str *ret_text, struct chy_error *err);
+
 /* The value of a parameter, or NULL. */
 const struct chy_str *chy_target_param(const struct chy_target *t, const char *name);
