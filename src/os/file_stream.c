@@ -9,10 +9,11 @@
 #include "os/fd.h"
 #include "os/sys.h"
 
-enum chy_err chy_file_open_read(int dir_fd, const char *path, int *ret_fd, uint64_t *ret_size,
-                                struct chy_error *err)
+enum chy_err chy_file_open_stream(int dir_fd, const char *path, int *ret_fd, uint64_t *ret_size,
+                                  struct chy_error *err)
 {
-    /* O_NONBLOCK keeps the open of a FIFO from waiting for its writer; it means nothing to a file. */
+    /* O_NONBLOCK keeps the open of a FIFO from waiting for its writer; it means nothing to a
+     * file. */
     CHY_CLEANUP(chy_fd_closep)
     int fd = openat(dir_fd, path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
     struct stat st;

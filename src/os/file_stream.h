@@ -10,8 +10,8 @@
 
 /* Open a regular file for reading. `ret_size` is its length now.
  * Errors: CHY_E_NOT_FOUND, CHY_E_IO (no regular file, no right to read it) */
-CHY_MUST_USE enum chy_err chy_file_open_read(int dir_fd, const char *path, int *ret_fd,
-                                             uint64_t *ret_size, struct chy_error *err);
+CHY_MUST_USE enum chy_err chy_file_open_stream(int dir_fd, const char *path, int *ret_fd,
+                                               uint64_t *ret_size, struct chy_error *err);
 /* Up to `n` bytes from where a blocking descriptor stands; *ret_n is 0 only at the end.
  * Errors: CHY_E_IO */
 CHY_MUST_USE enum chy_err chy_fd_read(int fd, void *to, size_t n, size_t *ret_n,

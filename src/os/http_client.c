@@ -8,11 +8,11 @@
 #include "base/mem.h"
 
 #define CONNECT_TIMEOUT_MS 10000L
-#define HEADER_LINE 512 /* bytes of a header line of ours; an API token has at most 128 */
+#define HEADER_LINE        512 /* bytes of a header line of ours; an API token has at most 128 */
 
 struct chy_http_client {
     CURL *curl;
-    char reason[CURL_ERROR_SIZE]; /* what the library says of the last failure */
+    char reason[CURL_ERROR_SIZE];  /* what the library says of the last failure */
     struct chy_http_exchange *now; /* during chy_http_client_do() */
 };
 
@@ -91,10 +91,10 @@ static size_t on_header(char *p, size_t size, size_t n, void *ctx)
 }
 
 /* Every option must be taken: one that the library lacks may be the one that protects. */
-#define SET(option, value)                                                                         \
-    do {                                                                                           \
-        if (curl_easy_setopt(c->curl, (option), (value)) != CURLE_OK)                              \
-            return chy_fail(err, CHY_E_UNSUPPORTED, "libcurl refuses " #option);                   \
+#define SET(option, value)                                                       \
+    do {                                                                         \
+        if (curl_easy_setopt(c->curl, (option), (value)) != CURLE_OK)            \
+            return chy_fail(err, CHY_E_UNSUPPORTED, "libcurl refuses " #option); \
     } while (0)
 
 /* The library borrows: the key is never copied out of its locked pages by us. */
@@ -143,8 +143,7 @@ static enum chy_err set_trust(struct chy_http_client *c,
 }
 
 static enum chy_err set_basics(struct chy_http_client *c,
-                               const struct chy_http_client_options *options,
-                               struct chy_error *err)
+                               const struct chy_http_client_options *options, struct chy_error *err)
 {
     SET(CURLOPT_ERRORBUFFER, c->reason);
     SET(CURLOPT_NOSIGNAL, 1L);

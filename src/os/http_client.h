@@ -2,8 +2,8 @@
 /* HTTPS requests of a client, one at a time, over a connection that is kept open. TLS 1.3 only, no
  * redirects, no cookies, no other protocols. HTTPS_PROXY of the environment is used when it is set.
  *
- * A server is trusted by the pin of its public key (then names and chains do not matter), by a CA file,
- * or by the system's CAs. Not shared between threads. SIGPIPE must be ignored. */
+ * A server is trusted by the pin of its public key (then names and chains do not matter), by a CA
+ * file, or by the system's CAs. Not shared between threads. SIGPIPE must be ignored. */
 #pragma once
 
 #include <stdbool.h>
@@ -29,8 +29,8 @@ struct chy_http_client_options {
     struct chy_bytes certificate_pem;
 };
 
-/* Errors: CHY_E_NOMEM; CHY_E_ARG the pin has another length; CHY_E_UNSUPPORTED the library cannot do
- * what we need */
+/* Errors: CHY_E_NOMEM; CHY_E_ARG the pin has another length; CHY_E_UNSUPPORTED the library cannot
+ * do what we need */
 CHY_MUST_USE enum chy_err chy_http_client_new(const struct chy_http_client_options *options,
                                               struct chy_http_client **ret_client,
                                               struct chy_error *err);
@@ -41,18 +41,18 @@ struct chy_http_exchange {
     /* What is asked. Texts are NUL-terminated. */
     const char *method;
     const char *url;
-    struct chy_str accept;               /* a literal of the caller; may be empty */
-    const struct chy_secret *bearer;     /* API token; NULL: none */
+    struct chy_str accept;           /* a literal of the caller; may be empty */
+    const struct chy_secret *bearer; /* API token; NULL: none */
     bool has_body;
-    struct chy_bytes body;               /* application/json */
-    unsigned api_version;                /* goes into Chancery-Api */
-    int64_t timeout_ms;                  /* of all together */
+    struct chy_bytes body; /* application/json */
+    unsigned api_version;  /* goes into Chancery-Api */
+    int64_t timeout_ms;    /* of all together */
     /* What came back. `answer` is made by the caller; its maximum is the body's. */
     struct chy_buf *answer;
     unsigned status;
-    char content_type[64];               /* without parameters, lower case; "" when absent or too long */
-    char request_id[40];                 /* Chancery-Request-Id; "" when absent */
-    uint32_t retry_after_s;              /* 0 when absent or no number */
+    char content_type[64];  /* without parameters, lower case; "" when absent or too long */
+    char request_id[40];    /* Chancery-Request-Id; "" when absent */
+    uint32_t retry_after_s; /* 0 when absent or no number */
 };
 
 /* CHY_OK when there is an answer, whatever its status.

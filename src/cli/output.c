@@ -1,0 +1,260 @@
+/* SPDX-License-Identifier: MIT */
+#include "cli/output.h"
+
+#include "base/limits.h"
+#include "codec/base64.h"
+#include "codec/hex.h"
+#include "doc/doc.h"
+
+#define CELL_MAX    16384 /* bytes: a public key or signature in base 64 */
+#define COLUMN_GAP  2
+#define COLUMNS_MAX 12
+#define SHORT_DEPTH 4 /* records inside records */
+
+static bool is_control(char c)
+{
+    return (unsigned char)c < 0x20 || c == 0x7f;
+}
+
+void chy_cli_print_text(FILE *out, struct chy_str text)
+{
+    for (size_t i = 0; i < text.n; i++) {
+        char c = text.p[i];
+        bool is_shown = !is_control(c) || c == '\n' || c == '\t';
+        (void)fputc(is_shown ? c : '?', out);
+    }
+}
+
+static void append_line(struct chy_buf *out, struct chy_str s)
+{
+    for (size_t i = 0; i < s.n; i++)
+        chy_buf_append_u8(out, is_control(s.p[i]) ? '?' : (uint8_t)s.p[i]);
+}
+
+static void append_strs(struct chy_buf *out, struct chy_strs s)
+{
+    for (size_t i = 0; i < s.n; i++) {
+        chy_buf_append_c(out, i != 0 ? ", " : "");
+        append_line(out, s.p[i]);
+    }
+}
+
+void chy_cli_write_field(struct chy_buf *out, const struct chy_field *f, const void *value)
+{
+    const void *at = chy_field_in(f, value);
+    if (f->kind != CHY_KIND_BOOL && f->kind != CHY_KIND_ENUM && f->kind != CHY_KIND_U32 &&
+        f->kind != CHY_KIND_U64 && chy_field_is_empty(f, value))
+        return;
+    switch (f->kind) {
+    case CHY_KIND_BOOL:
+        chy_buf_append_c(out, *(const bool *)at ? "yes" : "no");
+        return;
+    case CHY_KIND_U32:
+        chy_buf_printf(out, "%u", *(const uint32_t *)at);
+        return;
+    case CHY_KIND_U64:
+        chy_buf_printf(out, "%llu", (unsigned long long)*(const uint64_t *)at);
+        return;
+    case CHY_KIND_TIME:
+        chy_time_write(out, *(const int64_t *)at);
+        return;
+    case CHY_KIND_ENUM:
+        append_line(out, chy_str_of(chy_enum_name(f->values, chy_field_enum(f, value))));
+        return;
+    case CHY_KIND_STR:
+        append_line(out, *(const struct chy_str *)at);
+        return;
+    case CHY_KIND_BYTES:
+        chy_base64_append(out, *(const struct chy_bytes *)at);
+        return;
+    case CHY_KIND_HEX:
+        chy_hex_append(out, *(const struct chy_bytes *)at);
+        return;
+    case CHY_KIND_HASH:
+        chy_hex_append(out, (struct chy_bytes){ at, CHY_HASH_BYTES });
+        return;
+    case CHY_KIND_ID:
+        chy_hex_append(out, (struct chy_bytes){ at, CHY_ID_BYTES });
+        return;
+    case CHY_KIND_STRS:
+        append_strs(out, *(const struct chy_strs *)at);
+        return;
+    case CHY_KIND_LIST:
+        chy_buf_printf(out, "%zu", ((const struct chy_list *)at)->n);
+        return;
+    case CHY_KIND_STRUCT:
+    case CHY_KIND_OPTION:
+        return; /* records inside, told by whoever prints them */
+    }
+}
+
+/* --- records --- */
+
+static void print_record(FILE *out, const struct chy_schema *schema, const void *value,
+                         unsigned depth);
+
+static void print_lines(FILE *out, struct chy_str text, unsigned depth)
+{
+    while (text.n != 0) {
+        const char *end = memchr(text.p, '\n', text.n);
+        size_t n = end != NULL ? (size_t)(end - text.p) : text.n;
+        (void)fprintf(out, "%*s", (int)(2 * depth), "");
+        chy_cli_print_text(out, (struct chy_str){ text.p, n });
+        (void)fputc('\n', out);
+        size_t used = n + (end != NULL ? 1 : 0);
+        text = (struct chy_str){ text.p + used, text.n - used };
+    }
+}
+
+static void print_inside(FILE *out, const struct chy_field *f, const void *value, unsigned depth)
+{
+    const void *at = chy_field_in(f, value);
+    const void *first = at;
+    size_t n = 1;
+    if (f->kind == CHY_KIND_LIST) {
+        first = ((const struct chy_list *)at)->p;
+        n = ((const struct chy_list *)at)->n;
+    } else if (f->kind == CHY_KIND_OPTION) {
+        first = *(const void *const *)at;
+    }
+    for (size_t i = 0; i < n; i++) {
+        (void)fprintf(out, "%*s%s", (int)(2 * depth), "", f->name);
+        if (f->kind == CHY_KIND_LIST)
+            (void)fprintf(out, " %zu", i + 1);
+        (void)fputs(":\n", out);
+        print_record(out, f->schema, (const char *)first + i * f->schema->size, depth + 1);
+    }
+}
+
+static size_t name_width(const struct chy_schema *schema, const void *value)
+{
+    size_t width = 0;
+    for (size_t i = 0; i < schema->n; i++) {
+        const struct chy_field *f = &schema->fields[i];
+        if (!chy_field_is_empty(f, value) && f->schema == NULL)
+            width = CHY_MAX(width, strlen(f->name));
+    }
+    return width;
+}
+
+static void print_field(FILE *out, const struct chy_field *f, const void *value, size_t width,
+                        unsigned depth)
+{
+    const struct chy_str *text = chy_field_in(f, value);
+    if (f->kind == CHY_KIND_STR && memchr(text->p, '\n', text->n) != NULL) {
+        (void)fprintf(out, "%*s%s:\n", (int)(2 * depth), "", f->name);
+        print_lines(out, *text, depth + 1);
+        return;
+    }
+    CHY_CLEANUP(chy_buf_done) struct chy_buf cell;
+    chy_buf_init(&cell, CELL_MAX);
+    chy_cli_write_field(&cell, f, value);
+    (void)fprintf(out, "%*s%s:%*s%.*s\n", (int)(2 * depth), "", f->name,
+                  (int)(width - strlen(f->name) + 1), "", CHY_STR_ARG(chy_buf_str(&cell)));
+}
+
+static void print_record(FILE *out, const struct chy_schema *schema, const void *value,
+                         unsigned depth)
+{
+    size_t width = name_width(schema, value);
+    for (size_t i = 0; i < schema->n && depth <= SHORT_DEPTH; i++) {
+        const struct chy_field *f = &schema->fields[i];
+        if ((f->flags & CHY_INTERNAL) != 0 || chy_field_is_empty(f, value))
+            continue;
+        if (f->schema != NULL)
+            print_inside(out, f, value, depth);
+        else
+            print_field(out, f, value, width, depth);
+    }
+}
+
+void chy_cli_print_record(FILE *out, const struct chy_schema *schema, const void *value)
+{
+    print_record(out, schema, value, 0);
+}
+
+/* --- tables --- */
+
+static void write_cell(struct chy_buf *out, const struct chy_cli_column *column,
+                       const struct chy_schema *schema, const void *row)
+{
+    if (column->write != NULL) {
+        column->write(out, row);
+        return;
+    }
+    const struct chy_field *f = chy_schema_field(schema, chy_str_of(column->field));
+    CHY_ASSERT(f != NULL);
+    chy_cli_write_field(out, f, row);
+}
+
+/* Characters, near enough: bytes that begin one. */
+static size_t shown_width(struct chy_str s)
+{
+    size_t n = 0;
+    for (size_t i = 0; i < s.n; i++)
+        n += ((unsigned char)s.p[i] & 0xc0) != 0x80 ? 1 : 0;
+    return n;
+}
+
+static size_t cell_width(const struct chy_cli_column *column, const struct chy_schema *schema,
+                         const void *row, struct chy_buf *cell)
+{
+    chy_buf_clear(cell);
+    write_cell(cell, column, schema, row);
+    return shown_width(chy_buf_str(cell));
+}
+
+static void print_cell(FILE *out, struct chy_str text, size_t width, bool is_last)
+{
+    (void)fprintf(out, "%.*s", CHY_STR_ARG(text));
+    if (!is_last)
+        (void)fprintf(out, "%*s", (int)(width - shown_width(text) + COLUMN_GAP), "");
+    else
+        (void)fputc('\n', out);
+}
+
+static void print_table(FILE *out, const struct chy_cli_view *view, const struct chy_schema *schema,
+                        const struct chy_list *rows)
+{
+    size_t widths[COLUMNS_MAX];
+    CHY_CLEANUP(chy_buf_done) struct chy_buf cell;
+    chy_buf_init(&cell, CELL_MAX);
+    CHY_ASSERT(view->n_columns <= COLUMNS_MAX);
+    for (size_t c = 0; c < view->n_columns; c++) {
+        widths[c] = strlen(view->columns[c].title);
+        for (size_t i = 0; i < rows->n; i++) {
+            const void *row = (const char *)rows->p + i * schema->size;
+            widths[c] = CHY_MAX(widths[c], cell_width(&view->columns[c], schema, row, &cell));
+        }
+    }
+    for (size_t c = 0; c < view->n_columns; c++)
+        print_cell(out, chy_str_of(view->columns[c].title), widths[c], c + 1 == view->n_columns);
+    for (size_t i = 0; i < rows->n; i++) {
+        const void *row = (const char *)rows->p + i * schema->size;
+        for (size_t c = 0; c < view->n_columns; c++) {
+            chy_buf_clear(&cell);
+            write_cell(&cell, &view->columns[c], schema, row);
+            print_cell(out, chy_buf_str(&cell), widths[c], c + 1 == view->n_columns);
+        }
+    }
+}
+
+void chy_cli_print_view(FILE *out, const struct chy_cli_view *view, const struct chy_schema *schema,
+                        const void *response)
+{
+    if (view != NULL && view->print != NULL) {
+        view->print(out, response);
+        return;
+    }
+    if (view == NULL || view->list == NULL) {
+        chy_cli_print_record(out, schema, response);
+        return;
+    }
+    const struct chy_field *f = chy_schema_field(schema, chy_str_of(view->list));
+    CHY_ASSERT(f != NULL && f->kind == CHY_KIND_LIST);
+    const struct chy_list *rows = chy_field_in(f, response);
+    if (rows->n == 0)
+        (void)fprintf(out, "%s\n", view->empty);
+    else
+        print_table(out, view, f->schema, rows);
+}

@@ -1,0 +1,35 @@
+/* SPDX-License-Identifier: MIT */
+/* What people read: tables and records of structs by their schema. Control characters of foreign
+ * texts are shown as '?', so that no answer can steer a terminal. */
+#pragma once
+
+#include <stdio.h>
+
+#include "base/buf.h"
+#include "codec/schema.h"
+
+struct chy_cli_column {
+    const char *title;
+    const char *field;
+    /* Instead of the field's own form; `value` is the row's struct. NULL: the field's own. */
+    void (*write)(struct chy_buf *out, const void *value);
+};
+
+struct chy_cli_view {
+    const char
+        *list; /* the LIST of the response that makes the rows; NULL: the response is one record */
+    const struct chy_cli_column *columns;
+    size_t n_columns;
+    const char *empty; /* said instead of a table without rows */
+    /* Instead of all that. */
+    void (*print)(FILE *out, const void *response);
+};
+
+void chy_cli_print_view(FILE *out, const struct chy_cli_view *view, const struct chy_schema *schema,
+                        const void *response);
+/* Every field that is not empty, one a line; lists of structs as records of their own. */
+void chy_cli_print_record(FILE *out, const struct chy_schema *schema, const void *value);
+/* One field in its human form, in one line. */
+void chy_cli_write_field(struct chy_buf *out, const struct chy_field *field, const void *value);
+/* A text that may have lines; control characters but newlines and tabs become '?'. */
+void chy_cli_print_text(FILE *out, struct chy_str text);

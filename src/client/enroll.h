@@ -1,0 +1,22 @@
+/* SPDX-License-Identifier: MIT */
+/* Becoming known to a server, and staying so. docs/client.md tells what people see of it. */
+#pragma once
+
+#include "client/settings.h"
+
+/* Turn an enrolment code into a profile: make a key, have its certificate issued over a connection
+ * that is held to the code's pin, note the log's key, and write the credential and the
+ * configuration. `url` empty: the code's.
+ * Errors: CHY_E_MALFORMED, CHY_E_UNSUPPORTED  the code; CHY_E_ARG no URL is known, or a bad name
+ *         CHY_E_INTEGRITY  the server is not the code's; what the server says; of writing files */
+CHY_MUST_USE enum chy_err chy_client_enroll(struct chy_str dir, struct chy_str profile_name,
+                                            struct chy_str code, struct chy_str url,
+                                            struct chy_arena *arena,
+                                            struct chy_profile *ret_profile, struct chy_error *err);
+
+/* Renew the certificate that chancery enroll made, if less than a third of its life is left and no
+ * other process does it already.
+ * Errors: CHY_E_EXPIRED  it has ended: only a new code helps
+ *         all others: it could not be renewed now and is still good */
+CHY_MUST_USE enum chy_err chy_client_renew(const struct chy_settings *settings,
+                                           struct chy_error *err);
