@@ -53,7 +53,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
 {
     const struct chy_bytes in = { data, n };
     struct chy_arena a;
-    struct chy_csr csr;
+    struct chy_x509_csr csr;
     struct chy_str *names = NULL;
     size_t n_names = 0;
     chy_arena_init(&a, 1 << 20);

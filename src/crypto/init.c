@@ -20,5 +20,10 @@ enum chy_err chy_crypto_init(struct chy_error *err)
         CHY_TRY(chy_hash(algs[i], (struct chy_bytes){ NULL, 0 }, digest, err));
     if (RAND_bytes(digest, 1) != 1)
         return chy_fail_openssl(err, CHY_E_CRYPTO, "OpenSSL has no random numbers");
+    /* The C library opens /etc/localtime the first time it is asked for a date, even one in UTC. */
+    ASN1_TIME *t = ASN1_TIME_set(NULL, 0);
+    if (t == NULL)
+        return chy_fail_openssl(err, CHY_E_NOMEM, "OpenSSL cannot make a date");
+    ASN1_TIME_free(t);
     return CHY_OK;
 }

@@ -493,8 +493,8 @@ static enum chy_err csr_signature_check(X509_REQ *req, struct chy_error *err)
     return CHY_OK;
 }
 
-static enum chy_err csr_read(struct chy_arena *a, struct chy_bytes der, struct chy_x509_csr *ret_csr,
-                             struct chy_error *err)
+static enum chy_err csr_read(struct chy_arena *a, struct chy_bytes der,
+                             struct chy_x509_csr *ret_csr, struct chy_error *err)
 {
     const uint8_t *p = der.p;
     CHY_CLEANUP(chy_x509_req_freep) X509_REQ *req = d2i_X509_REQ(NULL, &p, (long)der.n);

@@ -9,7 +9,6 @@
 #include "base/mem.h"
 #include "codec/hex.h"
 #include "crypto/hash.h"
-#include "crypto/init.h"
 
 /* FIPS 180-4, "abc". */
 static const struct {
@@ -78,17 +77,9 @@ static void test_hasher_new__errors(void **state)
     assert_null(h);
 }
 
-static void test_crypto_init__may_be_repeated(void **state)
-{
-    (void)state;
-    assert_int_equal(chy_crypto_init(NULL), CHY_OK);
-    assert_int_equal(chy_crypto_init(NULL), CHY_OK);
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_crypto_init__may_be_repeated),
         cmocka_unit_test(test_hash__known_answers),
         cmocka_unit_test(test_hasher__is_used_again),
         cmocka_unit_test(test_hasher_new__errors),
