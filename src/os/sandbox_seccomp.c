@@ -224,6 +224,9 @@ static void rules_of_sockets(struct filter *f)
         allow_if_equal(f, SCMP_SYS(socketpair), 0, AF_UNIX);
     for (size_t i = 0; has(f, CHY_CALLS_CONNECT) && i < CHY_ARRAY_LEN(families); i++)
         allow_if_equal(f, SCMP_SYS(socket), 0, families[i]);
+    /* Modules of others log by syslog(3), which makes a Unix socket and copes when it gets none. */
+    if (has(f, CHY_CALLS_DLOPEN) && !has(f, CHY_CALLS_CONNECT))
+        rule(f, SCMP_ACT_ERRNO(EACCES), SCMP_SYS(socket), 1, &SCMP_CMP64(0, SCMP_CMP_EQ, AF_UNIX));
 }
 
 static void rules_of_others(struct filter *f)

@@ -16,7 +16,8 @@ static enum chy_err encode_sign(const struct chy_job *job, struct chy_buf *body,
     CHY_CLEANUP(chy_freep)
     struct chy_token_sign_result *results = chy_new_array(struct chy_token_sign_result, job->units);
     if (results == NULL)
-        return chy_fail(err, CHY_E_NOMEM, "cannot allocate the answer of %zu signatures", job->units);
+        return chy_fail(err, CHY_E_NOMEM, "cannot allocate the answer of %zu signatures",
+                        job->units);
     for (size_t i = 0; i < job->units; i++) {
         const struct chy_job_signature *from = &job->results[i];
         results[i].code = wire_code(from->code);

@@ -41,7 +41,8 @@ enum chy_err chy_job_new(enum chy_msg type, uint64_t frame_id, struct chy_bytes 
 {
     const struct chy_schema *schema = request_schema(type);
     if (schema == NULL)
-        return chy_fail(err, CHY_E_PROTOCOL, "a message of type %d is nothing for a token", (int)type);
+        return chy_fail(err, CHY_E_PROTOCOL, "a message of type %d is nothing for a token",
+                        (int)type);
     CHY_CLEANUP(chy_job_freep) struct chy_job *job = chy_new(struct chy_job);
     if (job == NULL)
         return chy_fail(err, CHY_E_NOMEM, "cannot allocate a job");

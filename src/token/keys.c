@@ -21,7 +21,8 @@ struct key_entry {
     size_t id_n;
     struct chy_pubkey *public_key;
     pthread_mutex_t verify_mutex; /* the public key is for one thread at a time */
-    CK_OBJECT_HANDLE handle; /* what signs: the key in the token, or our copy; invalid: look it up */
+    CK_OBJECT_HANDLE
+    handle; /* what signs: the key in the token, or our copy; invalid: look it up */
     bool is_copy;
     atomic_bool is_proven; /* one signature of this handle has been verified */
     atomic_bool is_quarantined;
@@ -66,8 +67,8 @@ enum chy_err chy_keys_new(struct chy_slot *slot, const struct chy_keys_options *
     pthread_rwlockattr_t attr;
     /* Readers come all the time; without this a writer would wait for ever. */
     CHY_ASSERT(pthread_rwlockattr_init(&attr) == 0);
-    CHY_ASSERT(pthread_rwlockattr_setkind_np(
-                   &attr, PTHREAD_RWLOCK_PREFER_WRITER_NONRECURSIVE_NP) == 0);
+    CHY_ASSERT(pthread_rwlockattr_setkind_np(&attr, PTHREAD_RWLOCK_PREFER_WRITER_NONRECURSIVE_NP) ==
+               0);
     CHY_ASSERT(pthread_rwlock_init(&keys->lock, &attr) == 0);
     CHY_ASSERT(pthread_rwlockattr_destroy(&attr) == 0);
     *ret_keys = keys;
@@ -227,13 +228,14 @@ static enum chy_err entry_load_locked(struct chy_keys *keys, struct chy_session 
 
 static enum chy_err fail_quarantined(struct chy_error *err)
 {
-    return chy_fail(err, CHY_E_INTEGRITY,
-                    "the key is in quarantine until the token process is restarted: the token gave a "
-                    "wrong signature");
+    return chy_fail(
+        err, CHY_E_INTEGRITY,
+        "the key is in quarantine until the token process is restarted: the token gave a "
+        "wrong signature");
 }
 
-/* A wrong signature: of another key, of a broken module, or of a fault in the computation, which would
- * tell an RSA key. Nobody gets to see it. */
+/* A wrong signature: of another key, of a broken module, or of a fault in the computation, which
+ * would tell an RSA key. Nobody gets to see it. */
 static enum chy_err quarantine(struct chy_keys *keys, struct key_entry *e,
                                struct chy_raw_signature *raw, const char *what,
                                struct chy_error *err)
@@ -259,8 +261,9 @@ static enum chy_err raw_check(struct chy_keys *keys, struct key_entry *e,
     if (!must_verify(keys, e))
         return CHY_OK;
     CHY_ASSERT(pthread_mutex_lock(&e->verify_mutex) == 0);
-    enum chy_err r = chy_pubkey_verify_digest(e->public_key, item->algorithm, CHY_SIGNATURE_RAW,
-                                              item->input, (struct chy_bytes){ raw->p, raw->n }, err);
+    enum chy_err r =
+        chy_pubkey_verify_digest(e->public_key, item->algorithm, CHY_SIGNATURE_RAW, item->input,
+                                 (struct chy_bytes){ raw->p, raw->n }, err);
     CHY_ASSERT(pthread_mutex_unlock(&e->verify_mutex) == 0);
     if (r == CHY_E_NOMEM || r == CHY_E_CRYPTO)
         return r; /* it could not be verified, which says nothing of the signature */
@@ -270,7 +273,8 @@ static enum chy_err raw_check(struct chy_keys *keys, struct key_entry *e,
     return CHY_OK;
 }
 
-static enum chy_err ecdsa_out(struct chy_bytes raw, struct chy_signature *out, struct chy_error *err)
+static enum chy_err ecdsa_out(struct chy_bytes raw, struct chy_signature *out,
+                              struct chy_error *err)
 {
     CHY_CLEANUP(chy_buf_done) struct chy_buf der;
     chy_buf_init(&der, sizeof out->p);

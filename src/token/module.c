@@ -52,8 +52,8 @@ static enum chy_err file_size(int fd, const char *path, size_t *ret_n, struct ch
     if (!S_ISREG(st.st_mode))
         return chy_fail(err, CHY_E_IO, "the PKCS#11 module %s is not a regular file", path);
     if (st.st_size > CHY_LIMIT_MODULE)
-        return chy_fail(err, CHY_E_LIMIT, "the PKCS#11 module %s is %lld bytes, %d are the most", path,
-                        (long long)st.st_size, CHY_LIMIT_MODULE);
+        return chy_fail(err, CHY_E_LIMIT, "the PKCS#11 module %s is %lld bytes, %d are the most",
+                        path, (long long)st.st_size, CHY_LIMIT_MODULE);
     if (st.st_size == 0)
         return chy_fail(err, CHY_E_IO, "the PKCS#11 module %s is empty", path);
     *ret_n = (size_t)st.st_size;
@@ -117,8 +117,8 @@ static enum chy_err image_check(const struct chy_module *m, struct chy_str sha25
         return CHY_OK;
     char found[CHY_HEX_SIZE(CHY_HASH_BYTES)];
     chy_hex_encode((struct chy_bytes){ m->sha256, sizeof m->sha256 }, found);
-    return chy_fail(err, CHY_E_INTEGRITY, "the PKCS#11 module %s has the SHA-256 %s, not the one set",
-                    m->path, found);
+    return chy_fail(err, CHY_E_INTEGRITY,
+                    "the PKCS#11 module %s has the SHA-256 %s, not the one set", m->path, found);
 }
 
 enum chy_err chy_module_open(struct chy_str path, struct chy_str sha256_hex,
@@ -141,7 +141,8 @@ enum chy_err chy_module_open(struct chy_str path, struct chy_str sha256_hex,
                   O_RDONLY | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
     if (fd < 0 && errno == ELOOP)
         return chy_fail_sys(err, CHY_E_IO, ELOOP,
-                            "the PKCS#11 module %s is a symbolic link: name the file itself", m->path);
+                            "the PKCS#11 module %s is a symbolic link: name the file itself",
+                            m->path);
     if (fd < 0)
         return fail_path(err, errno, "open", m->path);
     size_t n = 0;
@@ -208,8 +209,8 @@ static enum chy_err image_load(struct chy_module *m, struct chy_error *err)
     void *library = dlopen(path, RTLD_NOW | RTLD_LOCAL);
     if (library == NULL)
         return fail_dl(err, m->path);
-    /* The loader knows libraries by the path that they were loaded from. So this descriptor is never
-     * closed: another image under its number would be taken for this one. */
+    /* The loader knows libraries by the path that they were loaded from. So this descriptor is
+     * never closed: another image under its number would be taken for this one. */
     m->image_fd = -1;
     void *symbol = dlsym(library, "C_GetFunctionList");
     if (symbol == NULL)

@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: MIT */
-/* A PKCS#11 module: the shared library of a token's vendor. Opening it reads and checks the file and
- * runs none of its code; loading it runs it in this process, which should be prepared for the worst
- * (sandbox, no other secrets). Once loaded it stays until the process ends: unloading C++ libraries
- * that share our libcrypto is not safe.
+/* A PKCS#11 module: the shared library of a token's vendor. Opening it reads and checks the file
+ * and runs none of its code; loading it runs it in this process, which should be prepared for the
+ * worst (sandbox, no other secrets). Once loaded it stays until the process ends: unloading C++
+ * libraries that share our libcrypto is not safe.
  *
- * What is loaded is a sealed copy in memory, so the bytes that were hashed are the bytes that run. The
- * price: a module cannot find files beside itself ($ORIGIN, dladdr); it needs its configuration by
- * environment or fixed path. Threads: one thread opens, loads and ends; the functions are any thread's. */
+ * What is loaded is a sealed copy in memory, so the bytes that were hashed are the bytes that run.
+ * The price: a module cannot find files beside itself ($ORIGIN, dladdr); it needs its configuration
+ * by environment or fixed path. Threads: one thread opens, loads and ends; the functions are any
+ * thread's. */
 #pragma once
 
 #include "base/bytes.h"
@@ -30,13 +31,14 @@ void chy_module_free(struct chy_module *module); /* chy_module_end() included */
 void chy_module_freep(struct chy_module **module);
 
 /* Load and initialise, ready for threads.
- * lock_path   a lock file, made when absent, that all processes of one token share: initialisation and
- *             log-in race with each other in SoftHSM. Held from here to chy_module_unlock(). Empty: none.
+ * lock_path   a lock file, made when absent, that all processes of one token share: initialisation
+ *             and log-in race with each other in SoftHSM. Held from here to chy_module_unlock().
+ *             Empty: none.
  *
  * Errors: CHY_E_STATE    loaded already
  *         CHY_E_TIMEOUT  the lock was not free for CHY_LIMIT_TOKEN_LOCK_MS
- *         CHY_E_TOKEN    not a shared library for this machine, not a PKCS#11 2.x or 3.x module, or its
- *                        C_Initialize failed
+ *         CHY_E_TOKEN    not a shared library for this machine, not a PKCS#11 2.x or 3.x module, or
+ *                        its C_Initialize failed
  *         CHY_E_IO, CHY_E_NOT_FOUND the lock file; CHY_E_NOMEM */
 CHY_MUST_USE enum chy_err chy_module_load(struct chy_module *module, struct chy_str lock_path,
                                           struct chy_error *err);

@@ -17,7 +17,8 @@ enum chy_err chy_object_find(struct chy_session *session, const struct chy_objec
 {
     CK_OBJECT_CLASS class = query->class;
     CK_BBOOL yes = CK_TRUE;
-    CK_ATTRIBUTE attrs[4] = { { CKA_CLASS, &class, sizeof class }, { CKA_TOKEN, &yes, sizeof yes } };
+    CK_ATTRIBUTE attrs[4] = { { CKA_CLASS, &class, sizeof class },
+                              { CKA_TOKEN, &yes, sizeof yes } };
     CK_ULONG n = 2;
     if (query->label.n != 0)
         attrs[n++] = (CK_ATTRIBUTE){ CKA_LABEL, unconst(query->label.p), query->label.n };
@@ -83,8 +84,8 @@ enum chy_err chy_object_bytes(struct chy_session *session, CK_OBJECT_HANDLE obje
         return CHY_OK;
     }
     if (n > max)
-        return chy_fail(err, CHY_E_LIMIT, "the attribute 0x%lx is %lu bytes, %zu are the most", type,
-                        n, max);
+        return chy_fail(err, CHY_E_LIMIT, "the attribute 0x%lx is %lu bytes, %zu are the most",
+                        type, n, max);
     uint8_t *p = chy_arena_alloc(arena, n, 1);
     if (p == NULL)
         return chy_fail(err, CHY_E_NOMEM, "cannot allocate the value of an attribute");
@@ -125,8 +126,8 @@ static enum chy_err rsa_public_key(struct chy_session *session, CK_OBJECT_HANDLE
 {
     struct chy_bytes modulus;
     struct chy_bytes exponent;
-    CHY_TRY(chy_object_bytes(session, object, CKA_MODULUS, CHY_LIMIT_PUBLIC_KEY, arena, &modulus,
-                             err));
+    CHY_TRY(
+        chy_object_bytes(session, object, CKA_MODULUS, CHY_LIMIT_PUBLIC_KEY, arena, &modulus, err));
     CHY_TRY(chy_object_bytes(session, object, CKA_PUBLIC_EXPONENT, CHY_LIMIT_PUBLIC_KEY, arena,
                              &exponent, err));
     return chy_pubkey_from_rsa(modulus, exponent, ret_key, err);
@@ -140,8 +141,8 @@ static enum chy_err ec_public_key(struct chy_session *session, CK_OBJECT_HANDLE 
     struct chy_bytes point;
     CHY_TRY(chy_object_bytes(session, object, CKA_EC_PARAMS, CHY_LIMIT_PUBLIC_KEY, arena, &params,
                              err));
-    CHY_TRY(chy_object_bytes(session, object, CKA_EC_POINT, CHY_LIMIT_PUBLIC_KEY, arena, &point,
-                             err));
+    CHY_TRY(
+        chy_object_bytes(session, object, CKA_EC_POINT, CHY_LIMIT_PUBLIC_KEY, arena, &point, err));
     if (type == CKK_EC_EDWARDS)
         return chy_pubkey_from_ed25519(point, ret_key, err);
     return chy_pubkey_from_ec(params, point, ret_key, err);
@@ -158,7 +159,8 @@ enum chy_err chy_object_public_key(struct chy_session *session, CK_OBJECT_HANDLE
         return rsa_public_key(session, object, &arena, ret_key, err);
     if (type == CKK_EC || type == CKK_EC_EDWARDS)
         return ec_public_key(session, object, type, &arena, ret_key, err);
-    return chy_fail(err, CHY_E_UNSUPPORTED, "keys of the PKCS#11 type 0x%lx are not supported", type);
+    return chy_fail(err, CHY_E_UNSUPPORTED, "keys of the PKCS#11 type 0x%lx are not supported",
+                    type);
 }
 
 enum chy_err chy_object_destroy(struct chy_session *session, CK_OBJECT_HANDLE object,

@@ -13,8 +13,8 @@
 
 struct chy_pubkey;
 
-/* What an object must have; an empty label or id is not asked for. Only token objects are found, never
- * our session copies. */
+/* What an object must have; an empty label or id is not asked for. Only token objects are found,
+ * never our session copies. */
 struct chy_object_query {
     CK_OBJECT_CLASS class;
     struct chy_str label;
@@ -52,7 +52,8 @@ CHY_MUST_USE enum chy_err chy_object_ulong(struct chy_session *session, CK_OBJEC
  * Errors: CHY_E_UNSUPPORTED a kind of key, a size or a curve that we do not sign with
  *         CHY_E_MALFORMED   the attributes make no key
  *         CHY_E_TOKEN, CHY_E_LIMIT, CHY_E_NOMEM */
-CHY_MUST_USE enum chy_err chy_object_public_key(struct chy_session *session, CK_OBJECT_HANDLE object,
+CHY_MUST_USE enum chy_err chy_object_public_key(struct chy_session *session,
+                                                CK_OBJECT_HANDLE object,
                                                 struct chy_pubkey **ret_key, struct chy_error *err);
 
 /* An object that has gone already is no error. Errors: CHY_E_TOKEN */

@@ -27,15 +27,16 @@ void chy_pair_done(struct chy_pair *pair)
     pair->private_key = CK_INVALID_HANDLE;
 }
 
-/* The public key of a private one: from the object beside it, or from an RSA private key's own public
- * parts where there is none. */
+/* The public key of a private one: from the object beside it, or from an RSA private key's own
+ * public parts where there is none. */
 static enum chy_err public_key_of(struct chy_session *session, CK_OBJECT_HANDLE private_key,
                                   struct chy_bytes object_id, struct chy_pubkey **ret_key,
                                   struct chy_error *err)
 {
     CK_OBJECT_HANDLE object = CK_INVALID_HANDLE;
     enum chy_err r = chy_object_find_one(
-        session, &(struct chy_object_query){ .class = CKO_PUBLIC_KEY, .id = object_id }, &object, err);
+        session, &(struct chy_object_query){ .class = CKO_PUBLIC_KEY, .id = object_id }, &object,
+        err);
     if (r == CHY_E_CONFLICT)
         return chy_fail(err, r, "the token has more than one public key with the id %s",
                         id_text(object_id).p);
@@ -258,8 +259,8 @@ static struct template private_template(const struct chy_token_generate *request
     return t;
 }
 
-static enum chy_err check_free(struct chy_session *session, const struct chy_token_generate *request,
-                               struct chy_error *err)
+static enum chy_err check_free(struct chy_session *session,
+                               const struct chy_token_generate *request, struct chy_error *err)
 {
     static const CK_OBJECT_CLASS classes[] = { CKO_PRIVATE_KEY, CKO_PUBLIC_KEY };
     for (size_t i = 0; i < CHY_ARRAY_LEN(classes); i++) {
@@ -311,9 +312,9 @@ static enum chy_err describe_made(struct chy_session *session,
     return CHY_OK;
 }
 
-enum chy_err chy_pair_generate(struct chy_session *session, const struct chy_token_generate *request,
-                               struct chy_arena *arena, struct chy_token_key_reply *ret_key,
-                               struct chy_error *err)
+enum chy_err chy_pair_generate(struct chy_session *session,
+                               const struct chy_token_generate *request, struct chy_arena *arena,
+                               struct chy_token_key_reply *ret_key, struct chy_error *err)
 {
     CHY_TRY(check_request(request, err));
     CHY_TRY(check_free(session, request, err));
@@ -326,8 +327,7 @@ enum chy_err chy_pair_generate(struct chy_session *session, const struct chy_tok
                                              private.attrs, private.n, &public_key, &private_key);
     if (rv != CKR_OK)
         return chy_session_fail(session, rv, "C_GenerateKeyPair", err);
-    enum chy_err r =
-        describe_made(session, request, private_key, public_key, arena, ret_key, err);
+    enum chy_err r = describe_made(session, request, private_key, public_key, arena, ret_key, err);
     if (r != CHY_OK) {
         /* The first error is the one to tell; what cannot be destroyed is an unused key. */
         CHY_IGNORE(chy_object_destroy(session, private_key, NULL));
@@ -391,8 +391,8 @@ static enum chy_err destroy_all(struct chy_session *session, CK_OBJECT_CLASS cla
 }
 
 /* After a crash between the two: the private key has gone, its public key is still there. */
-static enum chy_err check_remainder(struct chy_session *session, const struct chy_token_key_ref *ref,
-                                    struct chy_error *err)
+static enum chy_err check_remainder(struct chy_session *session,
+                                    const struct chy_token_key_ref *ref, struct chy_error *err)
 {
     CHY_CLEANUP(chy_pubkey_freep) struct chy_pubkey *key = NULL;
     CK_OBJECT_HANDLE object = CK_INVALID_HANDLE;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Key pairs as objects of a token: looked up, made, described and destroyed; nothing is kept. Private to
- * keys.c, which says what each does, and under whose lock all of it runs. */
+/* Key pairs as objects of a token: looked up, made, described and destroyed; nothing is kept.
+ * Private to keys.c, which says what each does, and under whose lock all of it runs. */
 #pragma once
 
 #include "base/arena.h"
@@ -19,7 +19,8 @@ struct chy_pair {
 
 void chy_pair_done(struct chy_pair *pair);
 
-/* The key under an object id, if it can be used: with a public key, and without a PIN for each use. */
+/* The key under an object id, if it can be used: with a public key, and without a PIN for each
+ * use. */
 CHY_MUST_USE enum chy_err chy_pair_locate(struct chy_session *session, struct chy_bytes object_id,
                                           struct chy_pair *ret_pair, struct chy_error *err);
 /* The same, and CHY_E_CONFLICT if the public key does not have the hash. */
@@ -33,8 +34,8 @@ CHY_MUST_USE enum chy_err chy_pair_generate(struct chy_session *session,
                                             struct chy_error *err);
 CHY_MUST_USE enum chy_err chy_pair_find(struct chy_session *session,
                                         const struct chy_token_find *request,
-                                        struct chy_arena *arena, struct chy_token_key_reply *ret_key,
-                                        struct chy_error *err);
+                                        struct chy_arena *arena,
+                                        struct chy_token_key_reply *ret_key, struct chy_error *err);
 CHY_MUST_USE enum chy_err chy_pair_destroy(struct chy_session *session,
                                            const struct chy_token_key_ref *ref,
                                            struct chy_error *err);

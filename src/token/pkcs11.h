@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 /* The part of PKCS#11 that the token process calls: names, numbers and layouts are the standard's.
  *
- * What we never call has no prototype here: its place in the function list has a type that cannot be
- * called by mistake. So no code of ours can wrap, unwrap, derive, decrypt or digest a key, and the
- * only object whose CKA_VALUE is read is a certificate (keys.c).
+ * What we never call has no prototype here: its place in the function list has a type that cannot
+ * be called by mistake. So no code of ours can wrap, unwrap, derive, decrypt or digest a key, and
+ * the only object whose CKA_VALUE is read is a certificate (keys.c).
  *
  * Linux alone: CK_ULONG is unsigned long and structs have natural alignment; Windows packs them.
- * Source: PKCS #11 Cryptographic Token Interface Base Specification 2.40 section 3 and 3.0 section 5
- * (CKM_EDDSA); Current Mechanisms 3.0. */
+ * Source: PKCS #11 Cryptographic Token Interface Base Specification 2.40 section 3 and 3.0 section
+ * 5 (CKM_EDDSA); Current Mechanisms 3.0. */
 #pragma once
 
 typedef unsigned char CK_BYTE;
@@ -25,8 +25,8 @@ typedef CK_ULONG CK_ATTRIBUTE_TYPE;
 typedef CK_ULONG CK_MECHANISM_TYPE;
 typedef CK_ULONG CK_USER_TYPE;
 
-#define CK_FALSE 0
-#define CK_TRUE  1
+#define CK_FALSE                   0
+#define CK_TRUE                    1
 #define CK_UNAVAILABLE_INFORMATION (~0UL)
 #define CK_INVALID_HANDLE          0UL
 
@@ -189,27 +189,28 @@ struct CK_FUNCTION_LIST {
     CK_RV (*C_InitToken)(CK_SLOT_ID slot, CK_UTF8CHAR *pin, CK_ULONG pin_len, CK_UTF8CHAR *label);
     CK_RV (*C_InitPIN)(CK_SESSION_HANDLE session, CK_UTF8CHAR *pin, CK_ULONG pin_len);
     CK_UNCALLED_FN C_SetPIN;
-    CK_RV (*C_OpenSession)(CK_SLOT_ID slot, CK_FLAGS flags, void *application, void *notify,
-                           CK_SESSION_HANDLE *session);
+    CK_RV(*C_OpenSession)
+    (CK_SLOT_ID slot, CK_FLAGS flags, void *application, void *notify, CK_SESSION_HANDLE *session);
     CK_RV (*C_CloseSession)(CK_SESSION_HANDLE session);
     CK_UNCALLED_FN C_CloseAllSessions;
     CK_UNCALLED_FN C_GetSessionInfo;
     CK_UNCALLED_FN C_GetOperationState;
     CK_UNCALLED_FN C_SetOperationState;
-    CK_RV (*C_Login)(CK_SESSION_HANDLE session, CK_USER_TYPE user, CK_UTF8CHAR *pin,
-                     CK_ULONG pin_len);
+    CK_RV(*C_Login)
+    (CK_SESSION_HANDLE session, CK_USER_TYPE user, CK_UTF8CHAR *pin, CK_ULONG pin_len);
     CK_RV (*C_Logout)(CK_SESSION_HANDLE session);
     CK_UNCALLED_FN C_CreateObject;
-    CK_RV (*C_CopyObject)(CK_SESSION_HANDLE session, CK_OBJECT_HANDLE object, CK_ATTRIBUTE *attrs,
-                          CK_ULONG count, CK_OBJECT_HANDLE *copy);
+    CK_RV(*C_CopyObject)
+    (CK_SESSION_HANDLE session, CK_OBJECT_HANDLE object, CK_ATTRIBUTE *attrs, CK_ULONG count,
+     CK_OBJECT_HANDLE *copy);
     CK_RV (*C_DestroyObject)(CK_SESSION_HANDLE session, CK_OBJECT_HANDLE object);
     CK_UNCALLED_FN C_GetObjectSize;
-    CK_RV (*C_GetAttributeValue)(CK_SESSION_HANDLE session, CK_OBJECT_HANDLE object,
-                                 CK_ATTRIBUTE *attrs, CK_ULONG count);
+    CK_RV(*C_GetAttributeValue)
+    (CK_SESSION_HANDLE session, CK_OBJECT_HANDLE object, CK_ATTRIBUTE *attrs, CK_ULONG count);
     CK_UNCALLED_FN C_SetAttributeValue;
     CK_RV (*C_FindObjectsInit)(CK_SESSION_HANDLE session, CK_ATTRIBUTE *attrs, CK_ULONG count);
-    CK_RV (*C_FindObjects)(CK_SESSION_HANDLE session, CK_OBJECT_HANDLE *objects, CK_ULONG max,
-                           CK_ULONG *count);
+    CK_RV(*C_FindObjects)
+    (CK_SESSION_HANDLE session, CK_OBJECT_HANDLE *objects, CK_ULONG max, CK_ULONG *count);
     CK_RV (*C_FindObjectsFinal)(CK_SESSION_HANDLE session);
     CK_UNCALLED_FN C_EncryptInit;
     CK_UNCALLED_FN C_Encrypt;
@@ -225,8 +226,9 @@ struct CK_FUNCTION_LIST {
     CK_UNCALLED_FN C_DigestKey;
     CK_UNCALLED_FN C_DigestFinal;
     CK_RV (*C_SignInit)(CK_SESSION_HANDLE session, CK_MECHANISM *mechanism, CK_OBJECT_HANDLE key);
-    CK_RV (*C_Sign)(CK_SESSION_HANDLE session, CK_BYTE *data, CK_ULONG data_len, CK_BYTE *signature,
-                    CK_ULONG *signature_len);
+    CK_RV(*C_Sign)
+    (CK_SESSION_HANDLE session, CK_BYTE *data, CK_ULONG data_len, CK_BYTE *signature,
+     CK_ULONG *signature_len);
     CK_UNCALLED_FN C_SignUpdate;
     CK_UNCALLED_FN C_SignFinal;
     CK_UNCALLED_FN C_SignRecoverInit;
@@ -242,10 +244,10 @@ struct CK_FUNCTION_LIST {
     CK_UNCALLED_FN C_SignEncryptUpdate;
     CK_UNCALLED_FN C_DecryptVerifyUpdate;
     CK_UNCALLED_FN C_GenerateKey;
-    CK_RV (*C_GenerateKeyPair)(CK_SESSION_HANDLE session, CK_MECHANISM *mechanism,
-                               CK_ATTRIBUTE *public_attrs, CK_ULONG public_count,
-                               CK_ATTRIBUTE *private_attrs, CK_ULONG private_count,
-                               CK_OBJECT_HANDLE *public_key, CK_OBJECT_HANDLE *private_key);
+    CK_RV(*C_GenerateKeyPair)
+    (CK_SESSION_HANDLE session, CK_MECHANISM *mechanism, CK_ATTRIBUTE *public_attrs,
+     CK_ULONG public_count, CK_ATTRIBUTE *private_attrs, CK_ULONG private_count,
+     CK_OBJECT_HANDLE *public_key, CK_OBJECT_HANDLE *private_key);
     CK_UNCALLED_FN C_WrapKey;
     CK_UNCALLED_FN C_UnwrapKey;
     CK_UNCALLED_FN C_DeriveKey;
@@ -261,100 +263,100 @@ struct CK_FUNCTION_LIST {
  *   KEY      the handle is stale: it is looked up once more
  *   FAIL     this one call failed
  * name, number, what */
-#define CK_RV_LIST(X)                                                                              \
-    X(CKR_OK, 0x000, FAIL)                                                                         \
-    X(CKR_CANCEL, 0x001, FAIL)                                                                     \
-    X(CKR_HOST_MEMORY, 0x002, FATAL)                                                               \
-    X(CKR_SLOT_ID_INVALID, 0x003, FATAL)                                                           \
-    X(CKR_GENERAL_ERROR, 0x005, FATAL)                                                             \
-    X(CKR_FUNCTION_FAILED, 0x006, FAIL)                                                            \
-    X(CKR_ARGUMENTS_BAD, 0x007, FAIL)                                                              \
-    X(CKR_NO_EVENT, 0x008, FAIL)                                                                   \
-    X(CKR_NEED_TO_CREATE_THREADS, 0x009, FAIL)                                                     \
-    X(CKR_CANT_LOCK, 0x00A, FAIL)                                                                  \
-    X(CKR_ATTRIBUTE_READ_ONLY, 0x010, FAIL)                                                        \
-    X(CKR_ATTRIBUTE_SENSITIVE, 0x011, FAIL)                                                        \
-    X(CKR_ATTRIBUTE_TYPE_INVALID, 0x012, FAIL)                                                     \
-    X(CKR_ATTRIBUTE_VALUE_INVALID, 0x013, FAIL)                                                    \
-    X(CKR_ACTION_PROHIBITED, 0x01B, FAIL)                                                          \
-    X(CKR_DATA_INVALID, 0x020, FAIL)                                                               \
-    X(CKR_DATA_LEN_RANGE, 0x021, FAIL)                                                             \
-    X(CKR_DEVICE_ERROR, 0x030, FATAL)                                                              \
-    X(CKR_DEVICE_MEMORY, 0x031, FAIL)                                                              \
-    X(CKR_DEVICE_REMOVED, 0x032, FATAL)                                                            \
-    X(CKR_ENCRYPTED_DATA_INVALID, 0x040, FAIL)                                                     \
-    X(CKR_ENCRYPTED_DATA_LEN_RANGE, 0x041, FAIL)                                                   \
-    X(CKR_FUNCTION_CANCELED, 0x050, FAIL)                                                          \
-    X(CKR_FUNCTION_NOT_PARALLEL, 0x051, FAIL)                                                      \
-    X(CKR_FUNCTION_NOT_SUPPORTED, 0x054, FAIL)                                                     \
-    X(CKR_KEY_HANDLE_INVALID, 0x060, KEY)                                                          \
-    X(CKR_KEY_SIZE_RANGE, 0x062, FAIL)                                                             \
-    X(CKR_KEY_TYPE_INCONSISTENT, 0x063, FAIL)                                                      \
-    X(CKR_KEY_NOT_NEEDED, 0x064, FAIL)                                                             \
-    X(CKR_KEY_CHANGED, 0x065, FAIL)                                                                \
-    X(CKR_KEY_NEEDED, 0x066, FAIL)                                                                 \
-    X(CKR_KEY_INDIGESTIBLE, 0x067, FAIL)                                                           \
-    X(CKR_KEY_FUNCTION_NOT_PERMITTED, 0x068, FAIL)                                                 \
-    X(CKR_KEY_NOT_WRAPPABLE, 0x069, FAIL)                                                          \
-    X(CKR_KEY_UNEXTRACTABLE, 0x06A, FAIL)                                                          \
-    X(CKR_MECHANISM_INVALID, 0x070, FAIL)                                                          \
-    X(CKR_MECHANISM_PARAM_INVALID, 0x071, FAIL)                                                    \
-    X(CKR_OBJECT_HANDLE_INVALID, 0x082, KEY)                                                       \
-    X(CKR_OPERATION_ACTIVE, 0x090, FATAL)                                                          \
-    X(CKR_OPERATION_NOT_INITIALIZED, 0x091, FATAL)                                                 \
-    X(CKR_PIN_INCORRECT, 0x0A0, FAIL)                                                              \
-    X(CKR_PIN_INVALID, 0x0A1, FAIL)                                                                \
-    X(CKR_PIN_LEN_RANGE, 0x0A2, FAIL)                                                              \
-    X(CKR_PIN_EXPIRED, 0x0A3, FAIL)                                                                \
-    X(CKR_PIN_LOCKED, 0x0A4, FAIL)                                                                 \
-    X(CKR_SESSION_CLOSED, 0x0B0, FATAL)                                                            \
-    X(CKR_SESSION_COUNT, 0x0B1, FATAL)                                                             \
-    X(CKR_SESSION_HANDLE_INVALID, 0x0B3, FATAL)                                                    \
-    X(CKR_SESSION_PARALLEL_NOT_SUPPORTED, 0x0B4, FATAL)                                            \
-    X(CKR_SESSION_READ_ONLY, 0x0B5, FAIL)                                                          \
-    X(CKR_SESSION_EXISTS, 0x0B6, FAIL)                                                             \
-    X(CKR_SESSION_READ_ONLY_EXISTS, 0x0B7, FAIL)                                                   \
-    X(CKR_SESSION_READ_WRITE_SO_EXISTS, 0x0B8, FAIL)                                               \
-    X(CKR_SIGNATURE_INVALID, 0x0C0, FAIL)                                                          \
-    X(CKR_SIGNATURE_LEN_RANGE, 0x0C1, FAIL)                                                        \
-    X(CKR_TEMPLATE_INCOMPLETE, 0x0D0, FAIL)                                                        \
-    X(CKR_TEMPLATE_INCONSISTENT, 0x0D1, FAIL)                                                      \
-    X(CKR_TOKEN_NOT_PRESENT, 0x0E0, FATAL)                                                         \
-    X(CKR_TOKEN_NOT_RECOGNIZED, 0x0E1, FATAL)                                                      \
-    X(CKR_TOKEN_WRITE_PROTECTED, 0x0E2, FAIL)                                                      \
-    X(CKR_UNWRAPPING_KEY_HANDLE_INVALID, 0x0F0, FAIL)                                              \
-    X(CKR_UNWRAPPING_KEY_SIZE_RANGE, 0x0F1, FAIL)                                                  \
-    X(CKR_UNWRAPPING_KEY_TYPE_INCONSISTENT, 0x0F2, FAIL)                                           \
-    X(CKR_USER_ALREADY_LOGGED_IN, 0x100, FAIL)                                                     \
-    X(CKR_USER_NOT_LOGGED_IN, 0x101, FATAL)                                                        \
-    X(CKR_USER_PIN_NOT_INITIALIZED, 0x102, FAIL)                                                   \
-    X(CKR_USER_TYPE_INVALID, 0x103, FAIL)                                                          \
-    X(CKR_USER_ANOTHER_ALREADY_LOGGED_IN, 0x104, FAIL)                                             \
-    X(CKR_USER_TOO_MANY_TYPES, 0x105, FAIL)                                                        \
-    X(CKR_WRAPPED_KEY_INVALID, 0x110, FAIL)                                                        \
-    X(CKR_WRAPPED_KEY_LEN_RANGE, 0x112, FAIL)                                                      \
-    X(CKR_WRAPPING_KEY_HANDLE_INVALID, 0x113, FAIL)                                                \
-    X(CKR_WRAPPING_KEY_SIZE_RANGE, 0x114, FAIL)                                                    \
-    X(CKR_WRAPPING_KEY_TYPE_INCONSISTENT, 0x115, FAIL)                                             \
-    X(CKR_RANDOM_SEED_NOT_SUPPORTED, 0x120, FAIL)                                                  \
-    X(CKR_RANDOM_NO_RNG, 0x121, FAIL)                                                              \
-    X(CKR_DOMAIN_PARAMS_INVALID, 0x130, FAIL)                                                      \
-    X(CKR_CURVE_NOT_SUPPORTED, 0x140, FAIL)                                                        \
-    X(CKR_BUFFER_TOO_SMALL, 0x150, FATAL)                                                          \
-    X(CKR_SAVED_STATE_INVALID, 0x160, FAIL)                                                        \
-    X(CKR_INFORMATION_SENSITIVE, 0x170, FAIL)                                                      \
-    X(CKR_STATE_UNSAVEABLE, 0x180, FAIL)                                                           \
-    X(CKR_CRYPTOKI_NOT_INITIALIZED, 0x190, FATAL)                                                  \
-    X(CKR_CRYPTOKI_ALREADY_INITIALIZED, 0x191, FAIL)                                               \
-    X(CKR_MUTEX_BAD, 0x1A0, FATAL)                                                                 \
-    X(CKR_MUTEX_NOT_LOCKED, 0x1A1, FATAL)                                                          \
-    X(CKR_NEW_PIN_MODE, 0x1B0, FAIL)                                                               \
-    X(CKR_NEXT_OTP, 0x1B1, FAIL)                                                                   \
-    X(CKR_EXCEEDED_MAX_ITERATIONS, 0x1B5, FAIL)                                                    \
-    X(CKR_FIPS_SELF_TEST_FAILED, 0x1B6, FATAL)                                                     \
-    X(CKR_LIBRARY_LOAD_FAILED, 0x1B7, FATAL)                                                       \
-    X(CKR_PIN_TOO_WEAK, 0x1B8, FAIL)                                                               \
-    X(CKR_PUBLIC_KEY_INVALID, 0x1B9, FAIL)                                                         \
+#define CK_RV_LIST(X)                                    \
+    X(CKR_OK, 0x000, FAIL)                               \
+    X(CKR_CANCEL, 0x001, FAIL)                           \
+    X(CKR_HOST_MEMORY, 0x002, FATAL)                     \
+    X(CKR_SLOT_ID_INVALID, 0x003, FATAL)                 \
+    X(CKR_GENERAL_ERROR, 0x005, FATAL)                   \
+    X(CKR_FUNCTION_FAILED, 0x006, FAIL)                  \
+    X(CKR_ARGUMENTS_BAD, 0x007, FAIL)                    \
+    X(CKR_NO_EVENT, 0x008, FAIL)                         \
+    X(CKR_NEED_TO_CREATE_THREADS, 0x009, FAIL)           \
+    X(CKR_CANT_LOCK, 0x00A, FAIL)                        \
+    X(CKR_ATTRIBUTE_READ_ONLY, 0x010, FAIL)              \
+    X(CKR_ATTRIBUTE_SENSITIVE, 0x011, FAIL)              \
+    X(CKR_ATTRIBUTE_TYPE_INVALID, 0x012, FAIL)           \
+    X(CKR_ATTRIBUTE_VALUE_INVALID, 0x013, FAIL)          \
+    X(CKR_ACTION_PROHIBITED, 0x01B, FAIL)                \
+    X(CKR_DATA_INVALID, 0x020, FAIL)                     \
+    X(CKR_DATA_LEN_RANGE, 0x021, FAIL)                   \
+    X(CKR_DEVICE_ERROR, 0x030, FATAL)                    \
+    X(CKR_DEVICE_MEMORY, 0x031, FAIL)                    \
+    X(CKR_DEVICE_REMOVED, 0x032, FATAL)                  \
+    X(CKR_ENCRYPTED_DATA_INVALID, 0x040, FAIL)           \
+    X(CKR_ENCRYPTED_DATA_LEN_RANGE, 0x041, FAIL)         \
+    X(CKR_FUNCTION_CANCELED, 0x050, FAIL)                \
+    X(CKR_FUNCTION_NOT_PARALLEL, 0x051, FAIL)            \
+    X(CKR_FUNCTION_NOT_SUPPORTED, 0x054, FAIL)           \
+    X(CKR_KEY_HANDLE_INVALID, 0x060, KEY)                \
+    X(CKR_KEY_SIZE_RANGE, 0x062, FAIL)                   \
+    X(CKR_KEY_TYPE_INCONSISTENT, 0x063, FAIL)            \
+    X(CKR_KEY_NOT_NEEDED, 0x064, FAIL)                   \
+    X(CKR_KEY_CHANGED, 0x065, FAIL)                      \
+    X(CKR_KEY_NEEDED, 0x066, FAIL)                       \
+    X(CKR_KEY_INDIGESTIBLE, 0x067, FAIL)                 \
+    X(CKR_KEY_FUNCTION_NOT_PERMITTED, 0x068, FAIL)       \
+    X(CKR_KEY_NOT_WRAPPABLE, 0x069, FAIL)                \
+    X(CKR_KEY_UNEXTRACTABLE, 0x06A, FAIL)                \
+    X(CKR_MECHANISM_INVALID, 0x070, FAIL)                \
+    X(CKR_MECHANISM_PARAM_INVALID, 0x071, FAIL)          \
+    X(CKR_OBJECT_HANDLE_INVALID, 0x082, KEY)             \
+    X(CKR_OPERATION_ACTIVE, 0x090, FATAL)                \
+    X(CKR_OPERATION_NOT_INITIALIZED, 0x091, FATAL)       \
+    X(CKR_PIN_INCORRECT, 0x0A0, FAIL)                    \
+    X(CKR_PIN_INVALID, 0x0A1, FAIL)                      \
+    X(CKR_PIN_LEN_RANGE, 0x0A2, FAIL)                    \
+    X(CKR_PIN_EXPIRED, 0x0A3, FAIL)                      \
+    X(CKR_PIN_LOCKED, 0x0A4, FAIL)                       \
+    X(CKR_SESSION_CLOSED, 0x0B0, FATAL)                  \
+    X(CKR_SESSION_COUNT, 0x0B1, FATAL)                   \
+    X(CKR_SESSION_HANDLE_INVALID, 0x0B3, FATAL)          \
+    X(CKR_SESSION_PARALLEL_NOT_SUPPORTED, 0x0B4, FATAL)  \
+    X(CKR_SESSION_READ_ONLY, 0x0B5, FAIL)                \
+    X(CKR_SESSION_EXISTS, 0x0B6, FAIL)                   \
+    X(CKR_SESSION_READ_ONLY_EXISTS, 0x0B7, FAIL)         \
+    X(CKR_SESSION_READ_WRITE_SO_EXISTS, 0x0B8, FAIL)     \
+    X(CKR_SIGNATURE_INVALID, 0x0C0, FAIL)                \
+    X(CKR_SIGNATURE_LEN_RANGE, 0x0C1, FAIL)              \
+    X(CKR_TEMPLATE_INCOMPLETE, 0x0D0, FAIL)              \
+    X(CKR_TEMPLATE_INCONSISTENT, 0x0D1, FAIL)            \
+    X(CKR_TOKEN_NOT_PRESENT, 0x0E0, FATAL)               \
+    X(CKR_TOKEN_NOT_RECOGNIZED, 0x0E1, FATAL)            \
+    X(CKR_TOKEN_WRITE_PROTECTED, 0x0E2, FAIL)            \
+    X(CKR_UNWRAPPING_KEY_HANDLE_INVALID, 0x0F0, FAIL)    \
+    X(CKR_UNWRAPPING_KEY_SIZE_RANGE, 0x0F1, FAIL)        \
+    X(CKR_UNWRAPPING_KEY_TYPE_INCONSISTENT, 0x0F2, FAIL) \
+    X(CKR_USER_ALREADY_LOGGED_IN, 0x100, FAIL)           \
+    X(CKR_USER_NOT_LOGGED_IN, 0x101, FATAL)              \
+    X(CKR_USER_PIN_NOT_INITIALIZED, 0x102, FAIL)         \
+    X(CKR_USER_TYPE_INVALID, 0x103, FAIL)                \
+    X(CKR_USER_ANOTHER_ALREADY_LOGGED_IN, 0x104, FAIL)   \
+    X(CKR_USER_TOO_MANY_TYPES, 0x105, FAIL)              \
+    X(CKR_WRAPPED_KEY_INVALID, 0x110, FAIL)              \
+    X(CKR_WRAPPED_KEY_LEN_RANGE, 0x112, FAIL)            \
+    X(CKR_WRAPPING_KEY_HANDLE_INVALID, 0x113, FAIL)      \
+    X(CKR_WRAPPING_KEY_SIZE_RANGE, 0x114, FAIL)          \
+    X(CKR_WRAPPING_KEY_TYPE_INCONSISTENT, 0x115, FAIL)   \
+    X(CKR_RANDOM_SEED_NOT_SUPPORTED, 0x120, FAIL)        \
+    X(CKR_RANDOM_NO_RNG, 0x121, FAIL)                    \
+    X(CKR_DOMAIN_PARAMS_INVALID, 0x130, FAIL)            \
+    X(CKR_CURVE_NOT_SUPPORTED, 0x140, FAIL)              \
+    X(CKR_BUFFER_TOO_SMALL, 0x150, FATAL)                \
+    X(CKR_SAVED_STATE_INVALID, 0x160, FAIL)              \
+    X(CKR_INFORMATION_SENSITIVE, 0x170, FAIL)            \
+    X(CKR_STATE_UNSAVEABLE, 0x180, FAIL)                 \
+    X(CKR_CRYPTOKI_NOT_INITIALIZED, 0x190, FATAL)        \
+    X(CKR_CRYPTOKI_ALREADY_INITIALIZED, 0x191, FAIL)     \
+    X(CKR_MUTEX_BAD, 0x1A0, FATAL)                       \
+    X(CKR_MUTEX_NOT_LOCKED, 0x1A1, FATAL)                \
+    X(CKR_NEW_PIN_MODE, 0x1B0, FAIL)                     \
+    X(CKR_NEXT_OTP, 0x1B1, FAIL)                         \
+    X(CKR_EXCEEDED_MAX_ITERATIONS, 0x1B5, FAIL)          \
+    X(CKR_FIPS_SELF_TEST_FAILED, 0x1B6, FATAL)           \
+    X(CKR_LIBRARY_LOAD_FAILED, 0x1B7, FATAL)             \
+    X(CKR_PIN_TOO_WEAK, 0x1B8, FAIL)                     \
+    X(CKR_PUBLIC_KEY_INVALID, 0x1B9, FAIL)               \
     X(CKR_FUNCTION_REJECTED, 0x200, FAIL)
 
 enum {

@@ -26,8 +26,8 @@ struct job_queue {
     struct chy_job *last;
 };
 
-/* Lock order: mutex, and nothing under it. The queues, the units of jobs and what broke are guarded by
- * it; the rest does not change after chy_pool_new(). */
+/* Lock order: mutex, and nothing under it. The queues, the units of jobs and what broke are guarded
+ * by it; the rest does not change after chy_pool_new(). */
 struct chy_pool {
     struct chy_pool_options options;
     struct worker *workers;
@@ -86,8 +86,8 @@ static void sign_one(struct chy_keys *keys, struct chy_session *session, struct 
         chy_copy(result->text, err->text, sizeof result->text);
 }
 
-static void do_unit(struct chy_keys *keys, struct chy_session *session, struct chy_job *job, size_t i,
-                    struct chy_error *err)
+static void do_unit(struct chy_keys *keys, struct chy_session *session, struct chy_job *job,
+                    size_t i, struct chy_error *err)
 {
     if (job->type == CHY_MSG_TOKEN_SIGN) {
         sign_one(keys, session, job, i, err);
@@ -131,7 +131,8 @@ static void job_finish_locked(struct chy_pool *pool, struct chy_job *job)
     CHY_ASSERT(write(pool->event_fd, &one, sizeof one) == (ssize_t)sizeof one);
 }
 
-/* What waits will not be done any more. Units that other threads are at may still come, or never. */
+/* What waits will not be done any more. Units that other threads are at may still come, or
+ * never. */
 static void break_locked(struct chy_pool *pool, const struct chy_error *why)
 {
     if (!pool->is_broken) {

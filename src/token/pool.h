@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* The work of a token process: requests as jobs, done in order by one session in the caller's thread, or
- * by a thread for each session. The items of one sign request are spread over the threads; a job is
- * done when its last item is.
+/* The work of a token process: requests as jobs, done in order by one session in the caller's
+ * thread, or by a thread for each session. The items of one sign request are spread over the
+ * threads; a job is done when its last item is.
  *
  * Threads: everything here is called from the thread of the loop. */
 #pragma once
@@ -22,15 +22,15 @@ struct chy_pool;
 
 struct chy_job_signature {
     enum chy_err code;
-    struct chy_signature signature; /* of CHY_OK */
+    struct chy_signature signature;  /* of CHY_OK */
     char text[CHY_ERROR_TEXT_BYTES]; /* of an error */
 };
 
 struct chy_job {
     enum chy_msg type; /* TOKEN_SIGN, GENERATE, FIND or DROP */
     uint64_t frame_id;
-    uint64_t peer;           /* the caller's mark of who asked */
-    struct chy_arena arena;  /* what follows lives in it */
+    uint64_t peer;          /* the caller's mark of who asked */
+    struct chy_arena arena; /* what follows lives in it */
     union {
         struct chy_token_sign sign;
         struct chy_token_generate generate;
@@ -38,8 +38,8 @@ struct chy_job {
         struct chy_token_drop drop;
     } request;
     struct chy_job_signature *results; /* SIGN: one for each item */
-    struct chy_token_key_reply key;  /* GENERATE, FIND */
-    enum chy_err code;               /* GENERATE, FIND, DROP */
+    struct chy_token_key_reply key;    /* GENERATE, FIND */
+    enum chy_err code;                 /* GENERATE, FIND, DROP */
     struct chy_error error;
 
     /* The pool's. */
@@ -75,15 +75,15 @@ struct chy_pool_options {
  *         CHY_E_IO, CHY_E_NOMEM */
 CHY_MUST_USE enum chy_err chy_pool_new(const struct chy_pool_options *options,
                                        struct chy_pool **ret_pool, struct chy_error *err);
-/* Only of a pool without threads. Threads that are in the module cannot be waited for, they may hang
- * there: with them this is a no-op, and the pool ends with the process. */
+/* Only of a pool without threads. Threads that are in the module cannot be waited for, they may
+ * hang there: with them this is a no-op, and the pool ends with the process. */
 void chy_pool_free(struct chy_pool *pool);
 
-/* Takes the job. With CHY_LIMIT_TOKEN_JOBS waiting, or once the pool is broken, the job comes back at
- * once as refused (CHY_E_BUSY, CHY_E_TOKEN). */
+/* Takes the job. With CHY_LIMIT_TOKEN_JOBS waiting, or once the pool is broken, the job comes back
+ * at once as refused (CHY_E_BUSY, CHY_E_TOKEN). */
 void chy_pool_add(struct chy_pool *pool, struct chy_job *job);
 /* Jobs that are not done. */
 size_t chy_pool_pending(const struct chy_pool *pool);
-/* The module, the device or a session failed for good: nothing is signed any more, the process should
- * end. Answers the error that says why, or NULL. */
+/* The module, the device or a session failed for good: nothing is signed any more, the process
+ * should end. Answers the error that says why, or NULL. */
 const struct chy_error *chy_pool_broken(struct chy_pool *pool);

@@ -12,11 +12,8 @@ struct grant {
 };
 
 static const struct grant grants[] = {
-    { "network", CHY_CALLS_CONNECT },
-    { "fork", CHY_CALLS_FORK },
-    { "files", 0 },
-    { "threads", CHY_CALLS_THREADS },
-    { "device", CHY_CALLS_DEVICE },
+    { "network", CHY_CALLS_CONNECT }, { "fork", CHY_CALLS_FORK },     { "files", 0 },
+    { "threads", CHY_CALLS_THREADS }, { "device", CHY_CALLS_DEVICE },
 };
 
 static const struct grant *grant_find(struct chy_str word)

@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: MIT */
-/* The sandbox of a token process: what SoftHSM needs, and what the configuration grants other modules.
+/* The sandbox of a token process: what SoftHSM needs, and what the configuration grants other
+ * modules.
  *
  *   "network"  sockets and TCP connections: a network HSM's client
  *   "fork"     child processes
- *   "files"    any file that the user may use, not only the token's folder and the system's libraries
+ *   "files"    any file that the user may use: beyond the folders of the token and of its lock, and
+ *              the system's libraries
  *   "threads"  threads of the module's own
  *   "device"   USB, PCI and TPM devices (with "files", or the device's folder as `directory`) */
 #pragma once

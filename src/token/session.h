@@ -16,7 +16,7 @@ struct chy_session {
 };
 
 /* Take note of `rv` and fill `err`: as chy_fail_rv(). */
-#define chy_session_fail(session, rv, function, err)                                               \
+#define chy_session_fail(session, rv, function, err) \
     chy_session_error((session), (rv), CHY_WHERE, (function), (err))
 enum chy_err chy_session_error(struct chy_session *session, CK_RV rv, const char *where,
                                const char *function, struct chy_error *err);

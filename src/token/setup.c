@@ -116,8 +116,7 @@ static enum chy_err slot_find(const struct maker *m, bool is_initialized, CK_SLO
 static enum chy_err pin_set(const struct maker *m, CK_SLOT_ID slot, struct chy_error *err)
 {
     CK_SESSION_HANDLE session = CK_INVALID_HANDLE;
-    CK_RV rv =
-        m->f->C_OpenSession(slot, CKF_SERIAL_SESSION | CKF_RW_SESSION, NULL, NULL, &session);
+    CK_RV rv = m->f->C_OpenSession(slot, CKF_SERIAL_SESSION | CKF_RW_SESSION, NULL, NULL, &session);
     if (rv != CKR_OK)
         return chy_fail_rv(err, rv, "C_OpenSession");
     rv = m->f->C_Login(session, CKU_SO, pin_p(m->so_pin), pin_n(m->so_pin));
@@ -169,7 +168,8 @@ static enum chy_err files_make(const struct paths *p, struct chy_error *err)
     CHY_TRY(chy_dir_make(AT_FDCWD, tokens, 0700, err));
     CHY_CLEANUP(chy_buf_done) struct chy_buf conf;
     chy_buf_init(&conf, 2 * CHY_LIMIT_PATH);
-    /* A fork must not reset the library: a token process never forks. "db" is not in Debian's build. */
+    /* A fork must not reset the library: a token process never forks. "db" is not in Debian's
+     * build. */
     CHY_IGNORE(chy_buf_printf(&conf,
                               "# The software token of Chancery; SOFTHSM2_CONF names this file.\n"
                               "directories.tokendir = %s\n"
@@ -239,7 +239,8 @@ static enum chy_err check_path(struct chy_str path, const char *what, struct chy
 {
     if (chy_str_starts(path, "/") && path.n <= CHY_LIMIT_PATH && chy_text_is_plain(path))
         return CHY_OK;
-    return chy_fail(err, CHY_E_ARG, "the path of %s is not absolute, or has control characters", what);
+    return chy_fail(err, CHY_E_ARG, "the path of %s is not absolute, or has control characters",
+                    what);
 }
 
 static enum chy_err check_options(const struct chy_setup_options *o, struct chy_error *err)
@@ -249,7 +250,8 @@ static enum chy_err check_options(const struct chy_setup_options *o, struct chy_
     CHY_TRY(check_path(o->pin_file, "the PIN", err));
     CHY_TRY(check_path(o->so_pin_file, "the security officer's PIN", err));
     if (o->label.n == 0 || o->label.n > LABEL_BYTES || !chy_text_is_plain(o->label))
-        return chy_fail(err, CHY_E_ARG, "the label of a token is 1 to %d bytes of text", LABEL_BYTES);
+        return chy_fail(err, CHY_E_ARG, "the label of a token is 1 to %d bytes of text",
+                        LABEL_BYTES);
     return CHY_OK;
 }
 
@@ -300,7 +302,8 @@ enum chy_err chy_setup_softhsm(const struct chy_setup_options *options,
     CHY_CLEANUP(paths_done) struct paths paths = { NULL, NULL, NULL, NULL, NULL };
     CHY_TRY(paths_make(options, &paths, err));
     CHY_CLEANUP(report_unmap) struct report *report = NULL;
-    void *shared = mmap(NULL, sizeof *report, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    void *shared =
+        mmap(NULL, sizeof *report, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
     if (shared == MAP_FAILED)
         return chy_fail_sys(err, CHY_E_NOMEM, errno, "cannot map memory to share with a child");
     report = shared;

@@ -5,7 +5,7 @@
  *     DIR/tokens/         SoftHSM's files, 0700: back these up together with the PINs
  *     DIR/lock            the lock file of its processes
  *
- * The module runs in a child process, never in the caller's. Threads: one; the caller has no other. */
+ * The module runs in a child process, never in the caller's. The caller has one thread. */
 #pragma once
 
 #include "base/bytes.h"
@@ -16,8 +16,9 @@ struct chy_setup_options {
     struct chy_str module;    /* absolute path of libsofthsm2.so, not a symbolic link */
     struct chy_str directory; /* absolute, exists, empty */
     struct chy_str label;     /* of the token: 1 to 32 bytes */
-    struct chy_str pin_file;    /* absolute; made with mode 0600 */
-    struct chy_str so_pin_file; /* the security officer's: to set a new PIN; keep it off the server */
+    struct chy_str pin_file;  /* absolute; made with mode 0600 */
+    struct chy_str
+        so_pin_file; /* the security officer's: to set a new PIN; keep it off the server */
 };
 
 struct chy_setup_result {

@@ -32,8 +32,8 @@ static const CK_MECHANISM_TYPE mechanisms[] = {
 };
 
 static const uint16_t raw_bytes[] = {
-    [CHY_KEY_NONE] = 0,  [CHY_KEY_RSA_2048] = 256, [CHY_KEY_RSA_3072] = 384,
-    [CHY_KEY_P256] = 64, [CHY_KEY_RSA_4096] = 512, [CHY_KEY_P384] = 96,
+    [CHY_KEY_NONE] = 0,   [CHY_KEY_RSA_2048] = 256, [CHY_KEY_RSA_3072] = 384,
+    [CHY_KEY_P256] = 64,  [CHY_KEY_RSA_4096] = 512, [CHY_KEY_P384] = 96,
     [CHY_KEY_P521] = 132, [CHY_KEY_ED25519] = 64,
 };
 
@@ -49,8 +49,8 @@ size_t chy_sign_raw_bytes(enum chy_key_type type)
     return raw_bytes[type];
 }
 
-static enum chy_err check_input(enum chy_key_type type, enum chy_sign_alg alg, struct chy_bytes input,
-                                struct chy_error *err)
+static enum chy_err check_input(enum chy_key_type type, enum chy_sign_alg alg,
+                                struct chy_bytes input, struct chy_error *err)
 {
     if (alg == CHY_ALG_NONE || !chy_sign_alg_fits(alg, type)) {
         const char *alg_name = chy_enum_name(&chy_sign_alg_enum, (int)alg);
@@ -88,8 +88,8 @@ enum chy_err chy_sign_raw(struct chy_session *session, CK_OBJECT_HANDLE key, enu
         mechanism.pParameter = &pss;
         mechanism.ulParameterLen = sizeof pss;
     } else if (mechanism.mechanism == CKM_ECDSA) {
-        /* Of a digest longer than the curve's order only the leftmost bits count (FIPS 186-4 section
-         * 6.4); some tokens refuse what is longer instead of cutting it. */
+        /* Of a digest longer than the curve's order only the leftmost bits count (FIPS 186-4
+         * section 6.4); some tokens refuse what is longer instead of cutting it. */
         input.n = CHY_MIN(input.n, (size_t)raw_bytes[type] / 2);
     }
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* One signature of one key handle: our algorithm as a PKCS#11 mechanism, and the bytes that go in.
- * Nothing is checked here but lengths: keys.c verifies what comes out. Threads: one session each. */
+ * Nothing is checked here but lengths: keys.c verifies what comes out. Threads: each its session. */
 #pragma once
 
 #include <stddef.h>
@@ -30,7 +30,8 @@ struct chy_raw_signature {
  * type    of the key; the algorithm fits it
  * input   the digest; for Ed25519 the message, 1 to CHY_LIMIT_CONTENT bytes
  *
- * Errors: CHY_E_ARG         the algorithm does not fit the key, or the input is not as long as its hash
+ * Errors: CHY_E_ARG         the algorithm does not fit the key, or the input is not as long as its
+ *         hash
  *         CHY_E_LIMIT       a message over CHY_LIMIT_CONTENT
  *         CHY_E_UNSUPPORTED the token does not have the mechanism or the curve
  *         CHY_E_TOKEN       what else it answered */

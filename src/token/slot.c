@@ -130,8 +130,8 @@ static enum chy_err mechanisms_read(struct chy_slot *s, struct chy_error *err)
 {
     for (int alg = CHY_ALG_NONE + 1; alg <= CHY_ALG_ED25519; alg++) {
         CK_MECHANISM_INFO info = { 0 };
-        CK_RV rv = s->f->C_GetMechanismInfo(
-            s->id, chy_sign_mechanism((enum chy_sign_alg)alg), &info);
+        CK_RV rv =
+            s->f->C_GetMechanismInfo(s->id, chy_sign_mechanism((enum chy_sign_alg)alg), &info);
         if (rv != CKR_OK && rv != CKR_MECHANISM_INVALID)
             return chy_fail_rv(err, rv, "C_GetMechanismInfo");
         s->signs[alg] = rv == CKR_OK && (info.flags & CKF_SIGN) != 0;
@@ -152,7 +152,8 @@ static enum chy_err login(struct chy_slot *s, const struct chy_secret *pin, stru
                         s->info.label);
     struct chy_bytes bytes = chy_secret_bytes(pin);
     /* The standard's prototypes know no const; a module that wrote to a PIN would find its copy. */
-    CK_RV rv = s->f->C_Login(s->anchor.handle, CKU_USER, (CK_UTF8CHAR *)(uintptr_t)bytes.p, bytes.n);
+    CK_RV rv =
+        s->f->C_Login(s->anchor.handle, CKU_USER, (CK_UTF8CHAR *)(uintptr_t)bytes.p, bytes.n);
     if (rv == CKR_OK || rv == CKR_USER_ALREADY_LOGGED_IN)
         return CHY_OK;
     if (rv == CKR_PIN_INCORRECT || rv == CKR_PIN_INVALID || rv == CKR_PIN_LEN_RANGE ||

@@ -37,8 +37,8 @@ struct token {
     struct chy_channel *supervisor;
     struct chy_channel *signer;
     uint64_t signer_number; /* grows with each new signer: an answer for an old one is dropped */
-    int signer_fd; /* came before we were ready for it; -1 */
-    size_t quarantined; /* already told */
+    int signer_fd;          /* came before we were ready for it; -1 */
+    size_t quarantined;     /* already told */
     bool is_draining;
     bool is_opening; /* module, sandbox, slot and PIN: what the configuration says */
     int exit_code;
@@ -100,7 +100,8 @@ static void on_job_done(void *ctx, struct chy_job *done)
             frame.body = chy_buf_bytes(&body);
             signer_send(t, &frame);
         } else {
-            signer_failed(t, &err); /* it will ask again, which a missing answer would not tell it */
+            signer_failed(t,
+                          &err); /* it will ask again, which a missing answer would not tell it */
         }
     }
     const struct chy_error *why = chy_pool_broken(t->pool);
@@ -201,7 +202,8 @@ static enum chy_err take_peer(struct token *t, struct chy_bytes body, struct chy
     return CHY_OK;
 }
 
-static enum chy_err take_frame(struct token *t, const struct chy_frame *frame, struct chy_error *err)
+static enum chy_err take_frame(struct token *t, const struct chy_frame *frame,
+                               struct chy_error *err)
 {
     bool has_config = t->config.name.p != NULL;
     if (frame->type == CHY_MSG_CONFIG && !has_config)
@@ -218,7 +220,8 @@ static enum chy_err take_frame(struct token *t, const struct chy_frame *frame, s
                     frame->type);
 }
 
-static void on_supervisor_frame(void *ctx, struct chy_channel *channel, const struct chy_frame *frame)
+static void on_supervisor_frame(void *ctx, struct chy_channel *channel,
+                                const struct chy_frame *frame)
 {
     struct token *t = ctx;
     struct chy_error err;
@@ -297,11 +300,11 @@ static enum chy_err ready_send(struct token *t, const struct chy_sandbox_result 
     CHY_CLEANUP(chy_buf_done) struct chy_buf body;
     chy_buf_init(&body, CHY_FRAME_BODY_MAX);
     const struct chy_slot_info *info = chy_slot_info(t->slot);
-    struct chy_str text = chy_arena_printf(
-        &t->arena, "%s token %s, serial %s, of %s; seccomp %s, Landlock ABI %d%s",
-        info->is_software ? "software" : "hardware", info->label, info->serial, info->manufacturer,
-        sandbox->limits_calls ? "on" : "off", sandbox->landlock_abi,
-        sandbox->is_loose ? ", loose build" : "");
+    struct chy_str text =
+        chy_arena_printf(&t->arena, "%s token %s, serial %s, of %s; seccomp %s, Landlock ABI %d%s",
+                         info->is_software ? "software" : "hardware", info->label, info->serial,
+                         info->manufacturer, sandbox->limits_calls ? "on" : "off",
+                         sandbox->landlock_abi, sandbox->is_loose ? ", loose build" : "");
     if (text.p == NULL)
         return chy_fail(err, CHY_E_NOMEM, "cannot allocate a text");
     CHY_TRY(chy_schema_encode(&chy_ready_schema, &(struct chy_ready){ .text = text }, &body, err));
@@ -311,7 +314,8 @@ static enum chy_err ready_send(struct token *t, const struct chy_sandbox_result 
 
 static enum chy_err token_start(struct token *t, struct chy_error *err)
 {
-    const struct chy_channel_options options = { .send_limit_bytes = SEND_LIMIT, .takes_fds = true };
+    const struct chy_channel_options options = { .send_limit_bytes = SEND_LIMIT,
+                                                 .takes_fds = true };
     const struct chy_channel_handler handler = { on_supervisor_frame, on_supervisor_close, t };
     CHY_TRY(chy_process_inherit(1, err));
     CHY_TRY(chy_crypto_init(err));
@@ -369,7 +373,8 @@ int chy_token_main(void)
     int exit_code = token_run(&t);
     last_words(t.signer);
     last_words(t.supervisor);
-    /* A module that failed, or in which threads still are, is not asked to clean up: it may hang. */
+    /* A module that failed, or in which threads still are, is not asked to clean up: it may
+     * hang. */
     bool is_idle =
         t.pool == NULL || (chy_pool_broken(t.pool) == NULL && chy_pool_pending(t.pool) == 0);
     if (t.module != NULL && is_idle)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* A PKCS#11 module that behaves badly on demand: it passes everything on to SoftHSM but for the one
- * fault that the file $SOFTHSM2_CONF.fault names; without the file it is SoftHSM. The file is read at
- * each call that could go wrong, so a fault may begin and end while the module runs.
+ * fault that the file $SOFTHSM2_CONF.fault names; without the file it is SoftHSM. The file is read
+ * at each call that could go wrong, so a fault may begin and end while the module runs.
  *
  *   crash-at-load            dies in its constructor
  *   hang-at-load             never comes back from C_Initialize
@@ -20,13 +20,19 @@
  *   pin-final-try, pin-locked, no-pin   flags of the token
  *   extractable              says that every key is extractable
  *   one-session              C_OpenSession works once
+ *   exec, socket             C_Sign starts a program, makes an Internet socket: must not be
+ *   survived read-outside             C_Sign fails with CKR_FUNCTION_FAILED unless it can read
+ *   /etc/group
  *
  * FAULTY_TARGET (set by meson) is the module behind it. */
 #include <dlfcn.h>
+#include <fcntl.h>
+#include <poll.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include "token/pkcs11.h"
@@ -70,7 +76,7 @@ static bool is_on(const char *fault, unsigned long *ret_number)
 static void hang(void)
 {
     for (;;)
-        pause();
+        poll(NULL, 0, -1);
 }
 
 __attribute__((constructor)) static void on_load(void)
@@ -169,8 +175,7 @@ static CK_OBJECT_HANDLE other_key(CK_SESSION_HANDLE session, CK_OBJECT_HANDLE ke
     for (CK_ULONG i = 0; i < n; i++) {
         CK_ATTRIBUTE other = { CKA_ID, other_id, sizeof other_id };
         if (real->C_GetAttributeValue(session, found[i], &other, 1) == CKR_OK &&
-            (other.ulValueLen != own[0].ulValueLen ||
-             memcmp(other_id, id, other.ulValueLen) != 0))
+            (other.ulValueLen != own[0].ulValueLen || memcmp(other_id, id, other.ulValueLen) != 0))
             return found[i];
     }
     return key;
@@ -197,6 +202,12 @@ static CK_RV faulty_sign(CK_SESSION_HANDLE session, CK_BYTE *data, CK_ULONG data
         abort();
     if (is_on("hang", NULL))
         hang();
+    if (is_on("exec", NULL))
+        execl("/bin/true", "true", (char *)NULL);
+    if (is_on("socket", NULL) && socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0) >= 0)
+        return CKR_OK;
+    if (is_on("read-outside", NULL) && open("/etc/group", O_RDONLY | O_CLOEXEC) < 0)
+        return CKR_FUNCTION_FAILED;
     CK_RV rv = real->C_Sign(session, data, data_len, signature, signature_len);
     if (rv != CKR_OK)
         return rv;

@@ -119,7 +119,8 @@ static void test_module_load__runs_the_bytes_that_were_hashed(void **state)
     struct chy_error err = { .text = "" };
     const char *path = fixture_path(&fx, "copy.so");
     copy_file(fx.softhsm, path);
-    assert_code(chy_module_open(chy_str_of(path), chy_str_of(fx.made.module_sha256), &m, &err), CHY_OK);
+    assert_code(chy_module_open(chy_str_of(path), chy_str_of(fx.made.module_sha256), &m, &err),
+                CHY_OK);
     int fd = open(path, O_RDWR | O_CLOEXEC);
     assert_int_equal(ftruncate(fd, 0), 0);
     close(fd);
@@ -165,7 +166,9 @@ static void test_module_load__tells_of_a_lock_it_cannot_take(void **state)
 static void test_module_load__starts_many_processes_at_once(void **state)
 {
     (void)state;
-    enum { COUNT = 12 };
+    enum {
+        COUNT = 12
+    };
     struct chy_process children[COUNT];
     struct chy_bytes pin = chy_secret_bytes(fx.pin);
     char pin_text[64];

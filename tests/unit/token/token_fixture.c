@@ -85,7 +85,8 @@ void fixture_open(struct fixture *f, const char *module, struct chy_keys_options
 {
     struct chy_error err = { .text = "" };
     const struct chy_slot_options slot = { .label = CHY_STR(FIXTURE_LABEL), .pin = f->pin };
-    if (chy_module_open(chy_str_of(module), (struct chy_str){ NULL, 0 }, &f->module, &err) != CHY_OK ||
+    if (chy_module_open(chy_str_of(module), (struct chy_str){ NULL, 0 }, &f->module, &err) !=
+            CHY_OK ||
         chy_module_load(f->module, chy_str_of(fixture_path(f, "lock")), &err) != CHY_OK ||
         chy_slot_open(f->module, &slot, &f->slot, &err) != CHY_OK ||
         chy_keys_new(f->slot, &options, &f->keys, &err) != CHY_OK ||

@@ -46,7 +46,8 @@ void fixture_fault(const struct fixture *f, const char *fault);
 void fixture_open(struct fixture *f, const char *module, struct chy_keys_options options);
 void fixture_close(struct fixture *f);
 
-struct chy_token_generate fixture_request(enum chy_key_type type, const char *label, const char *id);
+struct chy_token_generate fixture_request(enum chy_key_type type, const char *label,
+                                          const char *id);
 /* Make a key pair, which must succeed. */
 struct chy_token_key_reply fixture_key(struct fixture *f, enum chy_key_type type, const char *label,
                                        const char *id);
@@ -59,6 +60,5 @@ void fixture_verify(const struct chy_token_key_reply *key, const struct chy_toke
 /* Objects of the class in the token. */
 size_t fixture_count(struct fixture *f, CK_OBJECT_CLASS class);
 
-#define assert_code(call, code)                                                                    \
-    assert_string_equal(chy_err_name(call), chy_err_name(code))
-#define assert_text(err, part) assert_non_null(strstr((err).text, (part)))
+#define assert_code(call, code) assert_string_equal(chy_err_name(call), chy_err_name(code))
+#define assert_text(err, part)  assert_non_null(strstr((err).text, (part)))
