@@ -278,7 +278,7 @@ static enum chy_err log_intent(struct item *it, const struct sign *sg, size_t nu
                                enum chy_decision decision, struct chy_error *err)
 {
     struct job *job = it->job;
-    struct split facts;
+    struct split facts = { 0 };
     CHY_TRY(split_facts(it, sg, &facts, err));
     struct chy_entry e = item_entry(it, CHY_ENTRY_SIGN_INTENT, number);
     e.decision = decision;

@@ -105,7 +105,7 @@ enum chy_err chy_anchor_read(struct chy_anchor *a, struct chy_arena *arena,
     for (uint64_t i = 0; i < 2; i++) {
         size_t at = (size_t)i * CHY_ANCHOR_SLOT_BYTES;
         size_t have = n > at ? CHY_MIN(n - at, (size_t)CHY_ANCHOR_SLOT_BYTES) : 0;
-        struct slot s;
+        struct slot s = { 0 };
         enum chy_err r = slot_parse((struct chy_bytes){ raw + at, have }, i, &s, err);
         if (r == CHY_OK && s.number > best.number)
             best = s;
