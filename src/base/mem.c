@@ -45,7 +45,10 @@ void *chy_malloc(size_t n)
 
 void *chy_calloc(size_t count, size_t size)
 {
-    return may_allocate() ? calloc(count != 0 ? count : 1, size != 0 ? size : 1) : NULL;
+    size_t n;
+    if (__builtin_mul_overflow(count, size, &n)) /* a sanitizer's calloc() would end the process */
+        return NULL;
+    return may_allocate() ? calloc(n != 0 ? n : 1, 1) : NULL;
 }
 
 void *chy_realloc(void *p, size_t n)
