@@ -251,6 +251,31 @@ static enum chy_err start_begin(struct job *job, struct chy_error *err)
     return CHY_OK;
 }
 
+/* --- the end --- */
+
+static enum chy_err stop_written(struct job *job, struct chy_error *err)
+{
+    (void)err;
+    job_reply(job, CHY_OK, NULL, NULL, NULL);
+    return CHY_OK;
+}
+
+static enum chy_err stop_begin(struct job *job, struct chy_error *err)
+{
+    struct signer *s = job->s;
+    struct chy_entry e = job_entry(job, CHY_ENTRY_SERVER_STOP, "server.stop", s->config.node);
+    CHY_TRY(ledger_add(s->ledger, &e, NULL, NULL, err));
+    ledger_wait(s->ledger, job, stop_written);
+    return CHY_OK;
+}
+
+void own_stop(struct signer *s)
+{
+    struct chy_error err;
+    if (s->is_bootstrapped && job_begin_own(s, stop_begin, &err) != CHY_OK)
+        signer_die(s, &err);
+}
+
 /* --- trust --- */
 
 void own_tell_trust(struct signer *s, struct peer *front)

@@ -8,5 +8,7 @@
 /* Go on with whatever is missing; when nothing is, the signer is bootstrapped. Call when a token has become
  * ready, and again after every step. */
 void own_continue(struct signer *s);
+/* Write that the server stops, if it ever began. */
+void own_stop(struct signer *s);
 /* Tell front the client CA, when there is one. */
 void own_tell_trust(struct signer *s, struct peer *front);

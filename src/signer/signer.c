@@ -283,11 +283,18 @@ static enum chy_err connect_peer(struct signer *s, const struct chy_peer *peer, 
     return CHY_OK;
 }
 
+/* Finish what is in flight, write that this is the end, have a checkpoint cover it, stop. */
 static void drain_check(struct signer *s)
 {
-    if (s->is_draining && s->jobs == NULL && ledger_is_idle(s->ledger) &&
-        ledger_published(s->ledger) == ledger_size(s->ledger))
+    if (!s->is_draining || s->jobs != NULL || !ledger_is_idle(s->ledger))
+        return;
+    if (!s->is_stop_written) {
+        s->is_stop_written = true;
+        own_stop(s);
+        chy_loop_wake(s->loop);
+    } else if (ledger_published(s->ledger) == ledger_size(s->ledger)) {
         chy_loop_stop(s->loop);
+    }
 }
 
 static enum chy_err supervisor_frame(struct signer *s, struct chy_channel *channel,

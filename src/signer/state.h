@@ -86,6 +86,7 @@ struct signer {
     struct chy_bytes client_ca; /* DER, in config_arena; empty until it exists */
     bool is_bootstrapped;       /* the signer's own keys exist, the start is in the log */
     bool is_draining;
+    bool is_stop_written;
     bool has_failed; /* the loop was stopped because the store or the log broke */
 };
 
