@@ -15,9 +15,9 @@
 #define WAIT_FIRST_US (100 * MS)
 #define WAIT_LAST_US  (5000 * MS)
 #define LIVED_LONG_US (30000 * MS) /* after such a life the next death is a first one again */
-/* frames to a child are small: its configuration, names */
-#define SEND_BYTES  ((size_t)4 * 1048576)
-#define FRAME_ARENA 65536
+#define CLOSED_US     (1000 * MS)  /* from the close of its channel to its end */
+#define SEND_BYTES    ((size_t)4 * 1048576) /* frames to a child are small: settings, names */
+#define FRAME_ARENA   65536
 
 static const char *role_of(enum chy_process_kind process)
 {
@@ -156,7 +156,7 @@ static void on_close(void *ctx, struct chy_channel *channel, enum chy_err why,
     if (why != CHY_OK)
         protocol_broken(child, error);
     else if (!child->is_draining)
-        child_kill(child);
+        chy_timer_set(child->timer, chy_clock_monotonic_us() + CLOSED_US);
 }
 
 enum chy_err child_send(struct child *child, enum chy_msg type, const struct chy_schema *schema,
@@ -256,6 +256,10 @@ enum chy_err child_start(struct child *child, struct chy_error *err)
 static void on_timer(void *ctx)
 {
     struct child *child = ctx;
+    if (child_is_running(child) && !chy_channel_is_open(child->channel)) {
+        child_kill(child);
+        return;
+    }
     if (child->state == CHILD_STARTING) {
         chy_log(child->log, CHY_LOG_ERROR, "process.not_ready", CHY_L_CSTR("process", child->name),
                 CHY_L_I64("waited_ms", CHY_LIMIT_START_MS));

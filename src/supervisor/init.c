@@ -32,6 +32,7 @@ static const struct chy_field result_fields[] = {
     CHY_F_STR(S, data, 0, 0, CHY_LIMIT_PATH, "the data directory"),
     CHY_F_STR(S, config, 0, 0, CHY_LIMIT_PATH, "the configuration file"),
     CHY_F_STR(S, start, 0, 0, 2 * CHY_LIMIT_PATH, "the command that starts the server"),
+    CHY_F_STR(S, enroll, 0, 0, CHY_LIMIT_TEXT, "the command that asks for the code, on a client"),
     CHY_F_STR(S, enrolment_code, CHY_SECRET, 0, CODE_BYTES,
               "makes one client the administrator \"" INIT_ADMINISTRATOR "\""),
     CHY_F_TIME(S, code_expires, 0, "when the code ends"),
@@ -271,11 +272,14 @@ static enum chy_err result_make(struct making *m, const struct chy_buf *code,
     r->start = chy_arena_printf(m->arena, "chanceryd --config %s", r->config.p);
     r->enrolment_code = chy_arena_str(m->arena, chy_buf_str(code));
     r->code_expires_us = m->now_us + INIT_CODE_VALID_US;
+    r->enroll =
+        chy_arena_str(m->arena, m->url.n > 0 ? CHY_STR("chancery enroll")
+                                             : CHY_STR("chancery enroll --url https://HOST:PORT"));
     r->server_pin = chy_arena_str(m->arena, chy_buf_str(&pin));
     r->token_serial = chy_arena_str(m->arena, chy_str_of(m->token.serial));
     r->back_up = (struct chy_strs){ back_up, 2 };
     if (r->data.p == NULL || r->start.p == NULL || r->enrolment_code.p == NULL ||
-        r->server_pin.p == NULL || r->token_serial.p == NULL)
+        r->enroll.p == NULL || r->server_pin.p == NULL || r->token_serial.p == NULL)
         return fail_memory(err);
     return CHY_OK;
 }
@@ -326,9 +330,11 @@ void chy_init_print(const void *value, FILE *out)
             "\n"
             "  %s\n"
             "\n"
-            "Then become its administrator; the code works once, within 24 hours:\n"
+            "Then become its administrator. The code works once, within 24 hours:\n"
             "\n"
-            "  chancery enroll %s\n",
+            "  %s\n"
+            "  %s\n",
             r->data.p, r->config.p, r->certificate.p, r->back_up.p[0].p, r->token_serial.p,
-            r->back_up.p[0].p, r->back_up.p[1].p, r->config.p, r->start.p, r->enrolment_code.p);
+            r->back_up.p[0].p, r->back_up.p[1].p, r->config.p, r->start.p, r->enroll.p,
+            r->enrolment_code.p);
 }

@@ -21,6 +21,7 @@ struct chy_init_result {
     struct chy_str data;
     struct chy_str config;         /* path */
     struct chy_str start;          /* the command that starts the server */
+    struct chy_str enroll;         /* the command for a client, which asks for the code */
     struct chy_str enrolment_code; /* of the principal "admin"; secret */
     int64_t code_expires_us;
     struct chy_str certificate; /* path */
