@@ -56,6 +56,7 @@ struct chy_conn {
     bool is_draining; /* close as soon as nothing is in flight */
     bool has_said_continue;
     bool peer_closed; /* no more bytes will come */
+    bool is_muted;    /* bytes wait that may not be read yet: do not be woken for them */
     char address[CHY_SOCKET_TEXT_BYTES];
 };
 
@@ -408,7 +409,8 @@ static uint32_t conn_events(const struct chy_conn *c)
         return EPOLLIN;
     if (c->phase == CONN_HANDSHAKE)
         return c->write_want == CHY_TLS_WANT_WRITE ? EPOLLOUT : EPOLLIN;
-    uint32_t events = conn_may_read(c) ? EPOLLIN : 0;
+    /* Most clients wait for their answer: not to listen meanwhile would cost two calls for nothing. */
+    uint32_t events = c->is_muted ? 0 : EPOLLIN;
     if (c->out.n > 0)
         events |= c->write_want == CHY_TLS_WANT_READ ? EPOLLIN : EPOLLOUT;
     return events;
@@ -430,6 +432,7 @@ static void conn_settle(struct chy_conn *c)
         if (c->phase == CONN_DEAD)
             return;
     }
+    c->is_muted = c->is_muted && !conn_may_read(c);
     uint32_t events = conn_events(c);
     if (events != c->events && chy_watch_modify(c->watch, events, NULL) != CHY_OK) {
         conn_kill(c);
@@ -451,6 +454,8 @@ static void conn_on_event(void *ctx, uint32_t events)
         conn_read(c);
     else if ((events & EPOLLHUP) != 0)
         conn_kill(c); /* both directions are closed: nobody hears an answer */
+    else if ((events & EPOLLIN) != 0)
+        c->is_muted = true;
     conn_settle(c);
 }
 

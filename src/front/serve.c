@@ -275,15 +275,23 @@ static int status_of(enum chy_err code)
     return code == CHY_E_EXPIRED ? 401 : 0;
 }
 
+static enum chy_err new_request_id(struct front *f, uint8_t id[CHY_ID_BYTES], struct chy_error *err)
+{
+    if (f->request_ids_left == 0) {
+        CHY_TRY(chy_random_fill(f->request_ids, sizeof f->request_ids, err));
+        f->request_ids_left = REQUEST_IDS;
+    }
+    chy_copy(id, f->request_ids[--f->request_ids_left], CHY_ID_BYTES);
+    return CHY_OK;
+}
+
 void serve_request(void *ctx, struct chy_conn *c, int32_t stream,
                    const struct chy_http_request *request)
 {
-    uint8_t id[CHY_ID_BYTES];
+    uint8_t id[CHY_ID_BYTES] = { 0 };
     struct chy_error err;
     struct exchange x = { ctx, c, stream, request->method == CHY_HTTP_HEAD, id };
-    if (chy_random_fill(id, sizeof id, &err) != CHY_OK)
-        memset(id, 0, sizeof id); /* said by the answer: an error without a request id */
-    else if (serve_route(&x, request, &err) == CHY_OK)
+    if (new_request_id(ctx, id, &err) == CHY_OK && serve_route(&x, request, &err) == CHY_OK)
         return;
     answer_error(&x, status_of(err.code), &err);
 }
@@ -293,7 +301,7 @@ void serve_refused(void *ctx, struct chy_conn *c, int32_t stream,
 {
     uint8_t id[CHY_ID_BYTES] = { 0 };
     struct exchange x = { ctx, c, stream, false, id };
-    CHY_IGNORE(chy_random_fill(id, sizeof id, NULL)); /* without one the id stays zero */
+    CHY_IGNORE(new_request_id(ctx, id, NULL)); /* without one it stays zero */
     struct chy_problem p = {
         .status = why->status,
         .code = chy_problem_code_of(why->status),

@@ -25,6 +25,7 @@
 #include "proto/internal.h"
 
 #define FRONT_LISTENERS_MAX 16
+#define REQUEST_IDS         64
 #define FRONT_STATUSES      600 /* counted by status: 0 to 599 */
 
 /* Signer or query: who serves calls. */
@@ -75,6 +76,9 @@ struct front {
     struct chy_buf body;
     struct chy_target target;
 
+    uint8_t request_ids[REQUEST_IDS]
+                       [CHY_ID_BYTES]; /* drawn ahead: a system call for each is dear */
+    size_t request_ids_left;
     struct chy_buf openapi;
     int64_t date_s;
     char date[CHY_HTTP_DATE_BYTES];
