@@ -54,8 +54,12 @@ enum chy_err chy_command_set_init(struct chy_command_set *set, struct chy_error 
 
 void chy_command_set_done(struct chy_command_set *set)
 {
-    for (struct chy_command *c = set->first; c != NULL; c = c->next)
+    while (set->first != NULL) {
+        struct chy_command *c = set->first;
+        set->first = c->next;
         pcre2_code_free(c->code);
+        chy_free(c);
+    }
     pcre2_match_context_free(set->limits);
     pcre2_general_context_free(set->context);
     *set = (struct chy_command_set){ 0 };
@@ -91,17 +95,16 @@ static enum chy_err compile(const struct chy_command_set *set, struct chy_str pa
 }
 
 enum chy_err chy_command_set_add(struct chy_command_set *set, struct chy_str pattern,
-                                 struct chy_arena *arena, const struct chy_command **ret_command,
-                                 struct chy_error *err)
+                                 const struct chy_command **ret_command, struct chy_error *err)
 {
-    struct chy_command *c = chy_arena_new(arena, struct chy_command);
+    struct chy_command *c = chy_new(struct chy_command);
     if (c == NULL)
         return chy_fail(err, CHY_E_NOMEM, "no memory for a pattern");
-    CHY_TRY(compile(set, pattern, &c->code, err));
     c->pattern = pattern;
     c->next = set->first;
     set->first = c;
     set->n++;
+    CHY_TRY(compile(set, pattern, &c->code, err));
 
     size_t bytes = 0;
     if (pcre2_pattern_info(c->code, PCRE2_INFO_SIZE, &bytes) != 0)
@@ -146,9 +149,7 @@ struct chy_str chy_command_pattern(const struct chy_command *command)
 enum chy_err chy_command_check(struct chy_str pattern, struct chy_error *err)
 {
     CHY_CLEANUP(chy_command_set_done) struct chy_command_set set = { 0 };
-    CHY_CLEANUP(chy_arena_done) struct chy_arena arena;
     const struct chy_command *c;
-    chy_arena_init(&arena, sizeof(struct chy_command) * 2);
     CHY_TRY(chy_command_set_init(&set, err));
-    return chy_command_set_add(&set, pattern, &arena, &c, err);
+    return chy_command_set_add(&set, pattern, &c, err);
 }

@@ -1,17 +1,17 @@
 /* SPDX-License-Identifier: MIT */
-/* Patterns of command lines: PCRE2, UTF-8, anchored at both ends, interpreted (no code is made), with
- * bounded steps and memory. A match that passes a bound is unknown, never yes or no. The bound of one
- * pattern depends on how many there are, not on their order.
+/* Patterns of command lines: PCRE2, UTF-8, anchored at both ends, interpreted (no code is made),
+ * with bounded steps and memory. A match that passes a bound is unknown, never yes or no. The
+ * bound of one pattern depends on how many there are, not on their order.
  * Threads: a set is immutable once sealed; a match allocates its own scratch. */
 #pragma once
 
 #include <stddef.h>
 
-#include "base/arena.h"
+#include "base/bytes.h"
 #include "base/err.h"
 #include "policy/truth.h"
 
-struct chy_command; /* one compiled pattern; lives in the set */
+struct chy_command; /* one compiled pattern */
 
 struct chy_command_set {
     struct chy_command *first;
@@ -25,11 +25,11 @@ struct chy_command_set {
 CHY_MUST_USE enum chy_err chy_command_set_init(struct chy_command_set *set, struct chy_error *err);
 void chy_command_set_done(struct chy_command_set *set);
 
-/* Errors: CHY_E_MALFORMED  the pattern is wrong; the text says what and where
+/* The pattern is borrowed while the set lives; the command belongs to the set.
+ * Errors: CHY_E_MALFORMED  the pattern is wrong; the text says what and where
  *         CHY_E_LIMIT      over CHY_LIMIT_COMPILED_PATTERNS bytes
  *         CHY_E_NOMEM */
 CHY_MUST_USE enum chy_err chy_command_set_add(struct chy_command_set *set, struct chy_str pattern,
-                                              struct chy_arena *arena,
                                               const struct chy_command **ret_command,
                                               struct chy_error *err);
 /* To be called once, after the last add. */

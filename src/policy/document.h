@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: MIT */
-/* A policy as its authors wrote it, typed. Its canonical form is that of codec/schema.h, with rules by
- * name and values in order, so that one meaning written in two orders has one hash; that hash is
- * SHA-256 of the canonical bytes. docs/formats/policy.md describes them.
+/* A policy as its authors wrote it, typed. Its canonical form is that of codec/schema.h, with
+ * rules by name and values in order, so that one meaning written in two orders has one hash; that
+ * hash is SHA-256 of the canonical bytes. docs/formats/policy.md describes them.
  *
  * Within a set of matchers all must match; within a matcher one value is enough; a matcher that is
- * absent matches everything. Threads: pure. What is decoded borrows from the bytes and the arena. */
+ * absent matches everything. Threads: pure. What is decoded borrows from bytes and arena. */
 #pragma once
 
 #include "proto/types.h"
@@ -29,8 +29,8 @@ enum chy_requirement {
     CHY_REQUIREMENT_SCAN = 6,
 };
 
-/* The weakest basis that a matcher believes. The default is `agent` where a match grants (an allow, an
- * unless, a guard), and `declared` where it refuses. */
+/* The weakest basis that a matcher believes. The default is `agent` where a match grants (an
+ * allow, an unless, a guard), and `declared` where it refuses. */
 enum chy_policy_basis {
     CHY_POLICY_BASIS_DEFAULT = 0,
     CHY_POLICY_BASIS_DECLARED = 1,
@@ -109,9 +109,10 @@ extern const struct chy_enum chy_policy_effect_enum, chy_requirement_enum, chy_p
 extern const struct chy_schema chy_policy_match_schema, chy_policy_rule_schema,
     chy_policy_doc_schema, chy_policy_guard_doc_schema;
 
-/* What a table of fields cannot say of one rule, or of one set of matchers: names, patterns, networks, dates,
- * and that values are sorted. The text does not name the rule.
- * Errors: CHY_E_MALFORMED; CHY_E_LIMIT; CHY_E_UNSUPPORTED a requirement that is not built yet; CHY_E_NOMEM. */
+/* What a table of fields cannot say of one rule, or of one set of matchers: names, patterns,
+ * networks, dates, and that values are sorted. The text does not name the rule.
+ * Errors: CHY_E_MALFORMED; CHY_E_LIMIT; CHY_E_UNSUPPORTED a requirement that is not built yet;
+ * CHY_E_NOMEM. */
 CHY_MUST_USE enum chy_err chy_policy_rule_check(const struct chy_policy_rule *rule,
                                                 struct chy_error *err);
 CHY_MUST_USE enum chy_err chy_policy_match_check(const struct chy_policy_match *match,
@@ -132,7 +133,8 @@ CHY_MUST_USE enum chy_err chy_policy_doc_encode(const struct chy_policy_doc *doc
 CHY_MUST_USE enum chy_err chy_policy_doc_decode(struct chy_bytes in, struct chy_arena *arena,
                                                 struct chy_policy_doc *ret_doc,
                                                 struct chy_error *err);
-/* The same for guards; alternatives keep their order. `out` wants 4 * CHY_LIMIT_GUARD: short values grow. */
+/* The same for guards; alternatives keep their order. `out` wants 4 * CHY_LIMIT_GUARD: short
+ * values grow. */
 CHY_MUST_USE enum chy_err chy_policy_guard_encode(const struct chy_policy_guard_doc *doc,
                                                   struct chy_buf *out, struct chy_error *err);
 CHY_MUST_USE enum chy_err chy_policy_guard_decode(struct chy_bytes in, struct chy_arena *arena,

@@ -6,9 +6,8 @@
 
 /* Not here, and so private: application.path, application.command, user, artifact.name. */
 static const char *const public_names[] = {
-    CHY_FACT_APPLICATION_SHA256,
-    CHY_FACT_ARTIFACT_TYPE,
-    CHY_FACT_HOST,
+    CHY_FACT_APPLICATION_SHA256, CHY_FACT_ARTIFACT_TYPE, CHY_FACT_CONTENT_SHA256,
+    CHY_FACT_CONTENT_TYPE,       CHY_FACT_HOST,
 };
 
 static bool is_name_char(char c)

@@ -10,8 +10,8 @@ static size_t char_bytes(struct chy_str s, size_t at)
     return CHY_MAX(n, (size_t)1);
 }
 
-/* Only the last star is ever taken back: what an earlier one could still reach, the last one reaches as
- * well. So there is no exponential case. */
+/* Only the last star is ever taken back: what an earlier one could still reach, the last one
+ * reaches as well. So there is no exponential case. */
 bool chy_glob_match(struct chy_str pattern, struct chy_str text)
 {
     size_t p = 0;

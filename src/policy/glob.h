@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* Patterns of names: '*' stands for any run of characters ('/' included), '?' for one character; all
- * else for itself, case included. There is no escape: '?' matches a literal '*' or '?'. Threads: pure. */
+/* Patterns of names: '*' stands for any run of characters ('/' included), '?' for one character;
+ * all else for itself, case included. There is no escape: '?' matches a literal '*' or '?'.
+ * Threads: pure. */
 #pragma once
 
 #include <stdbool.h>

@@ -117,7 +117,7 @@ static enum chy_err add_commands(struct chy_match_compiler *c, struct test_list 
     if (p == NULL)
         return no_memory(c);
     for (size_t i = 0; i < values->n; i++)
-        CHY_TRY(chy_command_set_add(c->commands, values->p[i], c->arena, &p[i], c->err));
+        CHY_TRY(chy_command_set_add(c->commands, values->p[i], &p[i], c->err));
     struct chy_test *test = add_test(list, CHY_TEST_COMMAND);
     test->need = need;
     test->n = values->n;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Sets of matchers, compiled, and their three-valued evaluation. Private to this folder: policy.h is the
- * way in. A compiled set is immutable and borrows from its document and its arena. */
+/* Sets of matchers, compiled, and their three-valued evaluation. Private to this folder: policy.h
+ * is the way in. A compiled set is immutable and borrows from its document and its arena. */
 #pragma once
 
 #include "policy/command.h"

@@ -13,7 +13,7 @@ static const uint8_t mapped_prefix[12] = { [10] = 0xff, [11] = 0xff };
 static bool parse_address(struct chy_str text, uint8_t ret[CHY_ADDRESS_BYTES], bool *ret_is_v4)
 {
     char z[INET6_ADDRSTRLEN];
-    if (text.n == 0 || text.n >= sizeof z)
+    if (text.n == 0 || text.n >= sizeof z || memchr(text.p, '\0', text.n) != NULL)
         return false;
     memcpy(z, text.p, text.n);
     z[text.n] = '\0';

@@ -319,8 +319,8 @@ static void visit_named(const struct chy_policy_rules *r, const struct chy_rule_
         visit(ctx, r, index->p[low].rule, asked);
 }
 
-/* All rules whose answer can be anything but "no". A key or a principal that is not known makes the answers of
- * those that are looked up by it unknown, so then all are visited. */
+/* All rules whose answer can be anything but "no". A key or a principal that is not known makes
+ * the answers of those that are looked up by it unknown, so then all are visited. */
 static void visit_rules(const struct chy_policy_rules *r, const struct chy_asked *asked,
                         visit_fn visit, void *ctx)
 {

@@ -1,13 +1,15 @@
 /* SPDX-License-Identifier: MIT */
-/* Rules and a request in, a decision with its reasons out. Pure: the clock is a parameter; compiling reads
- * time zones (zone.h), evaluating reads nothing.
+/* Rules and a request in, a decision with its reasons out. Pure: the clock is a parameter;
+ * compiling reads time zones (zone.h), evaluating reads nothing.
  *
- * Matching is three-valued. A fact is unknown when it is not stated, stated by a weaker basis than the
- * matcher believes, or stated with two values. Unknown never satisfies an allow, an unless or a guard,
- * and always satisfies a deny and a require. So a rule of these two more, or a fact less, never grants.
+ * Matching is three-valued. A fact is unknown when it is not stated, stated by a weaker basis than
+ * the matcher believes, or stated with two values. Unknown never satisfies an allow, an unless or
+ * a guard, and always satisfies a deny and a require. So a rule of these two more, or a fact less,
+ * never grants.
  *
- * Threads: compiled policies and guards are immutable. They borrow from nothing; a decision borrows the
- * names of rules from the policy. Compile again once a day: windows reach CHY_LIMIT_WINDOW_DAYS ahead. */
+ * Threads: compiled policies and guards are immutable. They borrow from nothing; a decision
+ * borrows the names of rules from the policy. Compile again once a day: windows reach
+ * CHY_LIMIT_WINDOW_DAYS ahead. */
 #pragma once
 
 #include "base/limits.h"
@@ -55,8 +57,8 @@ struct chy_policy_caller {
 #define CHY_POLICY_FACT_LISTS 3
 
 /* What is empty, zero or absent is unknown, but groups, roles and the purpose, which are then none.
- * The basis of each fact is believed as it stands: whoever fills this in has lowered what the caller may
- * not claim. */
+ * The basis of each fact is believed as it stands: whoever fills this in has lowered what the
+ * caller may not claim. */
 struct chy_policy_request {
     struct chy_policy_key key;
     struct chy_policy_caller caller;
@@ -77,8 +79,8 @@ struct chy_policy_request {
 
 struct chy_policy_decision {
     enum chy_decision decision;
-    /* What produced it, by name: of a denial the denies, none when no allow matched; of a held request the
-     * requires that are not met; else the allows and the requires that are met. */
+    /* What produced it, by name: of a denial the denies, none when no allow matched; of a held
+     * request the requires that are not met; else the allows and the requires that are met. */
     struct chy_str rules[CHY_LIMIT_REASONS];
     size_t rule_count;
     size_t rule_total;      /* with those for which there was no room */
@@ -91,23 +93,23 @@ void chy_policy_evaluate(const struct chy_policy_rules *rules,
                          const struct chy_policy_request *request,
                          struct chy_policy_decision *ret_decision);
 
-/* The decision in one sentence for the caller, at most CHY_LIMIT_TEXT bytes: which rule, and where nothing
- * allowed it, what came closest. It tells names of rules and of matchers, but not what they want.
- * p is NULL when the arena is full. */
+/* The decision in one sentence for the caller, at most CHY_LIMIT_TEXT bytes: which rule, and where
+ * nothing allowed it, what came closest. It tells names of rules and of matchers, but not what
+ * they want. p is NULL when the arena is full. */
 CHY_MUST_USE struct chy_str chy_policy_summarize(const struct chy_policy_rules *rules,
                                                  const struct chy_policy_request *request,
                                                  const struct chy_policy_decision *decision,
                                                  struct chy_arena *arena);
 
-/* Rule by rule, for those who may read the policy: which matcher failed on which value. A guard stands
- * in front as "(guard)". Errors: CHY_E_NOMEM. */
+/* Rule by rule, for those who may read the policy: which matcher failed on which value. A guard
+ * stands in front as "(guard)". Errors: CHY_E_NOMEM. */
 CHY_MUST_USE enum chy_err chy_policy_explain(const struct chy_policy_rules *rules,
                                              const struct chy_policy_request *request,
                                              struct chy_arena *arena,
                                              struct chy_policy_explanation *ret_explanation,
                                              struct chy_error *err);
 
-/* Whether some request of this caller for this key could be allowed, or held: for the list of keys that is
- * shown to a caller. Never a decision. */
+/* Whether some request of this caller for this key could be allowed, or held: for the list of keys
+ * that is shown to a caller. Never a decision. */
 bool chy_policy_may_use(const struct chy_policy_rules *rules, const struct chy_policy_key *key,
                         const struct chy_policy_caller *caller);

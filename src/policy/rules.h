@@ -22,8 +22,8 @@ struct chy_rule_index {
     size_t n;
 };
 
-/* Every rule is in one of the three: by the exact names of keys that it wants, else by those of principals,
- * else in `rest`. What is not looked up by name is a rule that would answer "no". */
+/* Every rule is in one of the three: by the exact names of keys that it wants, else by those of
+ * principals, else in `rest`. What is not looked up by name is a rule that would answer "no". */
 struct chy_policy_rules {
     struct chy_arena arena;
     struct chy_command_set commands;
@@ -47,8 +47,8 @@ struct chy_policy_guard {
 /* Yes where there is no guard. */
 enum chy_truth chy_policy_guard_ask(const struct chy_policy_guard *guard,
                                     const struct chy_asked *asked);
-/* What the rule's own match and unless make of the request. A deny or a require applies unless this is
- * no; an allow applies if it is yes. */
+/* What the rule's own match and unless make of the request. A deny or a require applies unless
+ * this is no; an allow applies if it is yes. */
 enum chy_truth chy_compiled_rule_ask(const struct chy_compiled_rule *rule,
                                      const struct chy_asked *asked);
 bool chy_compiled_rule_applies(const struct chy_compiled_rule *rule, enum chy_truth truth);

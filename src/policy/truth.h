@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Kleene's three truth values, in an order that makes "and" the smaller and "or" the larger of two. */
+/* Kleene's three truth values, in an order that makes "and" the smaller and "or" the larger of
+ * two. */
 #pragma once
 
 enum chy_truth {

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* Calendar windows. A moment is inside a window exactly when a clock on the wall, in the window's zone,
- * shows a day and a time that the window names. So an hour that the clock skips is in no window, and an
- * hour that it shows twice is inside both times. A window whose end is not behind its begin crosses
- * midnight and belongs to the day it begins on. Threads: pure. */
+/* Calendar windows. A moment is inside a window exactly when a clock on the wall, in the window's
+ * zone, shows a day and a time that the window names. So an hour that the clock skips is in no
+ * window, and an hour that it shows twice is inside both times. A window whose end is not behind
+ * its begin crosses midnight and belongs to the day it begins on. Threads: pure. */
 #pragma once
 
 #include "policy/document.h"

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Three steps: the short forms that authors write are spelled out in the tree, the tree is read by the
- * tables of document.c, and what was read is checked and put in order.
+/* Three steps: the short forms that authors write are spelled out in the tree, the tree is read by
+ * the tables of document.c, and what was read is checked and put in order.
  *
  *   host: build-*              host: {value: build-*}
  *   label: {branch: main}      label: [{name: branch, value: main}]

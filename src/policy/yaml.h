@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Policies and guards as their authors write them: YAML, docs/policy.md. For inspect and the command
- * only: it parses what comes from outside. Threads: pure. */
+/* Policies and guards as their authors write them: YAML, docs/policy.md. For inspect and the
+ * command only: it parses what comes from outside. Threads: pure. */
 #pragma once
 
 #include "policy/document.h"

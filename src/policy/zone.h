@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* Time zones: when a zone's clock has which offset. The one place of this folder that touches files:
- * libical reads /usr/share/zoneinfo (Debian's tzdata) on the first use of a zone and keeps what it read
- * until the process ends. A sandbox must let that folder be read. libical is not to be called by two
- * threads at once, so neither is this. */
+/* Time zones: when a zone's clock has which offset. The one place of this folder that touches
+ * files: libical reads /usr/share/zoneinfo (Debian's tzdata) on the first use of a zone and keeps
+ * what it read until the process ends. A sandbox must let that folder be read. libical is not to
+ * be called by two threads at once, so neither is this. */
 #pragma once
 
 #include <stdbool.h>
