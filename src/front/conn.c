@@ -409,7 +409,8 @@ static uint32_t conn_events(const struct chy_conn *c)
         return EPOLLIN;
     if (c->phase == CONN_HANDSHAKE)
         return c->write_want == CHY_TLS_WANT_WRITE ? EPOLLOUT : EPOLLIN;
-    /* Most clients wait for their answer: not to listen meanwhile would cost two calls for nothing. */
+    /* Most clients wait for their answer: not to listen meanwhile would cost two calls for
+     * nothing. */
     uint32_t events = c->is_muted ? 0 : EPOLLIN;
     if (c->out.n > 0)
         events |= c->write_want == CHY_TLS_WANT_READ ? EPOLLIN : EPOLLOUT;
