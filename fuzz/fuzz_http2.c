@@ -54,13 +54,11 @@ static void on_refused(void *ctx, int32_t stream, const struct chy_http_refusal 
 static void on_gone(void *ctx, int32_t stream)
 {
     struct server *s = ctx;
-    for (size_t i = 0; i < s->waiting_n; i++) {
-        if (s->waiting[i] != stream)
-            continue;
-        s->waiting[i] = s->waiting[--s->waiting_n];
-        return;
-    }
-    CHY_ASSERT(!"gone, but not waiting");
+    size_t i = 0;
+    while (i < s->waiting_n && s->waiting[i] != stream)
+        i++;
+    CHY_ASSERT(i < s->waiting_n);
+    s->waiting[i] = s->waiting[--s->waiting_n];
 }
 
 static enum chy_err feed(struct server *s, struct chy_bytes in, size_t step, struct chy_buf *out)

@@ -539,8 +539,10 @@ void chy_conns_free(struct chy_conns *all)
 {
     if (all == NULL)
         return;
-    while (all->list != NULL)
-        conn_free(all->list);
+    for (struct chy_conn *c = all->list, *next = NULL; c != NULL; c = next) {
+        next = c->next;
+        conn_free(c);
+    }
     chy_free(all);
 }
 

@@ -88,7 +88,7 @@ struct front {
 
 /* --- backend.c --- */
 
-/* Use this descriptor, which is taken on CHY_OK, as the channel; an older one is closed. */
+/* Use this descriptor, which is taken in any case, as the channel; an older one is closed. */
 CHY_MUST_USE enum chy_err front_backend_set(struct front_backend *b, int fd, struct chy_error *err);
 void front_backend_done(struct front_backend *b);
 /* Ask for its status; called on every tick. */
