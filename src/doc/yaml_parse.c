@@ -187,6 +187,7 @@ static enum chy_err level_close(struct builder *b)
     struct chy_doc doc = { .kind = l.kind, .line = l.line, .n = b->n - l.first };
     /* Nothing is on the stack yet when the document is an empty list or map. */
     const struct chy_doc_member *from = b->stack != NULL ? b->stack + l.first : NULL;
+    CHY_ASSERT(from != NULL || doc.n == 0);
     if (l.kind == CHY_DOC_MAP) {
         CHY_TRY(names_check(b, from, doc.n));
         struct chy_doc_member *members = chy_arena_array(b->arena, struct chy_doc_member, doc.n);

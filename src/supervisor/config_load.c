@@ -26,6 +26,7 @@ struct setting {
 static uint32_t setting_line(const struct checker *c, const struct setting *s)
 {
     const struct chy_doc *at = c->doc;
+    CHY_ASSERT(at != NULL); /* nothing is checked before there is a document */
     const struct chy_doc *found = s->section != NULL ? chy_doc_get(at, s->section) : at;
     if (found != NULL && found->kind == CHY_DOC_LIST && s->index < found->n)
         found = &found->items[s->index];
