@@ -204,13 +204,19 @@ static size_t cell_width(const struct chy_cli_column *column, const struct chy_s
     return shown_width(chy_buf_str(cell));
 }
 
-static void print_cell(FILE *out, struct chy_str text, size_t width, bool is_last)
+static void append_cell(struct chy_buf *line, struct chy_str text, size_t width)
 {
-    (void)fprintf(out, "%.*s", CHY_STR_ARG(text));
-    if (!is_last)
-        (void)fprintf(out, "%*s", (int)(width - shown_width(text) + COLUMN_GAP), "");
-    else
-        (void)fputc('\n', out);
+    chy_buf_append_str(line, text);
+    for (size_t n = shown_width(text); n < width + COLUMN_GAP; n++)
+        chy_buf_append_u8(line, ' ');
+}
+
+static void print_line(FILE *out, struct chy_buf *line)
+{
+    while (line->n != 0 && line->p[line->n - 1] == ' ')
+        line->n--;
+    (void)fprintf(out, "%.*s\n", CHY_STR_ARG(chy_buf_str(line)));
+    chy_buf_clear(line);
 }
 
 static void print_table(FILE *out, const struct chy_cli_view *view, const struct chy_schema *schema,
@@ -218,7 +224,9 @@ static void print_table(FILE *out, const struct chy_cli_view *view, const struct
 {
     size_t widths[COLUMNS_MAX];
     CHY_CLEANUP(chy_buf_done) struct chy_buf cell;
+    CHY_CLEANUP(chy_buf_done) struct chy_buf line;
     chy_buf_init(&cell, CELL_MAX);
+    chy_buf_init(&line, COLUMNS_MAX * (CELL_MAX + COLUMN_GAP));
     CHY_ASSERT(view->n_columns <= COLUMNS_MAX);
     for (size_t c = 0; c < view->n_columns; c++) {
         widths[c] = strlen(view->columns[c].title);
@@ -228,14 +236,16 @@ static void print_table(FILE *out, const struct chy_cli_view *view, const struct
         }
     }
     for (size_t c = 0; c < view->n_columns; c++)
-        print_cell(out, chy_str_of(view->columns[c].title), widths[c], c + 1 == view->n_columns);
+        append_cell(&line, chy_str_of(view->columns[c].title), widths[c]);
+    print_line(out, &line);
     for (size_t i = 0; i < rows->n; i++) {
         const void *row = (const char *)rows->p + i * schema->size;
         for (size_t c = 0; c < view->n_columns; c++) {
             chy_buf_clear(&cell);
             write_cell(&cell, &view->columns[c], schema, row);
-            print_cell(out, chy_buf_str(&cell), widths[c], c + 1 == view->n_columns);
+            append_cell(&line, chy_buf_str(&cell), widths[c]);
         }
+        print_line(out, &line);
     }
 }
 

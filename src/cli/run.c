@@ -19,8 +19,6 @@ static const char *advice(enum chy_err code)
         { CHY_E_EXPIRED, "Enrol again: ask an administrator for a new code." },
         { CHY_E_UNAUTHENTICATED,
           "Enrol this machine with chancery enroll, or set CHANCERY_TOKEN_FILE." },
-        { CHY_E_STATE, NULL },
-        { CHY_E_INTEGRITY, "Nothing was sent that could be misused; tell your administrator." },
         { CHY_E_BUSY, "Try again in a while." },
         { CHY_E_RATE, "Try again in a while." },
     };
@@ -33,11 +31,11 @@ static const char *advice(enum chy_err code)
 
 int chy_cli_fail(struct chy_cli *cli, const struct chy_error *err)
 {
-    const char *id = cli->client != NULL ? chy_client_request_id(cli->client) : "";
     const char *hint = advice(err->code);
     (void)fprintf(cli->err, "chancery: %s", err->text);
-    if (id[0] != '\0')
-        (void)fprintf(cli->err, " (request %s)", id);
+    if (cli->has_settings && cli->settings.token != NULL &&
+        (err->code == CHY_E_EXPIRED || err->code == CHY_E_UNAUTHENTICATED))
+        hint = "Ask an administrator for a new API token.";
     if (cli->has_settings && cli->settings.profile.url.n == 0 && err->code == CHY_E_STATE)
         hint = "Enrol with chancery enroll CODE, or set CHANCERY_URL.";
     (void)fprintf(cli->err, "%s%s\n", hint != NULL ? ". " : "", hint != NULL ? hint : "");

@@ -16,7 +16,7 @@
 /* Bytes of JSON of one request, well below CHY_LIMIT_JSON; an item without its message takes less
  * than this. */
 #define BATCH_BYTES ((size_t)CHY_LIMIT_JSON / 4 * 3)
-#define ITEM_BYTES  ((size_t)4096)
+#define ITEM_BYTES  ((size_t)3000)
 
 /* What is told of one signature. */
 struct outcome {

@@ -24,7 +24,6 @@ struct chy_client {
     struct chy_http_client *http;
     struct chy_secret *key_pem;
     struct chy_buf certificate_pem;
-    char request_id[40];
 };
 
 static enum chy_err load_credential(struct chy_client *c, struct chy_error *err)
@@ -76,11 +75,6 @@ void chy_client_closep(struct chy_client **c)
     chy_client_close(*c);
 }
 
-const char *chy_client_request_id(const struct chy_client *c)
-{
-    return c->request_id;
-}
-
 /* --- answers --- */
 
 static enum chy_err code_of_status(unsigned status)
@@ -130,22 +124,35 @@ static enum chy_err code_of_type(struct chy_str type, unsigned status)
     return is_known && code != CHY_OK ? code : code_of_status(status);
 }
 
+/* The server's sentence and, for its operators, its name of the request; a long sentence is cut. */
+static enum chy_err fail_as(enum chy_err code, struct chy_str detail,
+                            const struct chy_http_exchange *x, struct chy_error *err)
+{
+    char request[64] = "";
+    if (x->request_id[0] != '\0')
+        (void)snprintf(request, sizeof request, " (request %s)", x->request_id);
+    size_t room = CHY_ERROR_TEXT_BYTES - 1 - strlen(request);
+    return chy_fail(err, code, "%.*s%s", (int)CHY_MIN(detail.n, room), detail.p, request);
+}
+
 static enum chy_err explain_problem(const struct chy_http_exchange *x, struct chy_arena *arena,
                                     struct chy_error *err)
 {
     const struct chy_doc *doc;
     bool is_problem = chy_str_equal_c(chy_str_of(x->content_type), "application/problem+json") &&
                       chy_json_parse(chy_buf_bytes(x->answer), arena, &doc, NULL) == CHY_OK;
-    if (!is_problem)
-        return chy_fail(err, code_of_status(x->status), "the server answered with status %u",
-                        x->status);
+    if (!is_problem) {
+        char text[48];
+        int n = snprintf(text, sizeof text, "the server answered with status %u", x->status);
+        return fail_as(code_of_status(x->status), (struct chy_str){ text, (size_t)n }, x, err);
+    }
     enum chy_err code = code_of_type(member_text(doc, "type"), x->status);
     struct chy_str detail = member_text(doc, "detail");
     if (detail.n == 0)
         detail = member_text(doc, "title");
     if (detail.n == 0)
         detail = chy_str_of(chy_err_title(code));
-    return chy_fail(err, code, "%.*s", CHY_STR_ARG(detail));
+    return fail_as(code, detail, x, err);
 }
 
 static enum chy_err read_raw(const struct chy_http_exchange *x, struct chy_arena *arena,
@@ -258,8 +265,6 @@ static enum chy_err call(struct chy_client *c, const struct chy_op_row *row, con
         .answer = &answer,
     };
     CHY_TRY(exchange(c, row, &x, err));
-    _Static_assert(sizeof c->request_id == sizeof x.request_id, "one is copied to the other");
-    memcpy(c->request_id, x.request_id, sizeof c->request_id);
     if (x.status < 200 || x.status > 299)
         return explain_problem(&x, arena, err);
     return read_answer(row, &x, arena, response, err);
@@ -271,10 +276,7 @@ static enum chy_err check_versions(struct chy_client *c, struct chy_arena *arena
 {
     struct chy_empty nothing = { 0 };
     struct chy_hello hello;
-    char id[sizeof c->request_id];
-    memcpy(id, c->request_id, sizeof id);
     enum chy_err asked = call(c, chy_op_row(CHY_OP_HELLO), &nothing, arena, &hello, NULL);
-    memcpy(c->request_id, id, sizeof id);
     if (asked != CHY_OK || (hello.api_min <= CHY_API_MAX && hello.api_max >= CHY_API_MIN))
         return r;
     return chy_fail(
@@ -291,7 +293,6 @@ enum chy_err chy_client_call(struct chy_client *c, enum chy_op op, const void *r
     const struct chy_op_row *row = chy_op_row((int)op);
     if (row == NULL)
         return chy_fail(err, CHY_E_INTERNAL, "there is no operation %d", (int)op);
-    c->request_id[0] = '\0';
     enum chy_err r = call(c, row, request, arena, response, err);
     if (r == CHY_E_UNSUPPORTED || r == CHY_E_PROTOCOL)
         return check_versions(c, arena, r, err);

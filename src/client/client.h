@@ -21,14 +21,10 @@ void chy_client_closep(struct chy_client **c);
  * long as the arena. Requests that only read are tried again while the server is busy; others
  * never.
  *
- * Errors: what the server says, with its sentence (its type maps to the code); those of
- * chy_http_client_do(); CHY_E_UNSUPPORTED when client and server have no version in common;
- * CHY_E_PROTOCOL an answer that is not what the operation answers; CHY_E_NOMEM, CHY_E_ARG,
+ * Errors: what the server says, with its sentence and its id of the request (its type maps to the
+ * code); those of chy_http_client_do(); CHY_E_UNSUPPORTED when client and server have no version in
+ * common; CHY_E_PROTOCOL an answer that is not what the operation answers; CHY_E_NOMEM, CHY_E_ARG,
  * CHY_E_LIMIT of the request. */
 CHY_MUST_USE enum chy_err chy_client_call(struct chy_client *c, enum chy_op op, const void *request,
                                           struct chy_arena *arena, void *response,
                                           struct chy_error *err);
-
-/* The server's id of the last call, for its operators; "" when there is none. Lives until the next
- * call. */
-const char *chy_client_request_id(const struct chy_client *c);

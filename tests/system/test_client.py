@@ -1,0 +1,561 @@
+# SPDX-License-Identifier: MIT
+"""The command against a server that answers as a test says."""
+
+import base64
+import hashlib
+import json
+import os
+import pathlib
+import stat
+import subprocess
+
+import pytest
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec, utils
+
+from client_stub import LOG_KEY, Stub, key_pem, pem_of, problem
+
+BUILD = pathlib.Path(os.environ["CHANCERY_BUILD"])
+SECONDS = 60 * int(os.environ.get("CHANCERY_SLOW", "1"))
+DONE, REFUSED, USE, TROUBLE = range(4)
+
+
+class Client:
+    def __init__(self, home):
+        self.home = home
+        self.dir = home / ".config" / "chancery"
+        self.pem = self.dir / "default.pem"
+        self.env = {}
+
+    def start(self, *words, stdin=subprocess.DEVNULL, cwd=None):
+        keep = {k: v for k, v in os.environ.items() if k.endswith("SAN_OPTIONS")}
+        return subprocess.Popen([str(BUILD / "src/cli/chancery"), *map(str, words)],
+                                env={**keep, "HOME": str(self.home), **self.env}, stdin=stdin,
+                                stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=cwd)
+
+    def __call__(self, *words, code=DONE, text=None, cwd=None):
+        process = self.start(*words, stdin=subprocess.PIPE if text else subprocess.DEVNULL, cwd=cwd)
+        out, err = process.communicate(text, timeout=SECONDS)
+        assert process.returncode == code, (out, err)
+        self.err = err
+        return out
+
+
+@pytest.fixture(name="stub")
+def fixture_stub(tmp_path):
+    stub = Stub(tmp_path)
+    yield stub
+    stub.close()
+
+
+@pytest.fixture(name="client")
+def fixture_client(tmp_path):
+    home = tmp_path / "home"
+    home.mkdir()
+    return Client(home)
+
+
+@pytest.fixture(name="enrolled")
+def fixture_enrolled(stub, client):
+    client("enroll", stub.code())
+    stub.requests.clear()
+    return client
+
+
+def mode_of(path):
+    return stat.S_IMODE(path.stat().st_mode)
+
+
+# --- enrolment ---
+
+def test_enroll__makes_a_profile(stub, client):
+    out = client("enroll", stub.code())
+    assert out == f'You are "alice" at {stub.url} (profile "default").\n'
+    assert mode_of(client.pem) == 0o600
+    assert mode_of(client.dir / "config.yaml") == 0o600
+    assert mode_of(client.dir) == 0o700
+    assert "BEGIN PRIVATE KEY" in client.pem.read_text()
+    assert LOG_KEY in (client.dir / "config.yaml").read_text()
+    assert client("whoami").startswith("principal: alice\n")
+
+
+def test_enroll__code_from_standard_input(stub, client):
+    client("enroll", text=stub.code() + "\n")
+    assert client.pem.exists()
+
+
+def test_enroll__sends_no_private_key(stub, client):
+    client("enroll", stub.code())
+    body = json.dumps(stub.asked("POST /v1/enroll")[0].body)
+    assert "PRIVATE" not in body
+    assert "BEGIN CERTIFICATE REQUEST" in body
+
+
+def test_enroll__another_server_gets_nothing(stub, client):
+    client("enroll", stub.code(pin=bytes(32)), code=REFUSED)
+    assert "not the pinned one" in client.err
+    assert not stub.requests
+    assert not client.pem.exists()
+
+
+def test_enroll__wrong_code(stub, client):
+    client("enroll", stub.code(secret=b"t" * 20), code=REFUSED)
+    assert "this code is not known (request abab" in client.err
+    assert not client.pem.exists()
+
+
+@pytest.mark.parametrize("code", ["chy1.x.y", "hello", "chy1." + "A" * 43 + "." + "A" * 27 + ".?"])
+def test_enroll__no_code(client, code):
+    client("enroll", code, code=USE)
+    assert "enrolment code" in client.err
+
+
+def test_enroll__url_of_the_command_line(stub, client):
+    client("enroll", stub.code(url="https://127.0.0.1:1"), "--url", stub.url)
+    assert client("whoami")
+
+
+def test_enroll__certificate_of_another_key(stub, client):
+    other = ec.generate_private_key(ec.SECP256R1())
+    leaf = pem_of(stub.ca.issue(other.public_key(), "alice"))
+    stub.answers["POST /v1/enroll"] = lambda r: (200, {
+        "principal": "alice", "certificate": leaf, "not_after": "2030-01-01T00:00:00Z"}, {})
+    client("enroll", stub.code(), code=TROUBLE)
+    assert "another key" in client.err
+    assert not client.pem.exists()
+
+
+def test_enroll__second_profile_keeps_the_first(stub, enrolled):
+    enrolled("enroll", stub.code(), "--profile", "other")
+    text = (enrolled.dir / "config.yaml").read_text()
+    assert text.count("url:") == 2
+    assert 'profile: "default"' in text
+    assert enrolled("whoami", "--profile", "other")
+    enrolled("enroll", stub.code(), "--profile", "other")
+    assert (enrolled.dir / "config.yaml").read_text() == text
+
+
+# --- credentials ---
+
+def test_key_that_others_can_read(enrolled):
+    enrolled.pem.chmod(0o640)
+    enrolled("whoami", code=REFUSED)
+    assert "default.pem" in enrolled.err
+
+
+def test_nobody(stub, client):
+    client.env["CHANCERY_URL"] = stub.url
+    client.env["CHANCERY_CA"] = str(stub.ca_file)
+    client.env["CHANCERY_URL"] = stub.url.replace("127.0.0.1", "localhost")
+    client("whoami", code=REFUSED)
+    assert "nobody knows you" in client.err
+    assert "chancery enroll" in client.err
+
+
+def test_certificate_of_the_environment(stub, client, tmp_path):
+    key = ec.generate_private_key(ec.SECP256R1())
+    (tmp_path / "c.pem").write_text(pem_of(stub.ca.issue(key.public_key(), "robot")))
+    (tmp_path / "k.pem").write_text(key_pem(key))
+    (tmp_path / "k.pem").chmod(0o600)
+    client.env = {"CHANCERY_URL": stub.url.replace("127.0.0.1", "localhost"),
+                  "CHANCERY_CA": str(stub.ca_file), "CHANCERY_CERT": str(tmp_path / "c.pem"),
+                  "CHANCERY_KEY": str(tmp_path / "k.pem")}
+    assert client("whoami").startswith("principal: robot\n")
+    del client.env["CHANCERY_KEY"]
+    client("whoami", code=USE)
+
+
+def test_ca__name_must_fit(stub, client):
+    client.env = {"CHANCERY_URL": stub.url, "CHANCERY_CA": str(stub.ca_file)}
+    client("whoami", code=REFUSED)
+    assert not stub.requests
+
+
+def test_ca__system_does_not_know_the_server(stub, client):
+    client("whoami", "--url", stub.url, code=REFUSED)
+    assert not stub.requests
+
+
+def test_token__file_and_environment(stub, enrolled, tmp_path):
+    file = tmp_path / "token"
+    file.write_text("secret-token\n")
+    file.chmod(0o600)
+    enrolled.env = {"CHANCERY_TOKEN_FILE": str(file), "CHANCERY_TOKEN": "other"}
+    enrolled("whoami")
+    enrolled.env = {"CHANCERY_TOKEN": "other"}
+    enrolled("whoami")
+    first, second = stub.asked("GET /v1/whoami")
+    assert first.headers["Authorization"] == "Bearer secret-token"
+    assert second.headers["Authorization"] == "Bearer other"
+    assert first.principal is None  # one credential, not two
+
+
+def test_token__file_that_others_can_read(stub, enrolled, tmp_path):
+    (tmp_path / "token").write_text("secret-token")
+    (tmp_path / "token").chmod(0o644)
+    enrolled.env = {"CHANCERY_TOKEN_FILE": str(tmp_path / "token")}
+    enrolled("whoami", code=REFUSED)
+    assert "secret-token" not in enrolled.err
+    assert not stub.requests
+
+
+def test_profile__credential_stays_with_its_server(stub, enrolled, tmp_path):
+    (tmp_path / "second").mkdir()
+    other = Stub(tmp_path / "second")
+    try:
+        enrolled.env = {"CHANCERY_URL": other.url.replace("127.0.0.1", "localhost"),
+                        "CHANCERY_CA": str(other.ca_file)}
+        enrolled("whoami", code=REFUSED)
+        assert other.asked("GET /v1/whoami")[0].principal is None
+        assert not stub.requests
+    finally:
+        other.close()
+
+
+# --- renewal ---
+
+def put_certificate(stub, client, **times):
+    key = ec.generate_private_key(ec.SECP256R1())
+    leaf = stub.ca.issue(key.public_key(), "alice", **times)
+    client.pem.write_text(key_pem(key) + pem_of(leaf))
+    client.pem.chmod(0o600)
+    return client.pem.read_text()
+
+
+def test_renew__in_the_last_third(stub, enrolled):
+    before = put_certificate(stub, enrolled, starts_hours=-20, ends_hours=8)
+    enrolled("whoami")
+    after = enrolled.pem.read_text()
+    assert after != before
+    assert mode_of(enrolled.pem) == 0o600
+    assert stub.asked("POST /v1/renew")[0].principal == "alice"
+    enrolled("whoami")
+    assert len(stub.asked("POST /v1/renew")) == 1
+
+
+def test_renew__not_before(stub, enrolled):
+    before = put_certificate(stub, enrolled, starts_hours=-10, ends_hours=8)
+    enrolled("whoami")
+    assert enrolled.pem.read_text() == before
+    assert not stub.asked("POST /v1/renew")
+
+
+def test_renew__failure_is_told_and_does_not_stop(stub, enrolled):
+    before = put_certificate(stub, enrolled, starts_hours=-20, ends_hours=2)
+    stub.answers["POST /v1/renew"] = lambda r: problem(500, "internal", "no")
+    assert "alice" in enrolled("whoami")
+    assert "could not be renewed" in enrolled.err
+    assert enrolled.pem.read_text() == before
+
+
+def test_renew__one_process_alone(stub, enrolled):
+    put_certificate(stub, enrolled, starts_hours=-20, ends_hours=2)
+    running = [enrolled.start("whoami") for _ in range(6)]
+    for process in running:
+        out, err = process.communicate(timeout=SECONDS)
+        assert process.returncode == DONE, err
+        assert "alice" in out
+    assert len(stub.asked("POST /v1/renew")) == 1
+
+
+def test_expired(stub, enrolled):
+    put_certificate(stub, enrolled, starts_hours=-20, ends_hours=-1)
+    enrolled("whoami", code=REFUSED)
+    assert "ended" in enrolled.err
+    assert "ask an administrator for a new code" in enrolled.err
+    assert not stub.requests
+
+
+# --- answers ---
+
+@pytest.mark.parametrize("status, name, code", [
+    (403, "forbidden", REFUSED), (403, "denied-by-policy", REFUSED), (404, "not-found", REFUSED),
+    (409, "conflict", REFUSED), (400, "malformed", USE), (413, "over-limit", USE),
+    (500, "internal", TROUBLE), (502, "token", TROUBLE), (418, "never-heard-of", USE)])
+def test_problem(stub, enrolled, status, name, code):
+    stub.answers["GET /v1/keys"] = lambda r: problem(status, name, "so \u001b[2J it is")
+    out = enrolled("keys", "list", code=code)
+    assert out == ""
+    assert enrolled.err.startswith("chancery: so ?[2J it is (request " + "ab" * 16 + ")")
+
+
+def test_busy__asked_again(stub, enrolled):
+    answers = [problem(503, "busy", "busy"), problem(429, "rate-limited", "slower")]
+    stub.answers["GET /v1/keys"] = lambda r: answers.pop() if answers else (200, {"keys": []}, {})
+    enrolled("keys", "list")
+    assert len(stub.asked("GET /v1/keys")) == 3
+
+
+def test_busy__never_twice_what_writes(stub, enrolled):
+    stub.answers["POST /v1/keys"] = lambda r: problem(503, "busy", "busy")
+    enrolled("keys", "create", "k", "--type", "p256", code=TROUBLE)
+    assert len(stub.asked("POST /v1/keys")) == 1
+
+
+def test_busy__gives_up(stub, enrolled):
+    stub.answers["GET /v1/keys"] = lambda r: problem(503, "busy", "busy")
+    enrolled("keys", "list", code=TROUBLE)
+    assert len(stub.asked("GET /v1/keys")) == 5
+
+
+@pytest.mark.parametrize("low, high, word", [(2, 3, "newer"), (0, 0, "older")])
+def test_versions(stub, enrolled, low, high, word):
+    stub.answers["GET /v1/keys"] = lambda r: problem(400, "unsupported", "no such version")
+    stub.answers["GET /v1/hello"] = lambda r: (200, stub.hello(low, high), {})
+    enrolled("keys", "list", code=USE)
+    assert f"speaks versions {low} to {high}" in enrolled.err
+    assert f"use a {word} chancery" in enrolled.err
+
+
+def test_version__shown(stub, enrolled):
+    assert json.loads(enrolled("version", "--json"))["server"] == "9.9.9"
+    assert stub.requests[0].headers["Chancery-Api"] == "1"
+    assert stub.requests[0].headers["User-Agent"].startswith("chancery/")
+
+
+@pytest.mark.parametrize("body, headers", [
+    (b"<html>", {"Content-Type": "text/html"}),
+    (b'{"principal":"a"', {}),
+    (b'{"principal":"a","principal":"b"}', {}),
+    (b'{"principal":7}', {}),
+    (b"[" * 10000, {}),
+    (b"", {})])
+def test_answer__wrong(stub, enrolled, body, headers):
+    stub.answers["GET /v1/whoami"] = lambda r: (200, body, headers)
+    assert enrolled("whoami", code=TROUBLE) == ""
+    assert enrolled.err.count("\n") == 1
+
+
+def test_answer__endless(stub, enrolled):
+    stub.answers["GET /v1/whoami"] = lambda r: (200, b" " * (33554432 + 1), {})
+    enrolled("whoami", code=USE)
+    assert "longer than" in enrolled.err
+
+
+def test_old_tls(tmp_path, client):
+    stub = Stub(tmp_path, tls="1.2")
+    try:
+        client("enroll", stub.code(), code=TROUBLE)
+        assert not stub.requests
+    finally:
+        stub.close()
+
+
+def test_no_server(enrolled, stub):
+    stub.close()
+    stub.close = lambda: None
+    enrolled("whoami", code=TROUBLE)
+    assert "onnect" in enrolled.err
+
+
+@pytest.mark.parametrize("url", ["http://127.0.0.1", "https://a/b", "https://u@a", "ftp://a", "https://"])
+def test_url__https_alone(client, url):
+    client("whoami", "--url", url, code=USE)
+
+
+def test_request__in_path_and_body(stub, enrolled):
+    stub.answers["POST /v1/keys/a%20b/destroy"] = lambda r: problem(404, "not-found", "none")
+    stub.answers["PUT /v1/users/bob"] = lambda r: (200, {"name": "bob"}, {})
+    enrolled("users", "update", "bob", "--role", "auditor", "--role", "key-manager", "--disable")
+    assert stub.asked("PUT /v1/users/bob")[0].body == {
+        "roles": {"values": ["auditor", "key-manager"]}, "is_disabled": {"value": True}}
+
+
+# --- signing ---
+
+@pytest.fixture(name="signer")
+def fixture_signer(stub, enrolled):
+    key = ec.generate_private_key(ec.SECP256R1())
+    stub.key_file = enrolled.home / "public.pem"
+    stub.key_file.write_bytes(key.public_key().public_bytes(
+        serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo))
+    stub.refuse = False
+
+    def sign_item(index, item):
+        if stub.refuse:
+            return {"is_signed": False, "problem": "denied-by-policy", "detail": "not on Sundays",
+                    "rules": ["no-sundays"], "intent": {"index": 100 + index}}
+        signature = key.sign(bytes.fromhex(item["digest"]),
+                             ec.ECDSA(utils.Prehashed(hashes.SHA256())))
+        return {"is_signed": True, "signature": base64.b64encode(signature).decode(),
+                "rules": ["all"], "intent": {"index": 100 + index},
+                "outcome": {"index": 200 + index}}
+
+    def sign(request):
+        return 200, {"results": [sign_item(*pair) for pair in enumerate(request.body["items"])],
+                     "policy_number": 3}, {}
+
+    stub.answers["POST /v1/sign"] = sign
+    stub.answers["GET /v1/keys/release"] = lambda r: (200, {"name": "release", "type": "p256"}, {})
+    return enrolled
+
+
+def test_sign__a_file(stub, signer, tmp_path):
+    file = tmp_path / "app.bin"
+    file.write_bytes(os.urandom(200000))
+    out = signer("sign", "--raw", "--key", "release", "--reason", "because", "--label", "a=b=c",
+                 "--fact", "ci.branch=main", file)
+    assert out == (f"signed {file}: key release, ecdsa-sha256, log entry 200, "
+                   f"written to {file}.sig\n")
+    verified = subprocess.run(["openssl", "dgst", "-sha256", "-verify", stub.key_file, "-signature",
+                               f"{file}.sig", file], capture_output=True, check=False)
+    assert verified.returncode == 0, verified.stderr
+    body = stub.asked("POST /v1/sign")[0].body
+    digest = hashlib.sha256(file.read_bytes()).hexdigest()
+    assert body["reason"] == "because"
+    assert body["labels"] == {"a": "b=c"}
+    assert {"name": "ci.branch", "value": "main", "basis": "declared"} in body["facts"]
+    assert "host" in [fact["name"] for fact in body["facts"]]
+    item = body["items"][0]
+    assert item["digest"] == digest
+    assert item["hashed_by"] == "client"
+    assert item["artifact"] == {"digest": digest, "hash": "sha256", "size_bytes": 200000,
+                                "name": "app.bin"}
+
+
+def test_sign__refused(stub, signer, tmp_path):
+    file = tmp_path / "app.bin"
+    file.write_text("x")
+    stub.refuse = True
+    out = signer("sign", "--raw", "--key", "release", file, code=REFUSED)
+    assert out == (f"REFUSED {file}: key release, ecdsa-sha256, log entry 100\n"
+                   "  denied-by-policy: not on Sundays\n  by rule no-sundays\n")
+    assert not pathlib.Path(f"{file}.sig").exists()
+
+
+def test_sign__json(stub, signer, tmp_path):
+    file = tmp_path / "app.bin"
+    file.write_text("x")
+    report = json.loads(signer("sign", "--raw", "--key", "release", "--json", file,
+                               "--out", tmp_path / "s"))
+    assert report["policy_number"] == 3
+    item = report["items"][0]
+    assert item["is_signed"] is True
+    assert item["outcome"] == {"index": 200}
+    assert base64.b64decode(item["signature"]) == (tmp_path / "s").read_bytes()
+    stub.refuse = True
+    report = json.loads(signer("sign", "--raw", "--key", "release", "--json", file, code=REFUSED))
+    assert report["items"][0]["rules"] == ["no-sundays"]
+
+
+def test_sign__digest(stub, signer, tmp_path):
+    signer("sign", "--raw", "--key", "release", "--digest", "ab" * 32, "--out", tmp_path / "s")
+    assert (tmp_path / "s").stat().st_size > 60
+    item = stub.asked("POST /v1/sign")[0].body["items"][0]
+    assert item["hashed_by"] == "tool"
+    assert item["digest"] == "ab" * 32
+    signer("sign", "--raw", "--key", "release", "--digest", "ab" * 31, "--out", "s", code=USE)
+    assert "64 hex digits" in signer.err
+
+
+def test_sign__1001_files_in_two_requests(stub, signer, tmp_path):
+    names = [f"f{i}" for i in range(1001)]
+    for name in names:
+        (tmp_path / name).write_text(name)
+    out = signer("sign", "--raw", "--key", "release", *names, cwd=tmp_path)
+    assert out.count("signed ") == 1001
+    assert [len(r.body["items"]) for r in stub.asked("POST /v1/sign")] == [1000, 1]
+    assert len(list(tmp_path.glob("f*.sig"))) == 1001
+
+
+def test_sign__ed25519_sends_the_message(stub, signer, tmp_path):
+    file = tmp_path / "note"
+    file.write_bytes(b"m" * 65536)
+    stub.answers["POST /v1/sign"] = lambda r: (200, {"results": [
+        {"is_signed": True, "signature": base64.b64encode(b"s" * 64).decode()}],
+        "policy_number": 1}, {})
+    signer("sign", "--raw", "--key", "release", "--algorithm", "ed25519", file)
+    item = stub.asked("POST /v1/sign")[0].body["items"][0]
+    assert base64.b64decode(item["message"]) == file.read_bytes()
+    assert item["hashed_by"] == "nobody"
+    assert "digest" not in item
+    file.write_bytes(b"m" * 65537)
+    signer("sign", "--raw", "--key", "release", "--algorithm", "ed25519", file, code=USE)
+
+
+def test_sign__answers_that_do_not_fit(stub, signer, tmp_path):
+    file = tmp_path / "app.bin"
+    file.write_text("x")
+    for results in ([], [{"is_signed": True}]):
+        stub.answers["POST /v1/sign"] = lambda r, n=results: (
+            200, {"results": n, "policy_number": 1}, {})
+        signer("sign", "--raw", "--key", "release", file, code=TROUBLE)
+        assert not pathlib.Path(f"{file}.sig").exists()
+
+
+def test_sign__bad_receipt_gives_no_signature(stub, signer, tmp_path):
+    file = tmp_path / "app.bin"
+    file.write_text("x")
+    good = stub.answers["POST /v1/sign"]
+
+    def sign(request):
+        status, body, headers = good(request)
+        body["results"][0]["receipt"] = "c2sp.org/tlog-proof@v1\nindex 200\n\nforged\n"
+        return status, body, headers
+
+    stub.answers["POST /v1/sign"] = sign
+    signer("sign", "--raw", "--key", "release", file, "--receipt", tmp_path / "r",
+           code=signer_code_of_bad_receipt())
+    assert "receipt" in signer.err
+    assert not pathlib.Path(f"{file}.sig").exists()
+    assert not (tmp_path / "r").exists()
+
+
+def signer_code_of_bad_receipt():
+    return USE  # malformed
+
+
+@pytest.mark.parametrize("words", [
+    ["sign", "--key", "release", "f"], ["sign", "--raw", "--key", "release"],
+    ["sign", "--raw", "f"], ["sign", "--raw", "--key", "release", "f", "g", "--out", "x"],
+    ["sign", "--raw", "--key", "release", "f", "--hash", "sha1"],
+    ["sign", "--raw", "--key", "release", "f", "--algorithm", "ecdsa-sha256", "--hash", "sha384"],
+    ["sign", "--raw", "--key", "release", "f", "--label", "nothing"]])
+def test_sign__wrong_use(stub, signer, tmp_path, words):
+    (tmp_path / "f").write_text("x")
+    (tmp_path / "g").write_text("x")
+    signer(*words, code=USE, cwd=tmp_path)
+    assert not stub.asked("POST /v1/sign")
+
+
+def test_sign__no_such_file(stub, signer):
+    signer("sign", "--raw", "--key", "release", "/no/such", code=REFUSED)
+    assert "/no/such" in signer.err
+    assert not stub.asked("POST /v1/sign")
+
+
+def test_sign__reason_of_the_environment(stub, signer, tmp_path):
+    (tmp_path / "f").write_text("x")
+    signer.env = {"CHANCERY_REASON": "nightly"}
+    signer("sign", "--raw", "--key", "release", "f", cwd=tmp_path)
+    assert stub.asked("POST /v1/sign")[0].body["reason"] == "nightly"
+
+
+# --- output ---
+
+def test_keys__software_token_is_called_one(stub, enrolled):
+    key = {"name": "k", "type": "p256", "state": "active", "origin": "generated", "token": "soft",
+           "token_is_software": True, "warnings": ["ends soon"]}
+    stub.answers["GET /v1/keys"] = lambda r: (200, {"keys": [key]}, {})
+    out = enrolled("keys", "list")
+    assert "soft (software)" in out
+    assert "ends soon" in out
+    assert json.loads(enrolled("keys", "list", "--json"))["keys"][0]["name"] == "k"
+
+
+def test_secret_to_a_file(stub, enrolled, tmp_path):
+    stub.answers["POST /v1/users/ci/api-tokens"] = lambda r: (200, {
+        "token": "tok-secret", "info": {"id": "11" * 16, "expires": "2030-01-01T00:00:00Z"}}, {})
+    out = enrolled("users", "add-token", "ci", "--scope", "sign", "--out", tmp_path / "t")
+    assert "tok-secret" not in out
+    assert (tmp_path / "t").read_text() == "tok-secret"
+    assert mode_of(tmp_path / "t") == 0o600
+    assert "tok-secret" in enrolled("users", "add-token", "ci", "--scope", "sign")
+
+
+def test_full_output_is_trouble(enrolled):
+    with open("/dev/full", "w", encoding="utf-8") as full:
+        done = subprocess.run([str(BUILD / "src/cli/chancery"), "roles", "list"], stdout=full,
+                              stderr=subprocess.PIPE, check=False,
+                              env={"HOME": str(enrolled.home)})
+    assert done.returncode == TROUBLE

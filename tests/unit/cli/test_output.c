@@ -1,0 +1,125 @@
+/* SPDX-License-Identifier: MIT */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "cli/output.h"
+#include "cli/view.h"
+#include "proto/api.h"
+
+static char *text;
+static size_t text_n;
+static FILE *out;
+
+static int setup(void **state)
+{
+    (void)state;
+    out = open_memstream(&text, &text_n);
+    return out != NULL ? 0 : -1;
+}
+
+static int teardown(void **state)
+{
+    (void)state;
+    free(text);
+    text = NULL;
+    return 0;
+}
+
+static void assert_printed(const char *expected)
+{
+    assert_int_equal(fclose(out), 0);
+    assert_string_equal(text, expected);
+}
+
+static const struct chy_str groups[] = { { "a", 1 }, { "b\nc", 3 } };
+
+static void test_record__of_a_user(void **state)
+{
+    (void)state;
+    struct chy_api_token_info token = { .description = CHY_STR("ci"),
+                                        .expires_us = 1763769600000000 };
+    token.id[0] = 0xab;
+    struct chy_user user = { .name = CHY_STR("alice"),
+                             .groups = { groups, 2 },
+                             .api_tokens = { &token, 1 } };
+    chy_cli_print_record(out, &chy_user_schema, &user);
+    assert_printed("name:        alice\n"
+                   "is_disabled: no\n"
+                   "groups:      a, b?c\n"
+                   "api_tokens 1:\n"
+                   "  id:          ab000000000000000000000000000000\n"
+                   "  description: ci\n"
+                   "  expires:     2025-11-22T00:00:00Z\n"
+                   "  is_revoked:  no\n");
+}
+
+static void test_record__lines_are_set_in(void **state)
+{
+    (void)state;
+    struct chy_pem pem = { CHY_STR("one\n\x1b[2Jtwo\n") };
+    chy_cli_print_record(out, &chy_pem_schema, &pem);
+    assert_printed("pem:\n  one\n  ?[2Jtwo\n");
+}
+
+static void test_view__table(void **state)
+{
+    (void)state;
+    static const struct chy_user users[] = {
+        { .name = { "al\xc3\xad"
+                    "ce",
+                    6 },
+          .roles = { groups, 1 } },
+        { .name = { "b", 1 }, .is_disabled = true, .description = { "builds", 6 } },
+    };
+    struct chy_user_list list = { { users, 2 } };
+    chy_cli_print_view(out, &chy_view_users, &chy_user_list_schema, &list);
+    assert_printed("NAME   STATE     ROLES  GROUPS  TOKENS  DESCRIPTION\n"
+                   "al\xc3\xad"
+                   "ce  active    a\n"
+                   "b      disabled                         builds\n");
+}
+
+static void test_view__empty_table(void **state)
+{
+    (void)state;
+    struct chy_user_list list = { 0 };
+    chy_cli_print_view(out, &chy_view_users, &chy_user_list_schema, &list);
+    assert_printed("There are no principals.\n");
+}
+
+static void test_view__none_is_a_record(void **state)
+{
+    (void)state;
+    struct chy_csr csr = { CHY_STR("x") };
+    chy_cli_print_view(out, NULL, &chy_csr_schema, &csr);
+    assert_printed("csr: x\n");
+}
+
+static void test_text__control_characters(void **state)
+{
+    (void)state;
+    chy_cli_print_text(out, CHY_STR("a\tb\n\x1b]0;title\x07\r\x7f"));
+    assert_printed("a\tb\n?]0;title???");
+}
+
+#define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        T(test_record__of_a_user),
+        T(test_record__lines_are_set_in),
+        T(test_view__table),
+        T(test_view__empty_table),
+        T(test_view__none_is_a_record),
+        T(test_text__control_characters),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
