@@ -9,6 +9,7 @@
 #include "base/mem.h"
 #include "front/openapi.h"
 #include "front/server.h"
+#include "doc/doc.h"
 #include "os/clock.h"
 #include "os/fd.h"
 #include "os/file.h"
@@ -378,6 +379,7 @@ static enum chy_err enter_sandbox(struct front *f, struct chy_error *err)
         .calls = CHY_CALLS_ACCEPT,
     };
     struct chy_sandbox_result result;
+    chy_json_prepare(); /* which opens a file */
     CHY_TRY(chy_sandbox_enter(&sandbox, &result, err));
     chy_log(&f->log, CHY_LOG_INFO, "sandbox.entered", CHY_L_BOOL("loose", result.is_loose),
             CHY_L_BOOL("user", result.has_changed_user), CHY_L_I64("landlock", result.landlock_abi),

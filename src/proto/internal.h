@@ -106,11 +106,12 @@ struct chy_signer_config {
     struct chy_str origin; /* of the log: the name in checkpoints */
     struct chy_str store;  /* path of the SQLite file */
     struct chy_str anchor; /* path of the checkpoint file outside the store */
-    struct chy_str server_pin; /* base64url SHA-256 of the TLS key's SPKI, for enrolment codes */
+    uint8_t server_pin[CHY_HASH_BYTES]; /* SHA-256 of the TLS key's SPKI, for enrolment codes */
     struct chy_str public_url; /* https://host:port, for enrolment codes */
     uint8_t config_sha256[CHY_HASH_BYTES];
     CHY_LIST_OF(struct chy_signer_token) tokens;
     struct chy_str default_token;
+    struct chy_str log_token; /* that holds the log's key; empty: the default one */
     uint32_t client_certificate_hours;
     uint32_t commit_pace_us;  /* perf.md: 250 */
     uint32_t max_queue;       /* digests waiting for one token; past it: busy */

@@ -107,7 +107,8 @@ static enum chy_err key_begin(struct job *job, struct chy_error *err)
     struct signer *s = job->s;
     const struct own_key *own = missing_key(s);
     struct own_making *m = chy_arena_new(&job->arena, struct own_making);
-    struct token *t = tokens_find(s, s->config.default_token);
+    bool is_log = own != NULL && own->class == CHY_KEY_CLASS_LOG && s->config.log_token.n > 0;
+    struct token *t = tokens_find(s, is_log ? s->config.log_token : s->config.default_token);
     if (m == NULL)
         return chy_fail(err, CHY_E_NOMEM, "no memory for a key");
     if (own == NULL || t == NULL)
