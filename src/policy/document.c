@@ -442,46 +442,71 @@ static enum chy_err sort_all_strs(const struct chy_schema *schema, void *value,
     return CHY_OK;
 }
 
-/* A copy in the arena of an array of structs, with the texts of each in order. */
-static enum chy_err copy_sorted(const struct chy_schema *schema, const void *p, size_t n,
-                                struct chy_arena *arena, void *ret_p, struct chy_error *err)
+static enum chy_err no_memory(struct chy_error *err)
+{
+    return chy_fail(err, CHY_E_NOMEM, "no memory for a policy");
+}
+
+/* A copy in the arena of an array of structs, with the texts of each in order; NULL: no memory. */
+static void *copy_sorted(const struct chy_schema *schema, const void *p, size_t n,
+                         struct chy_arena *arena)
 {
     char *copy = chy_arena_alloc(arena, n, schema->size);
     if (copy == NULL)
-        return chy_fail(err, CHY_E_NOMEM, "no memory for a policy");
+        return NULL;
     chy_copy(copy, p, n * schema->size);
     for (size_t i = 0; i < n; i++)
-        CHY_TRY(sort_all_strs(schema, copy + i * schema->size, arena, err));
-    memcpy(ret_p, &copy, sizeof copy);
-    return CHY_OK;
+        if (sort_all_strs(schema, copy + i * schema->size, arena, NULL) != CHY_OK)
+            return NULL;
+    return copy;
 }
 
 static enum chy_err sort_fact(const struct chy_fact_matcher **m, struct chy_arena *arena,
                               struct chy_error *err)
 {
-    return *m != NULL ? copy_sorted(&fact_matcher_schema, *m, 1, arena, m, err) : CHY_OK;
+    if (*m == NULL)
+        return CHY_OK;
+    struct chy_fact_matcher *copy = copy_sorted(&fact_matcher_schema, *m, 1, arena);
+    if (copy == NULL)
+        return no_memory(err);
+    *m = copy;
+    return CHY_OK;
 }
 
-static enum chy_err sort_named(const struct chy_named_matcher *from, size_t n,
-                               const struct chy_named_matcher **to, struct chy_arena *arena,
-                               struct chy_error *err)
+static enum chy_err sort_application(const struct chy_application_matcher **m,
+                                     struct chy_arena *arena, struct chy_error *err)
 {
-    struct chy_named_matcher *p;
+    if (*m == NULL)
+        return CHY_OK;
+    struct chy_application_matcher *copy = copy_sorted(&application_schema, *m, 1, arena);
+    if (copy == NULL)
+        return no_memory(err);
+    *m = copy;
+    return CHY_OK;
+}
+
+static enum chy_err sort_named(const struct chy_named_matcher **list, size_t n,
+                               struct chy_arena *arena, struct chy_error *err)
+{
     if (n == 0)
         return CHY_OK;
-    CHY_TRY(copy_sorted(&named_matcher_schema, from, n, arena, &p, err));
-    qsort(p, n, sizeof *p, compare_named);
-    *to = p;
+    struct chy_named_matcher *copy = copy_sorted(&named_matcher_schema, *list, n, arena);
+    if (copy == NULL)
+        return no_memory(err);
+    qsort(copy, n, sizeof *copy, compare_named);
+    *list = copy;
     return CHY_OK;
 }
 
 static enum chy_err sort_windows(struct chy_policy_match *match, struct chy_arena *arena,
                                  struct chy_error *err)
 {
-    struct chy_policy_window *p;
     if (match->window.n == 0)
         return CHY_OK;
-    CHY_TRY(copy_sorted(&window_schema, match->window.p, match->window.n, arena, &p, err));
+    struct chy_policy_window *p =
+        copy_sorted(&window_schema, match->window.p, match->window.n, arena);
+    if (p == NULL)
+        return no_memory(err);
     qsort(p, match->window.n, sizeof *p, compare_windows);
     size_t n = 1;
     for (size_t i = 1; i < match->window.n; i++)
@@ -498,11 +523,9 @@ enum chy_err chy_policy_match_sort(struct chy_policy_match *match, struct chy_ar
     CHY_TRY(sort_all_strs(&chy_policy_match_schema, match, arena, err));
     CHY_TRY(sort_fact(&match->host, arena, err));
     CHY_TRY(sort_fact(&match->artifact_type, arena, err));
-    if (match->application != NULL)
-        CHY_TRY(copy_sorted(&application_schema, match->application, 1, arena, &match->application,
-                            err));
-    CHY_TRY(sort_named(match->label.p, match->label.n, &match->label.p, arena, err));
-    CHY_TRY(sort_named(match->fact.p, match->fact.n, &match->fact.p, arena, err));
+    CHY_TRY(sort_application(&match->application, arena, err));
+    CHY_TRY(sort_named(&match->label.p, match->label.n, arena, err));
+    CHY_TRY(sort_named(&match->fact.p, match->fact.n, arena, err));
     return sort_windows(match, arena, err);
 }
 

@@ -50,6 +50,17 @@ static struct chy_test *add_test(struct test_list *list, enum chy_test_kind kind
     return &list->p[list->n++];
 }
 
+static struct chy_pattern classify(struct chy_str text)
+{
+    struct chy_str fixed = { text.p, text.n != 0 ? text.n - 1 : 0 };
+    enum chy_pattern_kind kind = CHY_PATTERN_GLOB;
+    if (chy_glob_is_exact(text))
+        kind = CHY_PATTERN_EXACT;
+    else if (text.p[text.n - 1] == '*' && chy_glob_is_exact(fixed))
+        kind = CHY_PATTERN_PREFIX;
+    return (struct chy_pattern){ text, fixed, kind };
+}
+
 static enum chy_err add_patterns(struct chy_match_compiler *c, struct test_list *list,
                                  enum chy_test_kind kind, const struct chy_strs *values)
 {
@@ -59,7 +70,7 @@ static enum chy_err add_patterns(struct chy_match_compiler *c, struct test_list 
     if (p == NULL)
         return no_memory(c);
     for (size_t i = 0; i < values->n; i++)
-        p[i] = (struct chy_pattern){ values->p[i], chy_glob_is_exact(values->p[i]) };
+        p[i] = classify(values->p[i]);
     struct chy_test *test = add_test(list, kind);
     test->n = values->n;
     test->values.patterns = p;
@@ -138,9 +149,9 @@ static enum chy_err find_zone(struct chy_match_compiler *c, struct chy_str name,
     if (s == NULL)
         return no_memory(c);
     int64_t now_s = c->now_us / US_OF_S;
-    CHY_TRY(chy_zone_load(name, CHY_MAX(now_s - WINDOW_DAYS_BACK * SECONDS_OF_DAY, INT64_C(0)),
-                          now_s + (int64_t)CHY_LIMIT_WINDOW_DAYS * SECONDS_OF_DAY, c->arena,
-                          &s->zone, c->err));
+    CHY_TRY(chy_zone_load(
+        name, CHY_MAX(now_s - (int64_t)WINDOW_DAYS_BACK * SECONDS_OF_DAY, INT64_C(0)),
+        now_s + (int64_t)CHY_LIMIT_WINDOW_DAYS * SECONDS_OF_DAY, c->arena, &s->zone, c->err));
     s->name = name;
     s->next = c->zones;
     c->zones = s;
@@ -323,12 +334,13 @@ static struct chy_str name_of(const struct chy_enum *e, int value)
     return value != 0 ? chy_str_of(chy_enum_name(e, value)) : CHY_STR("");
 }
 
-static const char *const stated_names[CHY_TEST_STATED] = {
-    [CHY_TEST_HOST - CHY_TEST_HOST] = CHY_FACT_HOST,
-    [CHY_TEST_ARTIFACT_TYPE - CHY_TEST_HOST] = CHY_FACT_ARTIFACT_TYPE,
-    [CHY_TEST_APPLICATION_PATH - CHY_TEST_HOST] = CHY_FACT_APPLICATION_PATH,
-    [CHY_TEST_APPLICATION_SHA256 - CHY_TEST_HOST] = CHY_FACT_APPLICATION_SHA256,
-    [CHY_TEST_COMMAND - CHY_TEST_HOST] = CHY_FACT_APPLICATION_COMMAND,
+/* The facts that are looked up once for all rules. */
+static const char *const stated_names[CHY_TEST_KINDS] = {
+    [CHY_TEST_HOST] = CHY_FACT_HOST,
+    [CHY_TEST_ARTIFACT_TYPE] = CHY_FACT_ARTIFACT_TYPE,
+    [CHY_TEST_APPLICATION_PATH] = CHY_FACT_APPLICATION_PATH,
+    [CHY_TEST_APPLICATION_SHA256] = CHY_FACT_APPLICATION_SHA256,
+    [CHY_TEST_COMMAND] = CHY_FACT_APPLICATION_COMMAND,
 };
 
 void chy_asked_init(struct chy_asked *asked, const struct chy_policy_request *request)
@@ -347,15 +359,23 @@ void chy_asked_init(struct chy_asked *asked, const struct chy_policy_request *re
     set_many(asked, CHY_TEST_GROUP, caller->groups);
     set_many(asked, CHY_TEST_ROLE, caller->roles);
     asked->has_address = chy_address_parse(request->address, asked->address);
-    for (size_t i = 0; i < CHY_TEST_STATED; i++)
-        asked->stated[i] = stated_names[i] != NULL ? find_fact(request, chy_str_of(stated_names[i]))
-                                                   : (struct chy_statement){ .is_stated = false };
+    for (size_t i = CHY_TEST_HOST; i < CHY_TEST_KINDS; i++)
+        if (stated_names[i] != NULL)
+            asked->stated[i] = find_fact(request, chy_str_of(stated_names[i]));
 }
 
 static bool pattern_has(const struct chy_pattern *pattern, struct chy_str text)
 {
-    return pattern->is_exact ? chy_str_equal(pattern->text, text)
-                             : chy_glob_match(pattern->text, text);
+    struct chy_str begin = { text.p, pattern->fixed.n };
+    switch (pattern->kind) {
+    case CHY_PATTERN_EXACT:
+        return chy_str_equal(pattern->text, text);
+    case CHY_PATTERN_PREFIX:
+        return text.n >= begin.n && chy_str_equal(pattern->fixed, begin);
+    case CHY_PATTERN_GLOB:
+        return chy_glob_match(pattern->text, text);
+    }
+    return false;
 }
 
 static bool patterns_have(const struct chy_test *test, struct chy_str text)
@@ -418,8 +438,8 @@ struct chy_statement chy_test_statement(const struct chy_test *test, const struc
         return find_label(asked->request, test->name);
     if (test->kind == CHY_TEST_FACT)
         return find_fact(asked->request, test->name);
-    CHY_ASSERT(chy_test_is_of_fact(test->kind));
-    return asked->stated[test->kind - CHY_TEST_HOST];
+    CHY_ASSERT(stated_names[test->kind] != NULL);
+    return asked->stated[test->kind];
 }
 
 enum chy_truth chy_test_ask(const struct chy_test *test, const struct chy_asked *asked)

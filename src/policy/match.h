@@ -33,11 +33,19 @@ enum chy_test_kind {
 };
 
 #define CHY_TEST_SUBJECTS CHY_TEST_NETWORK /* those before it ask of who and of which key */
-#define CHY_TEST_STATED   (CHY_TEST_COMMAND + 1 - CHY_TEST_HOST)
+#define CHY_TEST_KINDS    (CHY_TEST_COMMAND + 1)
+
+/* Most patterns are a name, or the beginning of one: those need no walk with a way back. */
+enum chy_pattern_kind {
+    CHY_PATTERN_EXACT,
+    CHY_PATTERN_PREFIX, /* one '*', at the end */
+    CHY_PATTERN_GLOB,
+};
 
 struct chy_pattern {
-    struct chy_str text;
-    bool is_exact;
+    struct chy_str text;  /* as written */
+    struct chy_str fixed; /* of PREFIX: what stands before the '*' */
+    enum chy_pattern_kind kind;
 };
 
 struct chy_test {
@@ -73,8 +81,7 @@ struct chy_asked {
     struct chy_strs subjects[CHY_TEST_SUBJECTS];
     struct chy_str singles[CHY_TEST_SUBJECTS]; /* what a subject of one text points to */
     bool is_known[CHY_TEST_SUBJECTS];
-    struct chy_statement
-        stated[CHY_TEST_STATED]; /* by kind - CHY_TEST_HOST; not LABEL, FACT, WINDOW */
+    struct chy_statement stated[CHY_TEST_KINDS]; /* of facts with a matcher of their own */
     uint8_t address[CHY_ADDRESS_BYTES];
     bool has_address;
 };

@@ -53,7 +53,7 @@ static bool all_exact(const struct chy_test_set *set, enum chy_test_kind kind,
         if (set->p[i].kind != kind)
             continue;
         for (size_t k = 0; k < set->p[i].n; k++)
-            if (!set->p[i].values.patterns[k].is_exact)
+            if (set->p[i].values.patterns[k].kind != CHY_PATTERN_EXACT)
                 return false;
         *ret_test = &set->p[i];
         return true;
@@ -374,11 +374,7 @@ void chy_policy_evaluate(const struct chy_policy_rules *rules,
                          struct chy_policy_decision *ret_decision)
 {
     struct chy_asked asked;
-    struct tally tally;
-    tally.denies.n = tally.denies.total = 0;
-    tally.unmet.n = tally.unmet.total = 0;
-    tally.granting.n = tally.granting.total = 0;
-    tally.allow_count = 0;
+    struct tally tally = { .allow_count = 0 };
     ret_decision->is_outside_guard = false;
     ret_decision->is_reason_missing = false;
     chy_asked_init(&asked, request);

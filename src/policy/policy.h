@@ -7,9 +7,10 @@
  * a guard, and always satisfies a deny and a require. So a rule of these two more, or a fact less,
  * never grants.
  *
- * Threads: compiled policies and guards are immutable. They borrow from nothing; a decision
- * borrows the names of rules from the policy. Compile again once a day: windows reach
- * CHY_LIMIT_WINDOW_DAYS ahead. */
+ * Threads: compiled policies and guards are immutable. They borrow from nothing; a decision borrows
+ * the names of rules from the policy. Windows are known for CHY_LIMIT_WINDOW_DAYS ahead: compile
+ * again once a day, and where that fails stay with what is in force, whose windows then become
+ * unknown in time. */
 #pragma once
 
 #include "base/limits.h"

@@ -282,7 +282,7 @@ enum chy_err chy_policy_guard_from_yaml(struct chy_bytes text, struct chy_arena 
     struct chy_doc *items;
     CHY_TRY(own_items(&s, &list, &items));
     struct chy_policy_match *matches = chy_arena_array(arena, struct chy_policy_match, list.n);
-    if (matches == NULL)
+    if (matches == NULL || items == NULL)
         return no_memory(&s);
     for (size_t i = 0; i < list.n; i++) {
         CHY_TRY(spell_match(&s, &items[i]));

@@ -348,6 +348,32 @@ static void test_policy_evaluate__names_the_first_rules_only(void **state)
     chy_buf_done(&b);
 }
 
+static void test_policy_evaluate__takes_no_memory(void **state)
+{
+    (void)state;
+    static const char yaml[] = HEAD
+        "- {name: a, effect: allow, match: {key: rel, principal: ci-*, network: 10.0.0.0/8}}\n"
+        "- {name: b, effect: allow, match: {principal: ci-1, window: {zone: UTC, days: sat}}}\n"
+        "- {name: c, effect: deny, match: {host: x}, unless: {fact: {ci.a: '*b*'}}}\n"
+        "- {name: d, effect: require, requirement: reason, match: {label: {l: v}}}\n";
+    struct chy_policy_request r = plain_request();
+    struct chy_policy_decision d;
+    struct chy_policy_rules *rules = policy_of(yaml);
+    struct chy_policy_guard *guard = guard_of("- {principal: ci-*}\n");
+    r.key.guard = guard;
+    chy_mem_fail_after(0);
+    chy_policy_evaluate(rules, &r, &d);
+    bool may_use = chy_policy_may_use(rules, &r.key, &r.caller);
+    bool asked_for_memory = chy_mem_has_failed();
+    chy_mem_fail_after(SIZE_MAX);
+    assert_false(asked_for_memory);
+    assert_true(may_use);
+    assert_int_equal(d.decision, CHY_DECISION_DENIED); /* by c: nothing is known of the host */
+    assert_int_equal(d.rule_count, 1);
+    chy_policy_rules_free(rules);
+    chy_policy_guard_free(guard);
+}
+
 static void assert_reason(const struct chy_rule_explanation *row, const char *text)
 {
     for (size_t i = 0; i < row->reasons.n; i++)
@@ -532,6 +558,7 @@ int main(void)
         cmocka_unit_test(test_policy_compile__a_wrong_time_zone_names_the_rule),
         cmocka_unit_test(test_policy_compile__windows_at_the_limit),
         cmocka_unit_test(test_policy_evaluate__names_the_first_rules_only),
+        cmocka_unit_test(test_policy_evaluate__takes_no_memory),
         cmocka_unit_test(test_policy_explain__says_which_matcher_failed_on_which_value),
         cmocka_unit_test(test_policy_explain__long_values_are_cut_at_a_character),
         cmocka_unit_test(test_policy_explain__allocation_sweep),
