@@ -118,8 +118,9 @@
 #define CHY_LIMIT_TOKEN_LOCK_MS 30000    /* wait for other processes of the token to start or log in */
 #define CHY_LIMIT_TOKEN_KEYS 16384       /* keys that one token process keeps handles of */
 #define CHY_LIMIT_TOKEN_SLOTS 1024       /* slots of one module that are looked at */
-#define CHY_LIMIT_TOKEN_MECHANISMS 1024  /* mechanisms that one slot may list; SoftHSM lists 70 */
 #define CHY_LIMIT_TOKEN_THREADS 256      /* sessions of one token process that sign at once */
+#define CHY_LIMIT_TOKEN_HEAP 268435456   /* bytes of heap; past it a token process retires, SoftHSM leaks */
+#define CHY_LIMIT_TOKEN_LOOK 256         /* signatures between two looks at the heap, which cost 1 us */
 #define CHY_LIMIT_TOKEN_JOBS 1024        /* requests that wait in one token process */
 #define CHY_LIMIT_RAW_SIGNATURE 1024     /* bytes of a signature as a token gives it; RSA-4096 is 512 */
 

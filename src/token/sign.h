@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* One signature of one key handle: our algorithm as a PKCS#11 mechanism, and the bytes that go in.
- * Nothing is checked here but lengths: keys.c verifies what comes out. Threads: each its session. */
+ * Only lengths are checked here; keys.c verifies what comes out. Threads: each its session. */
 #pragma once
 
 #include <stddef.h>

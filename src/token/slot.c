@@ -200,11 +200,6 @@ const struct chy_slot_info *chy_slot_info(const struct chy_slot *slot)
     return &slot->info;
 }
 
-struct chy_session *chy_slot_anchor(struct chy_slot *slot)
-{
-    return &slot->anchor;
-}
-
 bool chy_slot_signs(const struct chy_slot *slot, enum chy_sign_alg alg)
 {
     return alg > CHY_ALG_NONE && alg <= CHY_ALG_ED25519 && slot->signs[alg];

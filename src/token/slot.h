@@ -3,7 +3,8 @@
  * first session, the anchor, is opened before any other and never closed: in SoftHSM closing the
  * last session races with opening another, and log-in and session objects end with it.
  *
- * Threads: immutable after chy_slot_open(); a session is used by one thread at a time. Secrets: the PIN is lent for the call of chy_slot_open(). */
+ * Threads: immutable after chy_slot_open(); a session is used by one thread at a time. Secrets: the
+ * PIN is lent for the call of chy_slot_open(). */
 #pragma once
 
 #include <stdbool.h>
@@ -53,7 +54,6 @@ void chy_slot_free(struct chy_slot *slot);
 void chy_slot_freep(struct chy_slot **slot);
 
 const struct chy_slot_info *chy_slot_info(const struct chy_slot *slot);
-struct chy_session *chy_slot_anchor(struct chy_slot *slot);
 /* Whether the token lists a mechanism for this; that a curve is missing shows only when it is
  * used. */
 bool chy_slot_signs(const struct chy_slot *slot, enum chy_sign_alg alg);

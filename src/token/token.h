@@ -13,6 +13,9 @@ enum {
     CHY_TOKEN_EXIT_CONFIG = 2,
     /* Start again: the module, the device or a session failed, or a peer spoke out of turn. */
     CHY_TOKEN_EXIT_TROUBLE = 3,
+    /* Start again at once, nothing is wrong: the module has lost too much memory. Requests that
+     * were not answered were not begun. */
+    CHY_TOKEN_EXIT_RETIRED = 4,
 };
 
 /* Never returns: ends with C_Finalize and _exit(), because exit handlers of modules that share our

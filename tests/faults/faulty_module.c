@@ -19,6 +19,7 @@
  *   hardware                 calls itself "Faulty Inc.", as a hardware token might
  *   pin-final-try, pin-locked, no-pin   flags of the token
  *   extractable              says that every key is extractable
+ *   leak                     C_Sign loses 1 MiB
  *   one-session              C_OpenSession works once
  *   exec, socket             C_Sign starts a program, makes an Internet socket: must not be
  *   survived read-outside             C_Sign fails with CKR_FUNCTION_FAILED unless it can read
@@ -46,6 +47,7 @@ static CK_FUNCTION_LIST list;
 static unsigned long signed_count;
 static unsigned long stale_count;
 static unsigned long session_count;
+static void *volatile leaked; /* the last one alone */
 
 /* Whether this fault is on; its number, if it has one. */
 static bool is_on(const char *fault, unsigned long *ret_number)
@@ -208,6 +210,8 @@ static CK_RV faulty_sign(CK_SESSION_HANDLE session, CK_BYTE *data, CK_ULONG data
         return CKR_OK;
     if (is_on("read-outside", NULL) && open("/etc/group", O_RDONLY | O_CLOEXEC) < 0)
         return CKR_FUNCTION_FAILED;
+    if (is_on("leak", NULL))
+        leaked = memset(malloc(1u << 20), 0, 1u << 20);
     CK_RV rv = real->C_Sign(session, data, data_len, signature, signature_len);
     if (rv != CKR_OK)
         return rv;

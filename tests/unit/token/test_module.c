@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+#include <dlfcn.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -141,15 +142,16 @@ static void test_module_load__refuses_what_is_no_module(void **state)
     assert_text(err, "cannot load the PKCS#11 module");
     chy_module_free(m);
 
-    char *libc = realpath("/lib/x86_64-linux-gnu/libz.so.1", NULL);
-    if (libc == NULL)
-        skip();
+    Dl_info library;
+    assert_true(dladdr((void *)(uintptr_t)_cmocka_run_group_tests, &library) != 0);
+    char *path = realpath(library.dli_fname, NULL);
+    assert_non_null(path);
     m = NULL;
-    assert_code(chy_module_open(chy_str_of(libc), NO_HASH, &m, &err), CHY_OK);
+    assert_code(chy_module_open(chy_str_of(path), NO_HASH, &m, &err), CHY_OK);
     assert_code(chy_module_load(m, NO_HASH, &err), CHY_E_TOKEN);
     assert_text(err, "C_GetFunctionList");
     chy_module_free(m);
-    free(libc);
+    free(path);
 }
 
 static void test_module_load__tells_of_a_lock_it_cannot_take(void **state)
