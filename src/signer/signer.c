@@ -348,6 +348,7 @@ static void turn(void *ctx)
         return;
     ledger_turn(s->ledger, tokens_in_flight(s));
     tokens_turn(s);
+    own_continue(s);
     drain_check(s);
 }
 
@@ -355,8 +356,7 @@ static void housekeeping(void *ctx)
 {
     struct signer *s = ctx;
     int64_t now = chy_clock_monotonic_us();
-    tokens_check(s, now);
-    own_continue(s);
+    tokens_check(s, now); /* and the turn retries what the start still lacks */
     chy_timer_set(s->housekeeping, now + SECOND_US);
 }
 
