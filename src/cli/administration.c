@@ -202,8 +202,8 @@ static enum chy_err read_code(struct chy_cli *cli, struct chy_str *ret_code, str
 static void print_enrolled(FILE *out, const void *response)
 {
     const struct chy_profile *p = response;
-    (void)fprintf(out, "You are \"%.*s\" at %.*s (profile \"%.*s\").\n", CHY_STR_ARG(p->principal),
-                  CHY_STR_ARG(p->url), CHY_STR_ARG(p->name));
+    chy_cli_say(out, CHY_STR("You are \""), p->principal, CHY_STR("\" at "), p->url,
+                CHY_STR(" (profile \""), p->name, CHY_STR("\").\n"));
 }
 static const struct chy_cli_view enrolled_view = { .print = print_enrolled };
 

@@ -11,24 +11,48 @@
 #define COLUMNS_MAX 12
 #define SHORT_DEPTH 4 /* records inside records */
 
-static bool is_control(char c)
+/* Bytes of the character at the start of `s` that must not reach a terminal; 0 if it may. C0, DEL
+ * and C1 controls steer it; marks of direction make a text look like another (U+202A to U+202E,
+ * U+2066 to U+2069). */
+static size_t steering(struct chy_str s)
 {
-    return (unsigned char)c < 0x20 || c == 0x7f;
+    unsigned char a = (unsigned char)s.p[0];
+    unsigned char b = s.n > 1 ? (unsigned char)s.p[1] : 0;
+    unsigned char c = s.n > 2 ? (unsigned char)s.p[2] : 0;
+    if (a < 0x20 || a == 0x7f)
+        return 1;
+    if (a == 0xc2 && b >= 0x80 && b <= 0x9f)
+        return 2;
+    bool is_mark = a == 0xe2 &&
+                   ((b == 0x80 && c >= 0xaa && c <= 0xae) || (b == 0x81 && c >= 0xa6 && c <= 0xa9));
+    return is_mark ? 3 : 0;
 }
 
 void chy_cli_print_text(FILE *out, struct chy_str text)
 {
-    for (size_t i = 0; i < text.n; i++) {
-        char c = text.p[i];
-        bool is_shown = !is_control(c) || c == '\n' || c == '\t';
-        (void)fputc(is_shown ? c : '?', out);
+    while (text.n != 0) {
+        size_t n = steering(text);
+        bool is_shown = n == 0 || text.p[0] == '\n' || text.p[0] == '\t';
+        (void)fputc(is_shown ? text.p[0] : '?', out);
+        n = is_shown ? 1 : n;
+        text = (struct chy_str){ text.p + n, text.n - n };
     }
+}
+
+void chy_cli_print_texts(FILE *out, const struct chy_str *texts, size_t n)
+{
+    for (size_t i = 0; i < n; i++)
+        chy_cli_print_text(out, texts[i]);
 }
 
 static void append_line(struct chy_buf *out, struct chy_str s)
 {
-    for (size_t i = 0; i < s.n; i++)
-        chy_buf_append_u8(out, is_control(s.p[i]) ? '?' : (uint8_t)s.p[i]);
+    while (s.n != 0) {
+        size_t n = steering(s);
+        chy_buf_append_u8(out, n != 0 ? '?' : (uint8_t)s.p[0]);
+        n = CHY_MAX(n, (size_t)1);
+        s = (struct chy_str){ s.p + n, s.n - n };
+    }
 }
 
 static void append_strs(struct chy_buf *out, struct chy_strs s)

@@ -31,5 +31,10 @@ void chy_cli_print_view(FILE *out, const struct chy_cli_view *view, const struct
 void chy_cli_print_record(FILE *out, const struct chy_schema *schema, const void *value);
 /* One field in its human form, in one line. */
 void chy_cli_write_field(struct chy_buf *out, const struct chy_field *field, const void *value);
-/* A text that may have lines; control characters but newlines and tabs become '?'. */
+/* A text that may have lines; what steers a terminal, newlines and tabs excepted, becomes '?'. */
 void chy_cli_print_text(FILE *out, struct chy_str text);
+/* The same of several texts, one behind the other. */
+void chy_cli_print_texts(FILE *out, const struct chy_str *texts, size_t n);
+#define chy_cli_say(out, ...)                                           \
+    chy_cli_print_texts((out), (const struct chy_str[]){ __VA_ARGS__ }, \
+                        CHY_ARRAY_LEN(((const struct chy_str[]){ __VA_ARGS__ })))

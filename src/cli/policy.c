@@ -41,10 +41,10 @@ static enum chy_err fill_test(struct chy_cli *cli, const struct chy_cli_args *ar
 
 static void print_rule(FILE *out, const struct chy_rule_explanation *r)
 {
-    (void)fprintf(out, "  %s %.*s %.*s: %.*s\n", r->applies ? "*" : " ", CHY_STR_ARG(r->effect),
-                  CHY_STR_ARG(r->rule), CHY_STR_ARG(r->matched));
+    chy_cli_say(out, r->applies ? CHY_STR("  * ") : CHY_STR("    "), r->effect, CHY_STR(" "),
+                r->rule, CHY_STR(": "), r->matched, CHY_STR("\n"));
     for (size_t i = 0; i < r->reasons.n; i++)
-        (void)fprintf(out, "      %.*s\n", CHY_STR_ARG(r->reasons.p[i]));
+        chy_cli_say(out, CHY_STR("      "), r->reasons.p[i], CHY_STR("\n"));
 }
 
 static void print_explanation(FILE *out, const void *response)
@@ -54,8 +54,9 @@ static void print_explanation(FILE *out, const void *response)
         (void)fprintf(out, "Policy %llu\n", (unsigned long long)result->policy_number);
     for (size_t i = 0; i < result->items.n; i++) {
         const struct chy_policy_explanation *e = &result->items.p[i];
-        (void)fprintf(out, "%.*s: %s. %.*s\n", CHY_STR_ARG(e->key),
-                      chy_enum_name(&chy_decision_enum, e->decision), CHY_STR_ARG(e->summary));
+        chy_cli_say(out, e->key, CHY_STR(": "),
+                    chy_str_of(chy_enum_name(&chy_decision_enum, (int)e->decision)), CHY_STR(". "),
+                    e->summary, CHY_STR("\n"));
         for (size_t k = 0; k < e->rules.n; k++)
             print_rule(out, &e->rules.p[k]);
     }

@@ -32,7 +32,7 @@ static const char *advice(enum chy_err code)
 int chy_cli_fail(struct chy_cli *cli, const struct chy_error *err)
 {
     const char *hint = advice(err->code);
-    (void)fprintf(cli->err, "chancery: %s", err->text);
+    chy_cli_say(cli->err, CHY_STR("chancery: "), chy_str_of(err->text));
     if (cli->has_settings && cli->settings.token != NULL &&
         (err->code == CHY_E_EXPIRED || err->code == CHY_E_UNAUTHENTICATED))
         hint = "Ask an administrator for a new API token.";

@@ -294,21 +294,21 @@ static void print_outcome(FILE *out, const struct outcome *o)
         chy_hex_encode(o->digest, hex);
         (void)fputs(hex, out);
     }
-    (void)fprintf(out, ": key %.*s, %s", CHY_STR_ARG(o->key), alg);
+    chy_cli_say(out, CHY_STR(": key "), o->key, CHY_STR(", "), chy_str_of(alg));
     const struct chy_log_index *leaf = o->outcome != NULL ? o->outcome : o->intent;
     if (leaf != NULL)
         (void)fprintf(out, ", log entry %llu", (unsigned long long)leaf->index);
     if (o->signature_file.n != 0)
-        (void)fprintf(out, ", written to %.*s", CHY_STR_ARG(o->signature_file));
+        chy_cli_say(out, CHY_STR(", written to "), o->signature_file);
     if (o->receipt_file.n != 0)
-        (void)fprintf(out, ", receipt in %.*s", CHY_STR_ARG(o->receipt_file));
+        chy_cli_say(out, CHY_STR(", receipt in "), o->receipt_file);
     (void)fputc('\n', out);
     if (o->is_signed)
         return;
-    (void)fprintf(out, "  %.*s", CHY_STR_ARG(o->problem));
-    (void)fprintf(out, "%s%.*s\n", o->detail.n != 0 ? ": " : "", CHY_STR_ARG(o->detail));
+    chy_cli_say(out, CHY_STR("  "), o->problem, o->detail.n != 0 ? CHY_STR(": ") : CHY_STR(""),
+                o->detail, CHY_STR("\n"));
     for (size_t i = 0; i < o->rules.n; i++)
-        (void)fprintf(out, "  by rule %.*s\n", CHY_STR_ARG(o->rules.p[i]));
+        chy_cli_say(out, CHY_STR("  by rule "), o->rules.p[i], CHY_STR("\n"));
 }
 
 /* --- asking --- */

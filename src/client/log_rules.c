@@ -32,9 +32,10 @@ struct chy_log_rules {
     uint8_t *states; /* one for each entry */
     uint64_t n;
     size_t cap;
-    struct open_intent *open; /* by index, ascending */
+    struct open_intent *open; /* by index, ascending; what was answered goes now and then */
     size_t open_n;
     size_t open_cap;
+    size_t answered_n; /* of these */
 };
 
 enum chy_err chy_log_rules_new(chy_log_fault_fn fault, void *ctx, struct chy_log_rules **ret_rules,
@@ -63,11 +64,21 @@ void chy_log_rules_freep(struct chy_log_rules **r)
     chy_log_rules_free(*r);
 }
 
+static bool is_open(const struct chy_log_rules *r, const struct open_intent *o)
+{
+    return r->states[o->index] == STATE_OPEN;
+}
+
 struct chy_log_counts chy_log_rules_counts(const struct chy_log_rules *r)
 {
     struct chy_log_counts counts = r->counts;
-    counts.open = r->open_n;
-    counts.first_open = r->open_n != 0 ? r->open[0].index : 0;
+    counts.open = r->open_n - r->answered_n;
+    for (size_t i = 0; i < r->open_n; i++) {
+        if (is_open(r, &r->open[i])) {
+            counts.first_open = r->open[i].index;
+            break;
+        }
+    }
     return counts;
 }
 
@@ -123,21 +134,35 @@ static enum state open_add(struct chy_log_rules *r, uint64_t index, const struct
     return STATE_OPEN;
 }
 
-/* NULL when it is not open. Outcomes come soon after their intents: looked for from the end. */
+/* NULL when it is not open. */
 static struct open_intent *open_find(struct chy_log_rules *r, uint64_t index)
 {
-    for (size_t i = r->open_n; i > 0 && r->open[i - 1].index >= index; i--) {
-        if (r->open[i - 1].index == index)
-            return &r->open[i - 1];
+    size_t low = 0;
+    size_t high = r->open_n;
+    while (low < high) {
+        size_t middle = low + (high - low) / 2;
+        if (r->open[middle].index < index)
+            low = middle + 1;
+        else
+            high = middle;
     }
-    return NULL;
+    bool is_there = low < r->open_n && r->open[low].index == index && is_open(r, &r->open[low]);
+    return is_there ? &r->open[low] : NULL;
 }
 
-static void open_remove(struct chy_log_rules *r, struct open_intent *o)
+/* Taken out when it is half of all: each intent is moved twice at most, on average. */
+static void open_answered(struct chy_log_rules *r, const struct open_intent *o)
 {
-    size_t at = (size_t)(o - r->open);
-    memmove(o, o + 1, (r->open_n - at - 1) * sizeof *o);
-    r->open_n--;
+    r->states[o->index] = STATE_ANSWERED;
+    if (++r->answered_n < 64 || r->answered_n * 2 < r->open_n)
+        return;
+    size_t n = 0;
+    for (size_t i = 0; i < r->open_n; i++) {
+        if (is_open(r, &r->open[i]))
+            r->open[n++] = r->open[i];
+    }
+    r->open_n = n;
+    r->answered_n = 0;
 }
 
 static bool is_zero(const uint8_t hash[CHY_HASH_BYTES])
@@ -195,8 +220,7 @@ static void answer(struct chy_log_rules *r, uint64_t index, const struct chy_ent
     else if (wanted == CHY_ENTRY_SIGN_INTENT && !is_about(o, e))
         fault(r, index, "is about another key or digest than its intent %llu",
               (unsigned long long)e->intent_index);
-    r->states[o->index] = STATE_ANSWERED;
-    open_remove(r, o);
+    open_answered(r, o);
 }
 
 static enum state feed_intent(struct chy_log_rules *r, uint64_t index, const struct chy_entry *e)

@@ -531,6 +531,77 @@ def test_sign__reason_of_the_environment(stub, signer, tmp_path):
     assert stub.asked("POST /v1/sign")[0].body["reason"] == "nightly"
 
 
+# --- policies, certificates, the log ---
+
+def test_policy_test__explains(stub, enrolled):
+    answer = {"policy_number": 4, "items": [{
+        "key": "release", "decision": "denied", "summary": "no allow matches", "rules": [
+            {"rule": "only-ci", "effect": "allow", "applies": False, "matched": "no",
+             "reasons": ["network: 10.0.0.1 is not in 192.0.2.0/24"]}]}]}
+    stub.answers["POST /v1/policies/test"] = lambda r: (200, answer, {})
+    out = enrolled("policies", "test", "--key", "release", "--algorithm", "ecdsa-sha384",
+                   "--principal", "bob", "--address", "10.0.0.1", "--time", "2026-01-01T00:00:00Z",
+                   "--policy", "-", "--label", "a=b", code=REFUSED, text="rules: []\n")
+    assert "release: denied. no allow matches" in out
+    assert "    allow only-ci: no\n      network: 10.0.0.1 is not in" in out
+    body = stub.asked("POST /v1/policies/test")[0].body
+    assert body["policy"] == "rules: []\n"
+    assert body["principal"] == "bob"
+    assert body["time"] == "2026-01-01T00:00:00Z"
+    assert len(body["request"]["items"][0]["digest"]) == 96
+    answer["items"][0]["decision"] = "allowed"
+    enrolled("policies", "test", "--key", "release", "--algorithm", "ed25519")
+
+
+def test_policy_show__can_be_applied_again(stub, enrolled, tmp_path):
+    text = "# a comment\nrules: []\n"
+    stub.answers["GET /v1/policies/0"] = lambda r: (200, {"number": 2, "policy": text}, {})
+    assert enrolled("policies", "show") == text
+    (tmp_path / "p.yaml").write_text(text)
+    stub.answers["POST /v1/policies"] = lambda r: (
+        200, {"number": 3, "rules": 0, "hash": "ab" * 32}, {})
+    out = enrolled("policies", "apply", tmp_path / "p.yaml", "--expected", "2", "--comment", "c")
+    assert out == f"Policy 3 is in force: 0 rules, hash {'ab' * 32}.\n"
+    assert stub.asked("POST /v1/policies")[0].body == {
+        "policy": text, "comment": "c", "expected_number": 2}
+
+
+def test_csr__to_a_file(stub, enrolled, tmp_path):
+    pem = "-----BEGIN CERTIFICATE REQUEST-----\nAAAA\n-----END CERTIFICATE REQUEST-----\n"
+    stub.answers["POST /v1/keys/k/csr"] = lambda r: (200, {"csr": pem}, {})
+    words = ["certs", "csr", "k", "--subject", "CN=a", "--san", "dns:b"]
+    assert enrolled(*words) == pem
+    assert enrolled(*words, "--out", tmp_path / "csr") == ""
+    assert (tmp_path / "csr").read_text() == pem
+
+
+def test_log_list__asks_by_query(stub, enrolled):
+    row = {"index": 7, "time": "2026-01-01T00:00:00Z", "kind": "sign.intent", "principal": "alice",
+           "key": "release", "decision": "allowed", "text": "alice may sign\u202e"}
+    stub.answers["GET /v1/log"] = lambda r: (200, {"entries": [row], "size": 8, "next": 8}, {})
+    out = enrolled("log", "list", "--after", "7", "--key", "a&b", "--limit", "5")
+    assert "sign.intent" in out
+    assert stub.asked("GET /v1/log")[0].path == "/v1/log?after=7&limit=5&key=a%26b"
+
+
+def test_log_show__entry_that_cannot_be_read(stub, enrolled):
+    stub.answers["GET /v1/log/0"] = lambda r: (200, {
+        "index": 0, "time": "2026-01-01T00:00:00Z", "kind": "key", "decision": "none",
+        "entry": base64.b64encode(b"nonsense").decode()}, {})
+    assert "cannot be read" in enrolled("log", "show", "0")
+
+
+def test_log_export__server_that_leaves_out(stub, enrolled, tmp_path):
+    stub.answers["GET /log/checkpoint"] = lambda r: (200, b"nonsense", {})
+    enrolled("log", "export", tmp_path / "e", code=USE)
+    assert not (tmp_path / "e" / "checkpoint").exists()
+
+
+def test_log_verify__needs_the_key_of_the_profile(stub, enrolled):
+    enrolled("log", "verify", "--server", code=USE)  # the stub's is none
+    assert "key of the log" in enrolled.err
+
+
 # --- output ---
 
 def test_keys__software_token_is_called_one(stub, enrolled):

@@ -106,7 +106,8 @@ static void test_text__control_characters(void **state)
 {
     (void)state;
     chy_cli_print_text(out, CHY_STR("a\tb\n\x1b]0;title\x07\r\x7f"));
-    assert_printed("a\tb\n?]0;title???");
+    chy_cli_print_text(out, CHY_STR("\xc2\x9b\xc2\xa0\xe2\x80\xae\xe2\x80\xaf\xe2\x81\xa6\xe2"));
+    assert_printed("a\tb\n?]0;title????\xc2\xa0?\xe2\x80\xaf?\xe2");
 }
 
 #define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
