@@ -212,6 +212,7 @@ static enum chy_err start_written(struct job *job, struct chy_error *err)
     (void)err;
     job_reply(job, CHY_OK, NULL, NULL, NULL);
     s->is_bootstrapped = true;
+    signer_ready(s);
     chy_log(&s->log, CHY_LOG_NOTICE, "signer.ready", CHY_L_U64("log_size", ledger_size(s->ledger)));
     return CHY_OK;
 }
@@ -312,7 +313,11 @@ void own_continue(struct signer *s)
     struct chy_str missing;
     struct chy_error err;
     enum chy_err r = CHY_OK;
-    if (s->is_bootstrapped || s->own_job || s->inspect == NULL || !tokens_are_ready(s, &missing))
+    if (s->is_bootstrapped || s->own_job != NULL || s->has_failed)
+        return;
+    bool is_complete = missing_key(s) == NULL && missing_certificate(s) == NULL;
+    /* Only making needs the others: a server whose token is away still starts, and says so. */
+    if (!is_complete && (s->inspect == NULL || !tokens_are_ready(s, &missing)))
         return;
     job_fn *next = start_begin;
     if (missing_key(s) != NULL)

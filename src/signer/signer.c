@@ -384,8 +384,7 @@ static const char *folder_of(struct chy_str path, struct chy_arena *arena)
     return chy_arena_str(arena, (struct chy_str){ path.p, n > 1 ? n - 1 : n }).p;
 }
 
-static enum chy_err enter_sandbox(struct signer *s, struct chy_sandbox_result *ret,
-                                  struct chy_error *err)
+static enum chy_err enter_sandbox(struct signer *s, struct chy_error *err)
 {
     const char *store = folder_of(s->config.store, &s->config_arena);
     const char *anchor = folder_of(s->config.anchor, &s->config_arena);
@@ -408,24 +407,30 @@ static enum chy_err enter_sandbox(struct signer *s, struct chy_sandbox_result *r
     };
     /* Files of the store are for query to read, and for nobody else. */
     umask(027);
-    return chy_sandbox_enter(&sandbox, ret, err);
+    return chy_sandbox_enter(&sandbox, &s->sandbox, err);
 }
 
-static enum chy_err send_ready(struct signer *s, const struct chy_sandbox_result *box,
-                               struct chy_error *err)
+static enum chy_err ready_send(struct signer *s, struct chy_error *err)
 {
     CHY_CLEANUP(chy_buf_done) struct chy_buf out;
     chy_buf_init(&out, CHY_LIMIT_PATH);
     struct chy_str text =
         chy_arena_printf(&s->config_arena, "log of %llu entries; own user %d, files %d, calls %d",
-                         (unsigned long long)ledger_size(s->ledger), box->has_changed_user,
-                         box->limits_files, box->limits_calls);
+                         (unsigned long long)ledger_size(s->ledger), s->sandbox.has_changed_user,
+                         s->sandbox.limits_files, s->sandbox.limits_calls);
     struct chy_ready ready = { text };
     if (text.p == NULL)
         return chy_fail(err, CHY_E_NOMEM, "no memory to say ready");
     CHY_TRY(chy_schema_encode(&chy_ready_schema, &ready, &out, err));
     struct chy_frame frame = { .type = CHY_MSG_READY, .body = chy_buf_bytes(&out) };
     return chy_channel_send(s->supervisor, &frame, err);
+}
+
+void signer_ready(struct signer *s)
+{
+    struct chy_error err;
+    if (ready_send(s, &err) != CHY_OK)
+        signer_die(s, &err);
 }
 
 static enum chy_err open_store(struct signer *s, struct chy_error *err)
@@ -448,13 +453,12 @@ static enum chy_err start(struct signer *s, struct chy_error *err)
 {
     struct chy_channel_options options = { .send_limit_bytes = CHY_LIMIT_FRAME, .takes_fds = true };
     struct chy_channel_handler handler = { on_supervisor_frame, on_supervisor_close, s };
-    struct chy_sandbox_result box = { 0 };
     CHY_TRY(chy_process_inherit(1, err));
     CHY_TRY(chy_channel_new(CHY_SUPERVISOR_FD, &options, &s->supervisor, err));
     CHY_TRY(receive_config(s, err));
     s->log.level = chy_log_level_of(s->config.log_level);
     CHY_TRY(chy_crypto_init(err));
-    CHY_TRY(enter_sandbox(s, &box, err));
+    CHY_TRY(enter_sandbox(s, err));
     CHY_TRY(chy_loop_new(&s->loop, err));
     CHY_TRY(chy_timer_new(s->loop, renew_windows, s, &s->policy_timer, err));
     CHY_TRY(chy_timer_new(s->loop, housekeeping, s, &s->housekeeping, err));
@@ -462,7 +466,6 @@ static enum chy_err start(struct signer *s, struct chy_error *err)
     CHY_TRY(open_store(s, err));
     chy_loop_set_before_sleep(s->loop, turn, s);
     chy_timer_set(s->housekeeping, chy_clock_monotonic_us());
-    CHY_TRY(send_ready(s, &box, err));
     return chy_channel_attach(s->supervisor, s->loop, &handler, err);
 }
 

@@ -14,6 +14,7 @@
 #include "os/channel.h"
 #include "os/log.h"
 #include "os/loop.h"
+#include "os/sandbox.h"
 #include "policy/policy.h"
 #include "proto/internal.h"
 #include "store/principal.h"
@@ -83,6 +84,7 @@ struct signer {
     struct chy_timer *housekeeping;
 
     struct counters counters;
+    struct chy_sandbox_result sandbox;
     struct chy_bytes client_ca; /* DER, in config_arena; empty until it exists */
     bool is_bootstrapped;       /* the signer's own keys exist, the start is in the log */
     bool is_draining;
@@ -99,6 +101,8 @@ CHY_MUST_USE enum chy_err signer_key_put(struct signer *s, const struct chy_key_
 CHY_MUST_USE enum chy_err signer_policy_put(struct signer *s,
                                             const struct chy_policy_record *record,
                                             struct chy_error *err);
+/* Tell the supervisor that calls can come. */
+void signer_ready(struct signer *s);
 /* The end: say why, stop the loop, exit with an error; what is durable is on the disk, the next
  * incarnation goes on from there. */
 void signer_die(struct signer *s, const struct chy_error *why);
