@@ -266,8 +266,8 @@ static enum state feed_kind(struct chy_log_rules *r, uint64_t index, const struc
     case CHY_ENTRY_RECOVERY:
         break;
     }
-    /* Not everything that changes a key uses one: then there is no intent. */
-    if (e->intent_index != 0)
+    /* Not everything that changes a key uses one: then there is no intent and no outcome. */
+    if (e->outcome != CHY_OUTCOME_NONE)
         answer(r, index, e, CHY_ENTRY_KEY_INTENT);
     return STATE_OTHER;
 }
