@@ -99,6 +99,7 @@ static void test_feed__good(void **state)
     feed_intent(CHY_DECISION_ALLOWED);
     feed(entry_of(CHY_ENTRY_KEY_INTENT));
     struct chy_entry key = entry_of(CHY_ENTRY_KEY);
+    key.outcome = CHY_OUTCOME_DONE;
     key.intent_index = 8;
     feed(key);
     struct chy_log_counts c = chy_log_rules_counts(rules);
@@ -109,6 +110,18 @@ static void test_feed__good(void **state)
     assert_int_equal(c.first_open, 7);
     assert_int_equal(c.first_us, 1000);
     assert_int_equal(c.last_us, 1000);
+}
+
+/* A new log begins with its own key: the first entry of all is an intent. */
+static void test_feed__first_entry_is_an_intent(void **state)
+{
+    (void)state;
+    feed(entry_of(CHY_ENTRY_KEY_INTENT));
+    struct chy_entry key = entry_of(CHY_ENTRY_KEY);
+    key.outcome = CHY_OUTCOME_DONE;
+    feed(key);
+    assert_int_equal(seen.n, 0);
+    assert_int_equal(chy_log_rules_counts(rules).open, 0);
 }
 
 static void test_feed__failed_outcomes(void **state)
@@ -282,6 +295,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         T(good),
+        T(first_entry_is_an_intent),
         T(failed_outcomes),
         T(time_goes_back),
         T(outcome_of_a_refusal),
