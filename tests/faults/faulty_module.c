@@ -29,6 +29,7 @@
 #include <dlfcn.h>
 #include <fcntl.h>
 #include <poll.h>
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -44,9 +45,9 @@ VISIBLE CK_C_GetFunctionList C_GetFunctionList;
 
 static CK_FUNCTION_LIST *real;
 static CK_FUNCTION_LIST list;
-static unsigned long signed_count;
-static unsigned long stale_count;
-static unsigned long session_count;
+static atomic_ulong signed_count;
+static atomic_ulong stale_count;
+static atomic_ulong session_count;
 static void *volatile leaked; /* the last one alone */
 
 /* Whether this fault is on; its number, if it has one. */
