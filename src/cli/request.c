@@ -134,7 +134,7 @@ enum chy_err chy_cli_choose_algorithm(struct chy_cli *cli, const struct chy_cli_
                                      : with_hash(type, (enum chy_hash_alg)hash);
     if (*ret_alg == CHY_ALG_NONE)
         return chy_fail(err, CHY_E_ARG, "a key of type %s does not sign with that hash",
-                        chy_enum_name(&chy_key_type_enum, type));
+                        chy_enum_name(&chy_key_type_enum, (int)type));
     return CHY_OK;
 }
 
@@ -149,7 +149,7 @@ enum chy_err chy_cli_read_digest(struct chy_cli *cli, struct chy_str hex, enum c
         return chy_fail(err, CHY_E_NOMEM, "no memory for a digest");
     if (chy_hex_decode(hex, digest, n, NULL) != CHY_OK)
         return chy_fail(err, CHY_E_ARG, "--digest must be %zu hex digits for %s", 2 * n,
-                        chy_enum_name(&chy_sign_alg_enum, alg));
+                        chy_enum_name(&chy_sign_alg_enum, (int)alg));
     *ret_digest = (struct chy_bytes){ digest, n };
     return CHY_OK;
 }

@@ -285,7 +285,7 @@ static enum chy_err take_result(struct job *j, size_t i, const struct chy_sign_r
 
 static void print_outcome(FILE *out, const struct outcome *o)
 {
-    const char *alg = chy_enum_name(&chy_sign_alg_enum, o->algorithm);
+    const char *alg = chy_enum_name(&chy_sign_alg_enum, (int)o->algorithm);
     (void)fprintf(out, "%s ", o->is_signed ? "signed" : "REFUSED");
     if (o->file.n != 0) {
         chy_cli_print_text(out, o->file);

@@ -101,20 +101,55 @@ static enum chy_err read_details(struct chy_client *client, struct chy_str rest,
     return append_details(client, tile.index * CHY_TLOG_TILE_WIDTH, tile.width, to, err);
 }
 
+/* The first `width` records of a bundle, or hashes of a tile, make the partial one. */
+static enum chy_err cut_to_width(const struct chy_tlog_tile *tile, struct chy_buf *to, size_t start,
+                                 struct chy_error *err)
+{
+    struct chy_bytes rest = { to->p + start, to->n - start };
+    struct chy_bytes record;
+    size_t bytes = tile->width * (size_t)CHY_HASH_BYTES;
+    if (tile->level == CHY_TLOG_ENTRIES) {
+        for (unsigned i = 0; i < tile->width; i++)
+            CHY_TRY(chy_tlog_bundle_next(&rest, &record, err));
+        bytes = to->n - start - rest.n;
+    }
+    if (to->n - start < bytes)
+        return chy_fail(err, CHY_E_PROTOCOL, "the server's tile is cut short");
+    to->n = start + bytes;
+    return CHY_OK;
+}
+
+/* `path` begins with "tile/". A partial tile may be gone once the full one is there.
+ * Source: c2sp.org/tlog-tiles, partial tiles. */
+static enum chy_err read_tile(struct chy_client *client, const char *path, struct chy_buf *to,
+                              struct chy_error *err)
+{
+    struct chy_tlog_tile tile;
+    char full[CHY_LOG_PATH_BYTES];
+    size_t start = to->n;
+    CHY_TRY(chy_tlog_tile_parse(chy_str_of(path), &tile, err));
+    bool is_entries = tile.level == CHY_TLOG_ENTRIES;
+    enum chy_op op = is_entries ? CHY_OP_LOG_ENTRIES : CHY_OP_LOG_TILE;
+    size_t skip = is_entries ? sizeof ENTRIES - 1 : sizeof TILES - 1;
+    struct chy_tile_path request = { chy_str_of(path + skip) };
+    enum chy_err r = read_raw(client, op, &request, to, err);
+    if (r != CHY_E_NOT_FOUND || tile.width == CHY_TLOG_TILE_WIDTH)
+        return r;
+    struct chy_tlog_tile whole = tile;
+    whole.width = CHY_TLOG_TILE_WIDTH;
+    CHY_TRY(chy_log_path(&whole, false, full, err));
+    request.path = chy_str_of(full + skip);
+    CHY_TRY(read_raw(client, op, &request, to, err));
+    return cut_to_width(&tile, to, start, err);
+}
+
 static enum chy_err server_read(void *ctx, const char *path, struct chy_buf *to,
                                 struct chy_error *err)
 {
     const struct chy_log_server *s = ctx;
     struct chy_str all = chy_str_of(path);
-    struct chy_tile_path tile;
-    if (chy_str_starts(all, ENTRIES)) {
-        tile.path = chy_str_of(path + sizeof ENTRIES - 1);
-        return read_raw(s->client, CHY_OP_LOG_ENTRIES, &tile, to, err);
-    }
-    if (chy_str_starts(all, TILES)) {
-        tile.path = chy_str_of(path + sizeof TILES - 1);
-        return read_raw(s->client, CHY_OP_LOG_TILE, &tile, to, err);
-    }
+    if (chy_str_starts(all, TILES))
+        return read_tile(s->client, path, to, err);
     if (chy_str_starts(all, DETAILS))
         return read_details(s->client, chy_str_of(path + sizeof DETAILS - 1), to, err);
     struct chy_empty nothing = { 0 };

@@ -597,6 +597,46 @@ def test_log_export__server_that_leaves_out(stub, enrolled, tmp_path):
     assert not (tmp_path / "e" / "checkpoint").exists()
 
 
+def record(raw):
+    return len(raw).to_bytes(2, "big") + raw
+
+
+def test_log_export__partial_tiles_may_be_gone(stub, enrolled, tmp_path):
+    """A server that has the full tile need not keep the partial one: c2sp.org/tlog-tiles."""
+    root = base64.b64encode(bytes(32)).decode()
+    signature = base64.b64encode(bytes(68)).decode()
+    note = f"log\n2\n{root}\n\n\u2014 log {signature}\n".encode()
+    tile = os.urandom(256 * 32)
+    entries = [bytes([i]) * (i + 1) for i in range(256)]
+    stub.answers["GET /log/checkpoint"] = lambda r: (200, note, {})
+    stub.answers["GET /log/tile/0/000"] = lambda r: (200, tile, {})
+    stub.answers["GET /log/tile/entries/000"] = lambda r: (
+        200, b"".join(map(record, entries)), {})
+
+    def rows(request):
+        assert request.path == "/v1/log?limit=2"
+        return 200, {"entries": [
+            {"index": i, "decision": "none", "detail": base64.b64encode(b"d" * i).decode()}
+            for i in range(2)], "size": 2, "next": 2}, {}
+
+    stub.answers["GET /v1/log"] = rows
+    folder = tmp_path / "e"
+    assert json.loads(enrolled("log", "export", folder, "--json"))["entries"] == 2
+    assert (folder / "checkpoint").read_bytes() == note
+    assert (folder / "tile/0/000.p/2").read_bytes() == tile[:64]
+    assert (folder / "tile/entries/000.p/2").read_bytes() == b"".join(map(record, entries[:2]))
+    assert (folder / "details/000.p/2").read_bytes() == record(b"") + record(b"d")
+
+
+def test_log_export__list_that_leaves_out(stub, enrolled, tmp_path):
+    test_log_export__partial_tiles_may_be_gone(stub, enrolled, tmp_path)
+    stub.answers["GET /v1/log"] = lambda r: (200, {"entries": [
+        {"index": 1, "decision": "none"}], "size": 2, "next": 2}, {})
+    enrolled("log", "export", tmp_path / "f", code=TROUBLE)
+    assert "leaves some out" in enrolled.err
+    assert not (tmp_path / "f" / "checkpoint").exists()
+
+
 def test_log_verify__needs_the_key_of_the_profile(stub, enrolled):
     enrolled("log", "verify", "--server", code=USE)  # the stub's is none
     assert "key of the log" in enrolled.err
