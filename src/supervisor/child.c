@@ -81,7 +81,7 @@ static void on_process_end(void *ctx, uint32_t events)
     chy_process_end_text(end, text);
     bool is_wanted = child->is_killed || (child->is_draining && !end.was_signal && end.value == 0);
     chy_log(child->log, is_wanted ? CHY_LOG_INFO : CHY_LOG_ERROR, "process.ended",
-            CHY_L_CSTR("process", child->name), CHY_L_I64("pid", pid), CHY_L_CSTR("how", text));
+            CHY_L_CSTR("process", child->name), CHY_L_I64("child", pid), CHY_L_CSTR("how", text));
     child_clear(child);
     if (child->events->on_end(child->events->ctx, child, end))
         wait_and_start(child);
@@ -115,7 +115,7 @@ static enum chy_err ready_take(struct child *child, const struct chy_frame *fram
     child->state = CHILD_READY;
     chy_timer_clear(child->timer);
     chy_log(child->log, CHY_LOG_INFO, "process.ready", CHY_L_CSTR("process", child->name),
-            CHY_L_I64("pid", child->process.pid), CHY_L_STR("text", ready.text));
+            CHY_L_I64("child", child->process.pid), CHY_L_STR("text", ready.text));
     child->events->on_ready(child->events->ctx, child);
     return CHY_OK;
 }

@@ -38,6 +38,8 @@ enum chy_err chy_config_query(const struct chy_config *c, struct chy_arena *aren
                               struct chy_query_config *ret, struct chy_error *err)
 {
     *ret = (struct chy_query_config){
+        .anchor = c->log.anchor,
+        .origin = c->log.origin,
         .log_level = level_name(c),
         .user = c->run_as.query,
     };

@@ -297,7 +297,7 @@ static void on_child_ready(void *ctx, struct child *child)
     char addresses[ADDRESS_BYTES];
     addresses_print(s, addresses, sizeof addresses);
     chy_log(&s->log, CHY_LOG_NOTICE, "server.ready", CHY_L_CSTR("address", addresses),
-            CHY_L_STR("version", s->plan->signer.version), CHY_L_I64("pid", getpid()));
+            CHY_L_STR("version", s->plan->signer.version));
     struct chy_error error;
     if (chy_notify_send(&s->notify, CHY_NOTIFY_READY, &error) != CHY_OK)
         chy_log(&s->log, CHY_LOG_WARNING, "server.not_notified", CHY_L_ERR(&error));
@@ -346,7 +346,7 @@ static void on_child_hung(void *ctx, struct child *child, const struct chy_peer 
         if (other->who.process == peer->process && other->who.worker == peer->worker &&
             chy_str_equal(other->who.token, peer->token)) {
             chy_log(&s->log, CHY_LOG_ERROR, "process.hung", CHY_L_CSTR("process", other->name),
-                    CHY_L_I64("pid", other->process.pid));
+                    CHY_L_I64("child", other->process.pid));
             child_kill(other);
         }
     }
@@ -593,7 +593,7 @@ static enum chy_err run(struct supervisor *s, struct chy_error *err)
             *err = s->failure;
         return s->failed;
     }
-    chy_log(&s->log, CHY_LOG_NOTICE, "server.stopped", CHY_L_I64("pid", getpid()));
+    chy_log(&s->log, CHY_LOG_NOTICE, "server.stopped");
     return CHY_OK;
 }
 
