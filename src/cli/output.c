@@ -7,6 +7,7 @@
 #include "doc/doc.h"
 
 #define CELL_MAX    16384 /* bytes: a public key or signature in base 64 */
+#define BYTES_SHOWN 48    /* characters of base 64 in a record */
 #define COLUMN_GAP  2
 #define COLUMNS_MAX 12
 #define SHORT_DEPTH 4 /* records inside records */
@@ -173,8 +174,12 @@ static void print_field(FILE *out, const struct chy_field *f, const void *value,
     CHY_CLEANUP(chy_buf_done) struct chy_buf cell;
     chy_buf_init(&cell, CELL_MAX);
     chy_cli_write_field(&cell, f, value);
-    (void)fprintf(out, "%*s%s:%*s%.*s\n", (int)(2 * depth), "", f->name,
-                  (int)(width - strlen(f->name) + 1), "", CHY_STR_ARG(chy_buf_str(&cell)));
+    struct chy_str shown = chy_buf_str(&cell);
+    bool is_cut = f->kind == CHY_KIND_BYTES && shown.n > BYTES_SHOWN;
+    shown.n = is_cut ? BYTES_SHOWN : shown.n;
+    (void)fprintf(out, "%*s%s:%*s%.*s%s\n", (int)(2 * depth), "", f->name,
+                  (int)(width - strlen(f->name) + 1), "", CHY_STR_ARG(shown),
+                  is_cut ? "... (whole with --json)" : "");
 }
 
 static void print_record(FILE *out, const struct chy_schema *schema, const void *value,

@@ -27,11 +27,22 @@ static void write_key_certificate(struct chy_buf *out, const void *value)
     chy_time_write(out, k->certificates.p[0].not_after_us);
 }
 
+/* How many: their texts are long, and keys show tells them. */
+static void write_key_warnings(struct chy_buf *out, const void *value)
+{
+    const struct chy_key *k = value;
+    if (k->warnings.n != 0)
+        chy_buf_printf(out, "%zu", k->warnings.n);
+}
+
 static const struct chy_cli_column key_columns[] = {
-    { "NAME", "name", NULL },           { "TYPE", "type", NULL },
-    { "STATE", "state", NULL },         { "PURPOSE", "purpose", NULL },
-    { "TOKEN", NULL, write_key_token }, { "CERTIFICATE", NULL, write_key_certificate },
-    { "WARNINGS", "warnings", NULL },
+    { "NAME", "name", NULL },
+    { "TYPE", "type", NULL },
+    { "STATE", "state", NULL },
+    { "PURPOSE", "purpose", NULL },
+    { "TOKEN", NULL, write_key_token },
+    { "CERTIFICATE", NULL, write_key_certificate },
+    { "WARNINGS", NULL, write_key_warnings },
 };
 const struct chy_cli_view chy_view_keys = {
     .list = "keys",

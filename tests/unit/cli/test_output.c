@@ -68,6 +68,23 @@ static void test_record__lines_are_set_in(void **state)
     assert_printed("pem:\n  one\n  ?[2Jtwo\n");
 }
 
+static void test_record__long_bytes_are_cut(void **state)
+{
+    (void)state;
+    static const uint8_t bytes[37];
+    struct chy_raw raw = { .content_type = CHY_STR("x"), .body = { bytes, 36 } };
+    chy_cli_print_record(out, &chy_raw_schema, &raw);
+    raw.body.n = 37;
+    chy_cli_print_record(out, &chy_raw_schema, &raw);
+    assert_printed("content_type: x\n"
+                   "body:         AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA\n"
+                   "max_age_s:    0\n"
+                   "content_type: x\n"
+                   "body:         AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA"
+                   "... (whole with --json)\n"
+                   "max_age_s:    0\n");
+}
+
 static void test_view__table(void **state)
 {
     (void)state;
@@ -115,11 +132,9 @@ static void test_text__control_characters(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        T(test_record__of_a_user),
-        T(test_record__lines_are_set_in),
-        T(test_view__table),
-        T(test_view__empty_table),
-        T(test_view__none_is_a_record),
+        T(test_record__of_a_user),          T(test_record__lines_are_set_in),
+        T(test_record__long_bytes_are_cut), T(test_view__table),
+        T(test_view__empty_table),          T(test_view__none_is_a_record),
         T(test_text__control_characters),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
