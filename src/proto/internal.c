@@ -77,6 +77,8 @@ SCHEMA(front_config);
 static const struct chy_field query_config_fields[] = {
     NAME(S, version),
     PATH(S, store),
+    PATH(S, anchor),
+    NAME(S, origin),
     NAME(S, log_level),
     NAME(S, user),
 };

@@ -84,6 +84,8 @@ struct chy_front_config {
 struct chy_query_config {
     struct chy_str version;
     struct chy_str store; /* path of the SQLite file */
+    struct chy_str anchor; /* path of the checkpoint file outside the store */
+    struct chy_str origin; /* of the log: the name in checkpoints */
     struct chy_str log_level;
     struct chy_str user;
 };
