@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: MIT
-"""A real server for tests of the whole: made by `chanceryd init`, started as its users start it, spoken to
-by the command `chancery`, and ended by SIGTERM, which must answer with exit 0.
+"""A real server for tests of the whole: made by `chanceryd init`, started as its users start it,
+spoken to by the command `chancery`, and ended by SIGTERM, which must answer with exit 0.
 
     server        a running server
     admin         a client of it that is enrolled as its administrator
-    make_server   makes servers that are not started; for tests that need another one, or none that runs
+    make_server   makes servers that are not started: for a second one, or none that runs
 
 When the tests run as root the processes change to their own users, as in production.
 """
@@ -39,7 +39,7 @@ rules:
 
 
 def environment(**more):
-    """What programs under test get: nothing of ours but the search path and the sanitizers' options."""
+    """What programs under test get of ours: a search path and the sanitizers' options."""
     kept = {name: os.environ[name] for name in SANITIZERS if name in os.environ}
     return {"PATH": "/usr/bin:/bin:/usr/sbin:/sbin", "LC_ALL": "C.UTF-8", **kept, **more}
 
@@ -259,7 +259,7 @@ class Server:
         return self.wait_event("server.starting")["loose_build"]
 
     def processes(self):
-        """The processes that the supervisor has started: {pid: role}, in the order of their start."""
+        """What the supervisor has started: {pid: role}, in the order of their start."""
         found = {}
         for entry in sorted(pathlib.Path("/proc").glob("[0-9]*"), key=lambda p: int(p.name)):
             try:

@@ -71,7 +71,7 @@ def test_each_is_locked_in(logged):
             assert status["Seccomp"] == ["2"], role
             if landlock:
                 logged.wait_event("process.ready", child=pid)
-                # Each says in words of its own what holds: in its own line, or in that of the supervisor.
+                # Each says in words of its own what holds, in its line or the supervisor's.
                 told = [json.dumps(line) for line in logged.lines
                         if pid in (line.get("pid"), line.get("child"))]
                 assert re.search(f'Landlock ABI {landlock}|"landlock(_abi)?": {landlock}|files 1',
