@@ -32,8 +32,9 @@ static void print_part(FILE *out, const char *title, const struct chy_schema *sc
 /* Decoded here, from the bytes that are hashed: what is shown is what the log commits to. */
 static void print_row(struct chy_cli *cli, const struct chy_log_row *row)
 {
-    (void)fprintf(cli->out, "entry %llu\n", (unsigned long long)row->index);
-    print_part(cli->out, "", &chy_entry_schema, row->entry, &cli->arena);
+    char title[32];
+    (void)snprintf(title, sizeof title, "entry %llu", (unsigned long long)row->index);
+    print_part(cli->out, title, &chy_entry_schema, row->entry, &cli->arena);
     if (row->detail.n != 0)
         print_part(cli->out, "\ndetail record", &chy_entry_detail_schema, row->detail, &cli->arena);
 }
