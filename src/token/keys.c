@@ -219,6 +219,7 @@ static enum chy_err entry_load_locked(struct chy_keys *keys, struct chy_session 
         return CHY_E_TOKEN;
     if (e == NULL)
         CHY_TRY(entry_add_locked(keys, session, ref->object_id, &e, err));
+    CHY_ASSERT(e != NULL);
     chy_pubkey_free(e->public_key);
     e->public_key = CHY_TAKE(pair.public_key);
     e->is_copy = copy != CK_INVALID_HANDLE;

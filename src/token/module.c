@@ -32,10 +32,14 @@ struct chy_module {
     bool is_initialized;
 };
 
-static void unmap(struct chy_bytes *b)
+struct mapping {
+    void *p;
+    size_t n;
+};
+
+static void mapping_done(struct mapping *m)
 {
-    if (b->p != NULL)
-        munmap((void *)(uintptr_t)b->p, b->n);
+    munmap(m->p, m->n);
 }
 
 static enum chy_err fail_path(struct chy_error *err, int e, const char *what, const char *path)
@@ -99,8 +103,8 @@ static enum chy_err image_hash(struct chy_module *m, size_t n, struct chy_error 
     void *p = mmap(NULL, n, PROT_READ, MAP_PRIVATE, m->image_fd, 0);
     if (p == MAP_FAILED)
         return fail_path(err, errno, "map", m->path);
-    CHY_CLEANUP(unmap) struct chy_bytes image = { p, n };
-    return chy_sha256(image, m->sha256, err);
+    CHY_CLEANUP(mapping_done) struct mapping mapping = { p, n };
+    return chy_sha256((struct chy_bytes){ p, n }, m->sha256, err);
 }
 
 static enum chy_err image_check(const struct chy_module *m, struct chy_str sha256_hex,
@@ -197,7 +201,7 @@ void chy_module_unlock(struct chy_module *module)
 
 static enum chy_err fail_dl(struct chy_error *err, const char *path)
 {
-    const char *text = dlerror();
+    const char *text = dlerror(); /* NOLINT: glibc keeps it for each thread */
     return chy_fail(err, CHY_E_TOKEN, "cannot load the PKCS#11 module %s: %s", path,
                     text != NULL ? text : "for no reason that the loader names");
 }
@@ -205,7 +209,8 @@ static enum chy_err fail_dl(struct chy_error *err, const char *path)
 static enum chy_err image_load(struct chy_module *m, struct chy_error *err)
 {
     char path[64];
-    snprintf(path, sizeof path, "/proc/self/fd/%d", m->image_fd);
+    int n = snprintf(path, sizeof path, "/proc/self/fd/%d", m->image_fd);
+    CHY_ASSERT(n > 0 && (size_t)n < sizeof path);
     void *library = dlopen(path, RTLD_NOW | RTLD_LOCAL);
     if (library == NULL)
         return fail_dl(err, m->path);
@@ -236,6 +241,7 @@ enum chy_err chy_module_load(struct chy_module *module, struct chy_str lock_path
         return chy_fail(err, CHY_E_STATE, "the PKCS#11 module %s is loaded already", module->path);
     CHY_TRY(lock_take(module, lock_path, err));
     CHY_TRY(image_load(module, err));
+    CHY_ASSERT(module->functions != NULL);
     CK_C_INITIALIZE_ARGS args = { .flags = CKF_OS_LOCKING_OK };
     CK_RV rv = module->functions->C_Initialize(&args);
     if (rv != CKR_OK)

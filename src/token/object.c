@@ -5,12 +5,6 @@
 #include "crypto/pubkey.h"
 #include "token/rv.h"
 
-/* The standard's templates know no const; nobody writes to a template that is searched with. */
-static void *unconst(const void *p)
-{
-    return (void *)(uintptr_t)p;
-}
-
 enum chy_err chy_object_find(struct chy_session *session, const struct chy_object_query *query,
                              size_t max, CK_OBJECT_HANDLE *ret_objects, size_t *ret_n,
                              struct chy_error *err)
@@ -21,9 +15,9 @@ enum chy_err chy_object_find(struct chy_session *session, const struct chy_objec
                               { CKA_TOKEN, &yes, sizeof yes } };
     CK_ULONG n = 2;
     if (query->label.n != 0)
-        attrs[n++] = (CK_ATTRIBUTE){ CKA_LABEL, unconst(query->label.p), query->label.n };
+        attrs[n++] = (CK_ATTRIBUTE){ CKA_LABEL, chy_unconst(query->label.p), query->label.n };
     if (query->id.n != 0)
-        attrs[n++] = (CK_ATTRIBUTE){ CKA_ID, unconst(query->id.p), query->id.n };
+        attrs[n++] = (CK_ATTRIBUTE){ CKA_ID, chy_unconst(query->id.p), query->id.n };
 
     CK_RV rv = session->f->C_FindObjectsInit(session->handle, attrs, n);
     if (rv != CKR_OK)
@@ -124,8 +118,8 @@ static enum chy_err rsa_public_key(struct chy_session *session, CK_OBJECT_HANDLE
                                    struct chy_arena *arena, struct chy_pubkey **ret_key,
                                    struct chy_error *err)
 {
-    struct chy_bytes modulus;
-    struct chy_bytes exponent;
+    struct chy_bytes modulus = { NULL, 0 };
+    struct chy_bytes exponent = { NULL, 0 };
     CHY_TRY(
         chy_object_bytes(session, object, CKA_MODULUS, CHY_LIMIT_PUBLIC_KEY, arena, &modulus, err));
     CHY_TRY(chy_object_bytes(session, object, CKA_PUBLIC_EXPONENT, CHY_LIMIT_PUBLIC_KEY, arena,
@@ -137,8 +131,8 @@ static enum chy_err ec_public_key(struct chy_session *session, CK_OBJECT_HANDLE 
                                   CK_KEY_TYPE type, struct chy_arena *arena,
                                   struct chy_pubkey **ret_key, struct chy_error *err)
 {
-    struct chy_bytes params;
-    struct chy_bytes point;
+    struct chy_bytes params = { NULL, 0 };
+    struct chy_bytes point = { NULL, 0 };
     CHY_TRY(chy_object_bytes(session, object, CKA_EC_PARAMS, CHY_LIMIT_PUBLIC_KEY, arena, &params,
                              err));
     CHY_TRY(
@@ -152,7 +146,7 @@ enum chy_err chy_object_public_key(struct chy_session *session, CK_OBJECT_HANDLE
                                    struct chy_pubkey **ret_key, struct chy_error *err)
 {
     CHY_CLEANUP(chy_arena_done) struct chy_arena arena;
-    chy_arena_init(&arena, 4 * CHY_LIMIT_PUBLIC_KEY);
+    chy_arena_init(&arena, 4 * (size_t)CHY_LIMIT_PUBLIC_KEY);
     CK_ULONG type = 0;
     CHY_TRY(chy_object_ulong(session, object, CKA_KEY_TYPE, &type, err));
     if (type == CKK_RSA)

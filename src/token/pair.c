@@ -15,7 +15,7 @@ struct id_text {
 
 static struct id_text id_text(struct chy_bytes id)
 {
-    struct id_text text;
+    struct id_text text = { "" };
     id.n = CHY_MIN(id.n, (size_t)CHY_LIMIT_NAME);
     chy_hex_encode(id, text.p);
     return text;
@@ -207,7 +207,7 @@ struct template
 static void template_put(struct template *t, CK_ATTRIBUTE_TYPE type, const void *value, size_t n)
 {
     CHY_ASSERT(t->n < ATTRIBUTES_MAX);
-    t->attrs[t->n++] = (CK_ATTRIBUTE){ type, (void *)(uintptr_t)value, n };
+    t->attrs[t->n++] = (CK_ATTRIBUTE){ type, chy_unconst(value), n };
 }
 
 static void template_put_bool(struct template *t, CK_ATTRIBUTE_TYPE type, bool value)

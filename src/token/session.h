@@ -3,6 +3,7 @@
 #pragma once
 
 #include <stdbool.h>
+#include <string.h>
 
 #include "base/compiler.h"
 #include "base/err.h"
@@ -14,6 +15,14 @@ struct chy_session {
     CK_RV rv;       /* of the last call that failed */
     bool is_broken; /* an answer that only a new process mends came: chy_rv_is_fatal() */
 };
+
+/* The standard's prototypes know no const. For what a module only reads. */
+static inline void *chy_unconst(const void *p)
+{
+    void *q = NULL;
+    memcpy(&q, &p, sizeof q);
+    return q;
+}
 
 /* Take note of `rv` and fill `err`: as chy_fail_rv(). */
 #define chy_session_fail(session, rv, function, err) \

@@ -22,6 +22,7 @@
 #include "proto/types.h"
 #include "token/module.h"
 #include "token/rv.h"
+#include "token/session.h"
 
 #define PIN_RANDOM_BYTES 16
 #define LABEL_BYTES      32
@@ -68,7 +69,7 @@ struct maker {
 
 static CK_UTF8CHAR *pin_p(const struct chy_secret *pin)
 {
-    return (CK_UTF8CHAR *)(uintptr_t)chy_secret_bytes(pin).p; /* the standard knows no const */
+    return chy_unconst(chy_secret_bytes(pin).p);
 }
 
 static CK_ULONG pin_n(const struct chy_secret *pin)
@@ -155,7 +156,7 @@ static enum chy_err token_make(const struct maker *m, struct chy_str label,
 static char *path_join(const char *directory, const char *name)
 {
     CHY_CLEANUP(chy_buf_done) struct chy_buf path;
-    chy_buf_init(&path, 2 * CHY_LIMIT_PATH);
+    chy_buf_init(&path, 2 * (size_t)CHY_LIMIT_PATH);
     CHY_IGNORE(chy_buf_printf(&path, "%s/%s", directory, name)); /* checked below */
     return chy_buf_check(&path, NULL) == CHY_OK ? chy_strdup(chy_buf_str(&path)) : NULL;
 }
@@ -167,7 +168,7 @@ static enum chy_err files_make(const struct paths *p, struct chy_error *err)
         return chy_fail(err, CHY_E_NOMEM, "cannot allocate the paths of a token");
     CHY_TRY(chy_dir_make(AT_FDCWD, tokens, 0700, err));
     CHY_CLEANUP(chy_buf_done) struct chy_buf conf;
-    chy_buf_init(&conf, 2 * CHY_LIMIT_PATH);
+    chy_buf_init(&conf, 2 * (size_t)CHY_LIMIT_PATH);
     /* A fork must not reset the library: a token process never forks. "db" is not in Debian's
      * build. */
     CHY_IGNORE(chy_buf_printf(&conf,
@@ -201,7 +202,8 @@ static enum chy_err module_start(struct chy_str path, const struct paths *paths,
                                  struct chy_module **ret_module, struct chy_error *err)
 {
     CHY_CLEANUP(chy_module_freep) struct chy_module *module = NULL;
-    if (setenv("SOFTHSM2_CONF", paths->conf, 1) != 0)
+    CHY_ASSERT(paths->conf != NULL);
+    if (setenv("SOFTHSM2_CONF", paths->conf, 1) != 0) /* NOLINT: a child with one thread */
         return chy_fail(err, CHY_E_NOMEM, "cannot set SOFTHSM2_CONF");
     CHY_TRY(chy_module_open(path, (struct chy_str){ NULL, 0 }, &module, err));
     CHY_TRY(chy_module_load(module, chy_str_of(paths->lock), err));

@@ -97,9 +97,7 @@ enum chy_err chy_sign_raw(struct chy_session *session, CK_OBJECT_HANDLE key, enu
     if (rv != CKR_OK)
         return chy_session_fail(session, rv, "C_SignInit", err);
     CK_ULONG n = sizeof ret_signature->p;
-    /* The standard's prototypes know no const; C_Sign only reads its data. */
-    rv = session->f->C_Sign(session->handle, (CK_BYTE *)(uintptr_t)input.p, input.n,
-                            ret_signature->p, &n);
+    rv = session->f->C_Sign(session->handle, chy_unconst(input.p), input.n, ret_signature->p, &n);
     if (rv != CKR_OK)
         return chy_session_fail(session, rv, "C_Sign", err);
     /* A module that claims more than the room it was given: make it a wrong length. */

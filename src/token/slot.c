@@ -65,8 +65,8 @@ static enum chy_err slot_list_read(const CK_FUNCTION_LIST *f, struct slot_list *
     if (n > CHY_LIMIT_TOKEN_SLOTS)
         return chy_fail(err, CHY_E_LIMIT, "the PKCS#11 module lists %lu slots, %d are the most", n,
                         CHY_LIMIT_TOKEN_SLOTS);
-    CHY_CLEANUP(slot_list_done)
-    struct slot_list list = { chy_new_array(CK_SLOT_ID, n + 1), n };
+    CHY_CLEANUP(slot_list_done) struct slot_list list = { NULL, n };
+    list.ids = chy_new_array(CK_SLOT_ID, n + 1);
     if (list.ids == NULL)
         return chy_fail(err, CHY_E_NOMEM, "cannot allocate a list of slots");
     rv = f->C_GetSlotList(CK_TRUE, list.ids, &list.n);
@@ -139,7 +139,8 @@ static enum chy_err mechanisms_read(struct chy_slot *s, struct chy_error *err)
     return CHY_OK;
 }
 
-static enum chy_err login(struct chy_slot *s, const struct chy_secret *pin, struct chy_error *err)
+static enum chy_err slot_login(struct chy_slot *s, const struct chy_secret *pin,
+                               struct chy_error *err)
 {
     if ((s->flags & CKF_USER_PIN_INITIALIZED) == 0)
         return chy_fail(err, CHY_E_UNAUTHENTICATED, "the token %s has no user PIN", s->info.label);
@@ -151,9 +152,7 @@ static enum chy_err login(struct chy_slot *s, const struct chy_secret *pin, stru
                         "the token %s locks at the next wrong PIN: log in once by its own tools",
                         s->info.label);
     struct chy_bytes bytes = chy_secret_bytes(pin);
-    /* The standard's prototypes know no const; a module that wrote to a PIN would find its copy. */
-    CK_RV rv =
-        s->f->C_Login(s->anchor.handle, CKU_USER, (CK_UTF8CHAR *)(uintptr_t)bytes.p, bytes.n);
+    CK_RV rv = s->f->C_Login(s->anchor.handle, CKU_USER, chy_unconst(bytes.p), bytes.n);
     if (rv == CKR_OK || rv == CKR_USER_ALREADY_LOGGED_IN)
         return CHY_OK;
     if (rv == CKR_PIN_INCORRECT || rv == CKR_PIN_INVALID || rv == CKR_PIN_LEN_RANGE ||
@@ -180,7 +179,7 @@ enum chy_err chy_slot_open(const struct chy_module *module, const struct chy_slo
     CHY_TRY(software_find(s, options->is_software, err));
     CHY_TRY(mechanisms_read(s, err));
     CHY_TRY(chy_slot_session(s, &s->anchor, err));
-    CHY_TRY(login(s, options->pin, err));
+    CHY_TRY(slot_login(s, options->pin, err));
     *ret_slot = CHY_TAKE(s);
     return CHY_OK;
 }
