@@ -131,6 +131,7 @@ static void print_lines(FILE *out, struct chy_str text, unsigned depth)
     }
 }
 
+/* NOLINTNEXTLINE(misc-no-recursion): as deep as a schema, SHORT_DEPTH at most */
 static void print_inside(FILE *out, const struct chy_field *f, const void *value, unsigned depth)
 {
     const void *at = chy_field_in(f, value);
@@ -182,6 +183,7 @@ static void print_field(FILE *out, const struct chy_field *f, const void *value,
                   is_cut ? "... (whole with --json)" : "");
 }
 
+/* NOLINTNEXTLINE(misc-no-recursion): as deep as a schema, SHORT_DEPTH at most */
 static void print_record(FILE *out, const struct chy_schema *schema, const void *value,
                          unsigned depth)
 {
@@ -255,7 +257,7 @@ static void print_table(FILE *out, const struct chy_cli_view *view, const struct
     CHY_CLEANUP(chy_buf_done) struct chy_buf cell;
     CHY_CLEANUP(chy_buf_done) struct chy_buf line;
     chy_buf_init(&cell, CELL_MAX);
-    chy_buf_init(&line, COLUMNS_MAX * (CELL_MAX + COLUMN_GAP));
+    chy_buf_init(&line, (size_t)COLUMNS_MAX * (CELL_MAX + COLUMN_GAP));
     CHY_ASSERT(view->n_columns <= COLUMNS_MAX);
     for (size_t c = 0; c < view->n_columns; c++) {
         widths[c] = strlen(view->columns[c].title);

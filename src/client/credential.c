@@ -31,7 +31,7 @@ static enum chy_err check_pair(const struct chy_privkey *key, struct chy_str cer
                                struct chy_error *err)
 {
     CHY_CLEANUP(chy_arena_done) struct chy_arena arena;
-    chy_arena_init(&arena, CHY_LIMIT_SECRET * 4);
+    chy_arena_init(&arena, (size_t)CHY_LIMIT_SECRET * 4);
     struct chy_x509_chain chain;
     struct chy_error why;
     enum chy_err r = chy_x509_chain_parse(&arena, chy_str_bytes(certificate_pem), &chain, &why);
@@ -67,7 +67,7 @@ enum chy_err chy_credential_times(const char *path, struct chy_credential_times 
     CHY_CLEANUP(chy_secret_freep) struct chy_secret *pem = NULL;
     CHY_TRY(chy_file_read_secret(AT_FDCWD, path, &pem, err));
     CHY_CLEANUP(chy_arena_done) struct chy_arena arena;
-    chy_arena_init(&arena, CHY_LIMIT_SECRET * 4);
+    chy_arena_init(&arena, (size_t)CHY_LIMIT_SECRET * 4);
     struct chy_x509_chain chain;
     struct chy_error why;
     enum chy_err r = chy_x509_chain_parse(&arena, chy_secret_bytes(pem), &chain, &why);

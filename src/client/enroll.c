@@ -153,7 +153,7 @@ enum chy_err chy_client_renew(const struct chy_settings *settings, struct chy_er
         return CHY_OK;
 
     CHY_CLEANUP(chy_arena_done) struct chy_arena arena;
-    chy_arena_init(&arena, CHY_LIMIT_PATH * 2);
+    chy_arena_init(&arena, (size_t)CHY_LIMIT_PATH * 2);
     struct chy_str lock = chy_arena_printf(&arena, "%.*s.lock", CHY_STR_ARG(settings->profile.key));
     if (lock.p == NULL)
         return chy_fail(err, CHY_E_NOMEM, "no memory to renew the certificate");

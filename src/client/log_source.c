@@ -7,7 +7,7 @@
 #include "tlog/note.h"
 
 /* A bundle of 256 entries of the longest kind, each behind two bytes. */
-#define BUNDLE_MAX (CHY_TLOG_TILE_WIDTH * (CHY_LIMIT_ENTRY + 2))
+#define BUNDLE_MAX ((size_t)CHY_TLOG_TILE_WIDTH * (CHY_LIMIT_ENTRY + 2))
 /* Entries asked for at once: the answer must stay below CHY_LIMIT_JSON with entries of 4 KiB. */
 #define PAGE    128
 #define DETAILS "details/"
@@ -55,7 +55,7 @@ static enum chy_err read_raw(struct chy_client *client, enum chy_op op, const vo
                              struct chy_buf *to, struct chy_error *err)
 {
     CHY_CLEANUP(chy_arena_done) struct chy_arena arena;
-    chy_arena_init(&arena, CHY_LIMIT_RESPONSE * 2);
+    chy_arena_init(&arena, (size_t)CHY_LIMIT_RESPONSE * 2);
     struct chy_raw raw;
     CHY_TRY(chy_client_call(client, op, request, &arena, &raw, err));
     chy_buf_append(to, raw.body);

@@ -10,7 +10,7 @@
 #include "tlog/receipt.h"
 #include "tlog/tree.h"
 
-#define BUNDLE_MAX    (CHY_TLOG_TILE_WIDTH * (CHY_LIMIT_ENTRY + 2))
+#define BUNDLE_MAX    ((size_t)CHY_TLOG_TILE_WIDTH * (CHY_LIMIT_ENTRY + 2))
 #define RECEIPT_START "c2sp.org/tlog-proof@"
 #define U(x)          ((unsigned long long)(x))
 
@@ -458,7 +458,7 @@ enum chy_err chy_log_verify(const struct chy_log_check *check, struct chy_log_re
     if (check->n_known > CHY_LIMIT_KNOWN)
         return chy_fail(err, CHY_E_LIMIT, "%zu known heads, %d are the most", check->n_known,
                         CHY_LIMIT_KNOWN);
-    chy_buf_init(&v.file, CHY_TLOG_TILE_BYTES);
+    chy_buf_init(&v.file, (size_t)CHY_TLOG_TILE_BYTES);
     chy_buf_init(&v.detail, BUNDLE_MAX);
     chy_arena_init(&v.arena, CHY_LIMIT_ARENA);
     /* A receipt makes two. */

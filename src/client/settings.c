@@ -62,7 +62,7 @@ void chy_client_env_read(struct chy_client_env *ret_env)
         .receipts = env_get("CHANCERY_RECEIPTS"),
     };
     /* What this program may start shall not inherit it. The text itself stays where it is. */
-    CHY_IGNORE(unsetenv("CHANCERY_TOKEN"));
+    CHY_IGNORE(unsetenv("CHANCERY_TOKEN")); /* NOLINT: there is one thread */
 }
 
 bool chy_profile_name_is_valid(struct chy_str name)
@@ -139,7 +139,7 @@ static enum chy_err config_check(const struct chy_client_config *config, struct 
 enum chy_err chy_client_config_load(struct chy_str dir, struct chy_arena *arena,
                                     struct chy_client_config *ret_config, struct chy_error *err)
 {
-    const char *path;
+    const char *path = NULL;
     CHY_TRY(config_path(dir, arena, &path, err));
     CHY_CLEANUP(chy_buf_done) struct chy_buf text;
     chy_buf_init(&text, CHY_LIMIT_CONFIG);
@@ -331,7 +331,7 @@ enum chy_err chy_client_dir_make(struct chy_str dir, struct chy_arena *arena, st
 enum chy_err chy_client_config_save(struct chy_str dir, const struct chy_profile *profile,
                                     struct chy_arena *arena, struct chy_error *err)
 {
-    const char *path;
+    const char *path = NULL;
     struct chy_client_config old;
     CHY_TRY(chy_client_dir_make(dir, arena, err));
     CHY_TRY(config_path(dir, arena, &path, err));

@@ -7,7 +7,7 @@
 #define VERSION   "chy1"
 #define PIN_CHARS 43
 /* The longest part is the URL. */
-#define PART_CHARS CHY_BASE64_LEN(CHY_LIMIT_URL)
+#define PART_CHARS CHY_BASE64_LEN((size_t)CHY_LIMIT_URL)
 
 static bool is_host_char(char c)
 {
