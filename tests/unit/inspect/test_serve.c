@@ -129,7 +129,7 @@ static enum chy_err harm_forever(struct chy_error *err)
 static enum chy_err harm_crash(struct chy_error *err)
 {
     (void)err;
-    raise(SIGSEGV);
+    raise(SIGABRT);
     _exit(0);
 }
 
@@ -229,22 +229,16 @@ static struct chy_channel *peer_connect(struct chy_channel *supervisor, enum chy
     return channel_of(fds[0]);
 }
 
-static void serve_in_child(int fd)
-{
-    if (fd != CHY_SUPERVISOR_FD && (dup2(fd, CHY_SUPERVISOR_FD) < 0 || close(fd) != 0))
-        _exit(90);
-    exit(inspect_serve(run_harm));
-}
-
 static struct served serve(void)
 {
     struct served s = { .process = { -1, -1 } };
     int fds[2];
-    bool is_child;
+    static const char *const keep[] = { "CHANCERY_TEST_MARKER", NULL };
     assert_int_equal(chy_socket_pair(fds, &why), CHY_OK);
-    assert_int_equal(chy_process_fork(&s.process, &is_child, &why), CHY_OK);
-    if (is_child)
-        serve_in_child(fds[1]);
+    const struct chy_process_spec spec = {
+        .role = "@inspect", .fds = &fds[1], .fd_count = 1, .env_keep = keep
+    };
+    assert_int_equal(chy_process_spawn(&spec, &s.process, &why), CHY_OK);
     close(fds[1]);
     s.supervisor = channel_of(fds[0]);
     const struct chy_inspect_config config = { .log_level = CHY_STR("error"),
@@ -536,11 +530,18 @@ static int group_setup(void **state)
     int fd = mkstemp(marker);
     if (fd < 0 || close(fd) != 0 || unlink(marker) != 0)
         return -1;
-    return 0;
+    return setenv("CHANCERY_TEST_MARKER", marker, 1);
 }
 
-int main(void)
+int main(int argc, char **argv)
 {
+    if (argc == 2 && strcmp(argv[1], "@inspect") == 0) {
+        const char *path = secure_getenv("CHANCERY_TEST_MARKER");
+        if (path == NULL || strlen(path) >= sizeof marker)
+            return 90;
+        snprintf(marker, sizeof marker, "%s", path);
+        return inspect_serve(run_harm);
+    }
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_serve__reads_and_drains),
         cmocka_unit_test(test_serve__drains_what_is_in_flight),

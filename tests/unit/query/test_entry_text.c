@@ -41,8 +41,8 @@ static const struct {
         .subject = { "release", 7 },
         .decision = CHY_DECISION_DENIED,
         .rules = { many_rules, 5 } },
-      "somebody asked for a signature by key \"release\": denied by rules \"a\", \"b\", \"c\", \"d\" "
-      "and 1 more",
+      "somebody asked for a signature by key \"release\": denied by rules \"a\", \"b\", \"c\", "
+      "\"d\" and 1 more",
       "release" },
     { { .kind = CHY_ENTRY_SIGN_INTENT,
         .principal = { "bob", 3 },
