@@ -370,12 +370,26 @@ static void on_change(void *ctx, struct chy_str setting)
     chy_buf_append_str(restart, setting);
 }
 
-static struct child *front_of(struct supervisor *s)
+static struct child *child_of(struct supervisor *s, enum chy_process_kind process)
 {
-    for (size_t i = 0; i < s->child_count; i++)
-        if (s->children[i].who.process == CHY_PROCESS_FRONT)
-            return &s->children[i];
-    return NULL;
+    size_t i = 0;
+    while (s->children[i].who.process != process)
+        i++; /* there is one of each */
+    return &s->children[i];
+}
+
+/* Enrolment codes carry the pin of the TLS key, so signer must know a new one: it finishes what it
+ * has in hand, and is started again. */
+static void pin_renew(struct supervisor *s, const struct chy_plan *new)
+{
+    uint8_t *pin = s->plan->signer.server_pin;
+    if (chy_bytes_equal((struct chy_bytes){ pin, CHY_HASH_BYTES },
+                        (struct chy_bytes){ new->signer.server_pin, CHY_HASH_BYTES }))
+        return;
+    chy_copy(pin, new->signer.server_pin, CHY_HASH_BYTES);
+    chy_log(&s->log, CHY_LOG_WARNING, "server.new_tls_key",
+            CHY_L_CSTR("text", "clients that hold the old key by its pin must enrol again"));
+    child_drain(child_of(s, CHY_PROCESS_SIGNER));
 }
 
 /* Those that nobody else will start again. */
@@ -393,19 +407,13 @@ static enum chy_err reload(struct supervisor *s, struct chy_error *err)
     CHY_CLEANUP(chy_buf_done) struct chy_buf restart;
     chy_buf_init(&restart, SETTINGS_BYTES);
     CHY_TRY(chy_plan_compare(s->plan, new, on_change, &restart, err));
-    struct child *front = front_of(s);
+    struct child *front = child_of(s, CHY_PROCESS_FRONT);
     if (child_is_running(front))
         CHY_TRY(tls_grant(front, new, err));
-    bool has_new_key =
-        !chy_bytes_equal((struct chy_bytes){ s->plan->signer.server_pin, CHY_HASH_BYTES },
-                         (struct chy_bytes){ new->signer.server_pin, CHY_HASH_BYTES });
     if (restart.n > 0)
         chy_log(&s->log, CHY_LOG_WARNING, "server.restart_needed",
                 CHY_L_STR("settings", chy_buf_str(&restart)));
-    if (has_new_key)
-        chy_log(&s->log, CHY_LOG_WARNING, "server.new_tls_key",
-                CHY_L_CSTR("text", "clients know the old key's pin, and enrolment codes carry it "
-                                   "until the server is restarted"));
+    pin_renew(s, new);
     s->log.level = new->log_level;
     chy_plan_freep(&s->reloaded);
     s->reloaded = CHY_TAKE(new);

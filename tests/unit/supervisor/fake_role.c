@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "base/limits.h"
+#include "codec/hex.h"
 #include "os/channel.h"
 #include "os/fd.h"
 #include "os/process.h"
@@ -139,6 +140,15 @@ static void open_events(struct chy_str path)
     memcpy(role.folder, fifo, sizeof fifo);
 }
 
+static void tell_signer(const struct chy_signer_config *config)
+{
+    char pin[CHY_HEX_SIZE(CHY_HASH_BYTES)];
+    chy_hex_encode((struct chy_bytes){ config->server_pin, CHY_HASH_BYTES }, pin);
+    tell("SIGNER %.*s%s", CHY_STR_ARG(config->public_url),
+         config->accept_older_store ? " accepts an older store" : "");
+    tell("PIN %s", pin);
+}
+
 static void take_config(const struct chy_frame *frame)
 {
     union {
@@ -162,8 +172,7 @@ static void take_config(const struct chy_frame *frame)
                  config.token.worker);
     tell("CONFIG");
     if (schema == &chy_signer_config_schema)
-        tell("SIGNER %.*s%s", CHY_STR_ARG(config.signer.public_url),
-             config.signer.accept_older_store ? " accepts an older store" : "");
+        tell_signer(&config.signer);
     for (size_t i = 0; environ[i] != NULL; i++)
         tell("ENV %s", environ[i]);
     if (does("die"))

@@ -17,6 +17,7 @@
 #include <cmocka.h>
 
 #include "base/buf.h"
+#include "codec/hex.h"
 #include "crypto/init.h"
 #include "fake_role.h"
 #include "os/clock.h"
@@ -54,13 +55,10 @@ static void file_put(const struct server *s, const char *name, const char *text)
 }
 
 /* The file that `chanceryd init` writes, and what makes the roles tell. */
-static void config_put(const struct server *s, const char *more)
+static void config_put_token(const struct server *s, const struct chy_config_token *token,
+                             const char *more)
 {
     CHY_CLEANUP(chy_buf_done) struct chy_buf text;
-    static const struct chy_config_token token = {
-        .name = { "soft", 4 },
-        .workers = 2,
-    };
     char data[PATH_MAX + 32];
     struct chy_str address = CHY_STR("127.0.0.1:0");
     snprintf(data, sizeof data, "%s/data", s->folder);
@@ -68,7 +66,7 @@ static void config_put(const struct server *s, const char *more)
         .data = chy_str_of(data),
         .listen = { &address, 1 },
         .log = { .origin = CHY_STR("example.org/log") },
-        .tokens = { &token, 1 },
+        .tokens = { token, 1 },
     };
     chy_buf_init(&text, TEXT_MAX);
     assert_int_equal(chy_config_write(&given, &text, NULL), CHY_OK);
@@ -86,6 +84,12 @@ static void config_put(const struct server *s, const char *more)
     assert_int_equal(chy_buf_check(&full, NULL), CHY_OK);
     assert_int_equal(chy_file_replace(AT_FDCWD, s->config, chy_buf_bytes(&full), 0600, NULL),
                      CHY_OK);
+}
+
+static void config_put(const struct server *s, const char *more)
+{
+    struct chy_config_token token = { .name = CHY_STR("soft"), .workers = 2 };
+    config_put_token(s, &token, more);
 }
 
 static int server_make(void **state)
@@ -385,6 +389,29 @@ static void test_run__a_key_that_others_can_read_is_refused(void **state)
     assert_int_equal(count(&s->text, "has mode 0644"), 1);
 }
 
+/* As systemd hands a credential over: in a folder whose name is in the environment. */
+static void test_run__a_pin_may_be_a_credential(void **state)
+{
+    struct server *s = *state;
+    CHY_CLEANUP(chy_fd_closep) int dir = -1;
+    struct chy_config_token token = {
+        .name = CHY_STR("soft"),
+        .workers = 2,
+        .pin_credential = CHY_STR("token-pin"),
+    };
+    config_put_token(s, &token, "");
+    assert_int_equal(chy_dir_open(AT_FDCWD, s->folder, &dir, NULL), CHY_OK);
+    assert_int_equal(renameat(dir, "data/" CHY_DATA_SECRETS "/soft.pin", dir, "token-pin"), 0);
+    server_launch(s, false);
+    assert_int_equal(server_end(s), -(int)CHY_E_NOT_FOUND);
+    assert_int_equal(count(&s->text, "there is no $CREDENTIALS_DIRECTORY"), 1);
+    assert_int_equal(setenv("CREDENTIALS_DIRECTORY", s->folder, 1), 0);
+    server_start(s);
+    wait_event(s, " FILE pin\n", 2);
+    server_stop(s);
+    assert_int_equal(unsetenv("CREDENTIALS_DIRECTORY"), 0);
+}
+
 static void test_run__the_key_must_be_the_certificates(void **state)
 {
     struct server *s = *state;
@@ -502,11 +529,12 @@ static void test_run__a_wrong_pin_is_not_tried_again_but_on_hangup(void **state)
 
 /* --- reload --- */
 
-static void test_reload__front_gets_the_new_certificate(void **state)
+static void test_reload__a_new_certificate(void **state)
 {
     struct server *s = *state;
     CHY_CLEANUP(chy_fd_closep) int dir = -1;
     uint8_t pin[CHY_HASH_BYTES];
+    char told[CHY_HEX_SIZE(CHY_HASH_BYTES) + 8] = " PIN ";
     struct chy_str name = CHY_STR("dns:localhost");
     server_start(s);
     wait_event(s, " FILE ", 5);
@@ -520,9 +548,27 @@ static void test_reload__front_gets_the_new_certificate(void **state)
     wait_event(s, " FILE tls-certificate\n", 2);
     wait_event(s, " FILE tls-key\n", 2);
     wait_log(s, "\"server.reloaded\"", 1);
+    /* Front goes on with it; signer, who makes enrolment codes, begins anew with its pin. */
+    chy_hex_encode((struct chy_bytes){ pin, sizeof pin }, told + strlen(told));
+    wait_event(s, told, 1);
+    wait_event(s, " PEER ", 12 + 8);
     server_stop(s);
     assert_int_equal(count(&s->text, "\"server.new_tls_key\""), 1);
     assert_int_equal(count(&s->text, "\"server.restart_needed\""), 0);
+    assert_int_equal(count(&s->told, " CONFIG\n"), ROLES + 1);
+    assert_int_equal(count(&s->told, " DRAIN\n"), ROLES + 1);
+}
+
+static void test_reload__the_same_key_disturbs_nobody(void **state)
+{
+    struct server *s = *state;
+    server_start(s);
+    wait_event(s, " FILE ", 5);
+    server_signal(s, SIGHUP);
+    wait_event(s, " FILE tls-key\n", 2);
+    wait_log(s, "\"server.reloaded\"", 1);
+    server_stop(s);
+    assert_int_equal(count(&s->text, "\"server.new_tls_key\""), 0);
     assert_int_equal(count(&s->told, " CONFIG\n"), ROLES);
 }
 
@@ -635,6 +681,7 @@ int main(int argc, char **argv)
         SERVER_TEST(test_run__a_data_directory_has_one_server),
         SERVER_TEST(test_run__a_wrong_configuration_is_told_with_its_line),
         SERVER_TEST(test_run__a_key_that_others_can_read_is_refused),
+        SERVER_TEST(test_run__a_pin_may_be_a_credential),
         SERVER_TEST(test_run__the_key_must_be_the_certificates),
         SERVER_TEST(test_run__a_dead_process_is_started_again_and_linked),
         SERVER_TEST(test_run__each_wait_is_twice_as_long),
@@ -642,7 +689,8 @@ int main(int argc, char **argv)
         SERVER_TEST(test_run__only_the_signer_may_accuse),
         SERVER_TEST(test_run__a_process_that_misbehaves_is_replaced),
         SERVER_TEST(test_run__a_wrong_pin_is_not_tried_again_but_on_hangup),
-        SERVER_TEST(test_reload__front_gets_the_new_certificate),
+        SERVER_TEST(test_reload__a_new_certificate),
+        SERVER_TEST(test_reload__the_same_key_disturbs_nobody),
         SERVER_TEST(test_reload__a_wrong_configuration_changes_nothing),
         SERVER_TEST(test_reload__says_what_needs_a_restart),
         SERVER_TEST(test_end__in_order),
