@@ -92,6 +92,48 @@ enum chy_err query_users_list(struct query_call *call, void *response, struct ch
     return CHY_OK;
 }
 
+struct token_walk {
+    struct query_call *call;
+    struct chy_str principal;
+    struct chy_buf tokens; /* of struct chy_api_token_info */
+};
+
+static void token_walk_done(struct token_walk *w)
+{
+    chy_buf_done(&w->tokens);
+}
+
+static enum chy_err token_add(void *ctx, struct chy_str name, struct chy_bytes body,
+                              struct chy_error *err)
+{
+    struct token_walk *w = ctx;
+    struct chy_credential_record c;
+    struct chy_api_token_info info;
+    if (chy_schema_decode(&chy_credential_record_schema, body, &w->call->arena, &c, err) != CHY_OK)
+        return chy_fail(err, CHY_E_INTEGRITY, "the stored credential %.*s does not decode",
+                        CHY_STR_ARG(name));
+    if (c.method != CHY_AUTH_API_TOKEN || !chy_str_equal(c.principal, w->principal))
+        return CHY_OK;
+    CHY_TRY(chy_schema_copy(&chy_api_token_info_schema, &c.info, &w->call->arena, &info, err));
+    chy_buf_append(&w->tokens, (struct chy_bytes){ (const uint8_t *)&info, sizeof info });
+    return chy_buf_check(&w->tokens, err);
+}
+
+/* They are kept as credentials, by their hashes: here is where their owner's are put together. */
+static enum chy_err user_add_tokens(struct query_call *call, struct chy_user *user,
+                                    struct chy_error *err)
+{
+    CHY_CLEANUP(token_walk_done) struct token_walk w = { .call = call, .principal = user->name };
+    chy_buf_init(&w.tokens, CHY_LIMIT_API_TOKENS * sizeof(struct chy_api_token_info));
+    CHY_TRY(chy_store_walk(call->q->store, CHY_OBJECT_CREDENTIAL, token_add, &w, err));
+    struct chy_bytes own = chy_arena_bytes(&call->arena, chy_buf_bytes(&w.tokens));
+    if (own.p == NULL)
+        return chy_fail(err, CHY_E_NOMEM, "no memory for a list of API tokens");
+    user->api_tokens.p = (const void *)own.p;
+    user->api_tokens.n = own.n / sizeof(struct chy_api_token_info);
+    return CHY_OK;
+}
+
 enum chy_err query_users_show(struct query_call *call, void *response, struct chy_error *err)
 {
     const struct chy_user_name *r = call->request;
@@ -99,5 +141,6 @@ enum chy_err query_users_show(struct query_call *call, void *response, struct ch
                                        &call->arena, response, err);
     if (code == CHY_E_NOT_FOUND)
         return chy_fail(err, code, "there is no principal \"%.*s\"", CHY_STR_ARG(r->name));
-    return code;
+    CHY_TRY(code);
+    return user_add_tokens(call, response, err);
 }
