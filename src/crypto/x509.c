@@ -523,5 +523,7 @@ enum chy_err chy_csr_parse(struct chy_arena *a, struct chy_bytes in, struct chy_
     chy_buf_init(&der, CHY_LIMIT_CERTIFICATE);
     struct chy_str text = chy_bytes_str(in);
     CHY_TRY(chy_pem_take(&text, "CERTIFICATE REQUEST", &der, err));
+    if (chy_pem_has(chy_str_bytes(text), "CERTIFICATE REQUEST"))
+        return chy_fail(err, CHY_E_MALFORMED, "two certificate requests in the place of one");
     return csr_read(a, chy_buf_bytes(&der), ret_csr, err);
 }
