@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""A small HTTPS server that answers as a test says: TLS 1.3, client certificates, one code path a test.
+"""A small HTTPS server that answers as a test says, with TLS 1.3 and client certificates.
 
 It stands for the server where a test needs answers that a good one does not give.
 """
@@ -82,7 +82,7 @@ def problem(status, name, detail):
 
 
 class Stub:
-    """`answers` maps "METHOD /path" to a function of the request that gives (status, body, headers)."""
+    """`answers` maps "METHOD /path" to a function: of a request to (status, body, headers)."""
 
     def __init__(self, folder, tls="1.3"):
         self.ca = Authority()

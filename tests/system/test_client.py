@@ -144,7 +144,6 @@ def test_key_that_others_can_read(enrolled):
 
 
 def test_nobody(stub, client):
-    client.env["CHANCERY_URL"] = stub.url
     client.env["CHANCERY_CA"] = str(stub.ca_file)
     client.env["CHANCERY_URL"] = stub.url.replace("127.0.0.1", "localhost")
     client("whoami", code=REFUSED)
@@ -348,7 +347,8 @@ def test_no_server(enrolled, stub):
     assert "onnect" in enrolled.err
 
 
-@pytest.mark.parametrize("url", ["http://127.0.0.1", "https://a/b", "https://u@a", "ftp://a", "https://"])
+@pytest.mark.parametrize("url", ["http://127.0.0.1", "https://a/b", "https://u@a", "ftp://a",
+                                 "https://"])
 def test_url__https_alone(client, url):
     client("whoami", "--url", url, code=USE)
 
@@ -495,14 +495,10 @@ def test_sign__bad_receipt_gives_no_signature(stub, signer, tmp_path):
 
     stub.answers["POST /v1/sign"] = sign
     signer("sign", "--raw", "--key", "release", file, "--receipt", tmp_path / "r",
-           code=signer_code_of_bad_receipt())
+           code=USE)  # malformed
     assert "receipt" in signer.err
     assert not pathlib.Path(f"{file}.sig").exists()
     assert not (tmp_path / "r").exists()
-
-
-def signer_code_of_bad_receipt():
-    return USE  # malformed
 
 
 @pytest.mark.parametrize("words", [
