@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* The log as it is shown: lists, receipts, checkpoints and tiles, all checked against what the
  * writer knows. */
+#include <errno.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -8,6 +9,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
@@ -337,6 +341,95 @@ static void test_tiles__follow_the_checkpoint(void **state)
     assert_bundle("002", 512, 256);
 }
 
+/* --- other people's eyes --- */
+
+static void export_file(const char *folder, const char *name, struct chy_bytes body)
+{
+    char path[256];
+    snprintf(path, sizeof path, "%s/%s", folder, name);
+    for (char *p = path + strlen(folder) + 1; *p != '\0'; p++)
+        if (*p == '/') {
+            *p = '\0';
+            assert_true(mkdir(path, 0700) == 0 || errno == EEXIST);
+            *p = '/';
+        }
+    FILE *file = fopen(path, "wb");
+    assert_non_null(file);
+    assert_int_equal(fwrite(body.p, 1, body.n, file), body.n);
+    assert_int_equal(fclose(file), 0);
+}
+
+static void export_tile(const char *folder, unsigned level, uint64_t index)
+{
+    const struct chy_tlog_tile tile = {
+        level, index, chy_tlog_tile_width(level, index, chy_tlog_tree_size(s->tree))
+    };
+    struct chy_raw answer;
+    CHY_CLEANUP(chy_buf_done) struct chy_buf path;
+    chy_buf_init(&path, CHY_LIMIT_NAME);
+    assert_true(chy_tlog_tile_path(&path, &tile));
+    chy_buf_append_u8(&path, 0);
+    bool is_bundle = level == CHY_TLOG_ENTRIES;
+    assert_int_equal(raw(is_bundle ? CHY_OP_LOG_ENTRIES : CHY_OP_LOG_TILE, "audra",
+                         (const char *)path.p + (is_bundle ? strlen("tile/entries/") : 5), &answer),
+                     CHY_OK);
+    export_file(folder, (const char *)path.p, answer.body);
+}
+
+static int go_verify(const char *folder, const char *vkey, const char *receipt_path)
+{
+    char program[512];
+    char cache[128];
+    snprintf(program, sizeof program, "%s/tests/interop/tlog/verify.go",
+             secure_getenv("CHANCERY_SOURCE"));
+    snprintf(cache, sizeof cache, "%s/cache", s->folder);
+    pid_t pid = fork();
+    if (pid == 0) {
+        setenv("GO111MODULE", "off", 1);
+        setenv("GOPATH", "/usr/share/gocode", 1);
+        setenv("GOFLAGS", "", 1);
+        setenv("GOCACHE", cache, 1);
+        execl("/usr/bin/go", "go", "run", program, folder, vkey, receipt_path, (char *)NULL);
+        _exit(127);
+    }
+    int status = -1;
+    assert_int_equal(waitpid(pid, &status, 0), pid);
+    return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
+}
+
+/* What is served, put into files, is a log to a verifier that shares no code with ours. */
+static void test_export__independent_verifier(void **state)
+{
+    (void)state;
+    struct chy_raw answer;
+    struct chy_log_receipt r;
+    char folder[64];
+    char receipt_path[96];
+    if (access("/usr/bin/go", X_OK) != 0 ||
+        access("/usr/share/gocode/src/golang.org/x/mod", F_OK) ||
+        secure_getenv("CHANCERY_SOURCE") == NULL)
+        skip();
+    snprintf(folder, sizeof folder, "%s/export", s->folder);
+    assert_int_equal(mkdir(folder, 0700), 0);
+    assert_int_equal(raw(CHY_OP_LOG_CHECKPOINT, NULL, "", &answer), CHY_OK);
+    export_file(folder, "checkpoint", answer.body);
+    for (uint64_t i = 0; i * CHY_TLOG_TILE_WIDTH < chy_tlog_tree_size(s->tree); i++) {
+        export_tile(folder, 0, i);
+        export_tile(folder, CHY_TLOG_ENTRIES, i);
+    }
+    export_tile(folder, 1, 0);
+    assert_int_equal(receipt("bob", 1, &r), CHY_OK);
+    export_file(s->folder, "receipt", chy_str_bytes(r.receipt));
+    snprintf(receipt_path, sizeof receipt_path, "%s/receipt", s->folder);
+    CHY_CLEANUP(chy_buf_done) struct chy_buf vkey;
+    chy_buf_init(&vkey, CHY_LIMIT_TEXT);
+    assert_true(chy_tlog_vkey_append(&vkey, &s->vkey));
+    chy_buf_append_u8(&vkey, 0);
+    assert_int_equal(go_verify(folder, (const char *)vkey.p, receipt_path), 0);
+    vkey.p[0] ^= 1; /* another log's name */
+    assert_int_equal(go_verify(folder, (const char *)vkey.p, receipt_path), 1);
+}
+
 /* One call looks at so many entries; the next goes on from there. */
 static void test_list__bounded_scan(void **state)
 {
@@ -468,6 +561,7 @@ int main(int argc, char **argv)
         TEST(test_tile__not_there),
         TEST(test_entries),
         TEST(test_tiles__follow_the_checkpoint),
+        TEST(test_export__independent_verifier),
         TEST(test_list__bounded_scan),
         TEST(test_tree__loaded_anew),
         TEST(test_entries__too_large),
