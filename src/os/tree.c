@@ -187,7 +187,15 @@ enum chy_err chy_tree_is_empty(int dir_fd, const char *path, bool *ret_is_empty,
     return CHY_OK;
 }
 
-/* --- removing --- */
+/* --- removing ---
+ *
+ * It is what a scope does when memory is out, so nothing of ours is allocated: the folder is read
+ * again until nothing more can be removed. */
+
+struct removing {
+    enum chy_err first; /* failure of the present pass */
+    struct chy_error *err;
+};
 
 static enum chy_err remove_dir(int fd, const char *name, bool keeps_folder, unsigned depth,
                                struct chy_error *err);
@@ -201,6 +209,29 @@ static enum chy_err remove_name(int fd, const char *name, unsigned depth, struct
     return remove_dir(fd, name, false, depth + 1, err);
 }
 
+/* One pass; whether anything went away. */
+static bool remove_pass(DIR *dir, unsigned depth, struct removing *r)
+{
+    bool is_less = false;
+    r->first = CHY_OK;
+    rewinddir(dir);
+    for (;;) {
+        errno = 0;
+        const struct dirent *entry = readdir(dir);
+        if (entry == NULL && errno != 0 && r->first == CHY_OK)
+            r->first = fail_path(r->err, "read a folder to", "remove it");
+        if (entry == NULL)
+            return is_less;
+        if (strcmp(entry->d_name, ".") == 0 || strcmp(entry->d_name, "..") == 0)
+            continue;
+        enum chy_err one =
+            remove_name(dirfd(dir), entry->d_name, depth, r->first == CHY_OK ? r->err : NULL);
+        is_less |= one == CHY_OK;
+        if (r->first == CHY_OK)
+            r->first = one;
+    }
+}
+
 /* Recursion is bounded by CHY_LIMIT_TREE_DEPTH. */
 static enum chy_err remove_dir(int fd, const char *name, bool keeps_folder, unsigned depth,
                                struct chy_error *err)
@@ -210,19 +241,16 @@ static enum chy_err remove_dir(int fd, const char *name, bool keeps_folder, unsi
                         CHY_LIMIT_TREE_DEPTH);
     CHY_CLEANUP(chy_fd_closep)
     int below = openat(fd, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-    if (below < 0)
+    CHY_CLEANUP(dir_closep) DIR *dir = below < 0 ? NULL : fdopendir(below);
+    if (dir == NULL)
         return fail_path(err, "open the folder", name);
-    CHY_CLEANUP(names_done) struct names names = { NULL, 0, 0 };
-    CHY_TRY(names_read(below, name, &names, err));
-    enum chy_err r = CHY_OK;
-    for (size_t i = 0; i < names.n; i++) {
-        enum chy_err one = remove_name(below, names.p[i], depth, r == CHY_OK ? err : NULL);
-        if (r == CHY_OK)
-            r = one;
-    }
-    if (r == CHY_OK && !keeps_folder && unlinkat(fd, name, AT_REMOVEDIR) != 0)
+    chy_fd_take(&below); /* closed with `dir` */
+    struct removing r = { CHY_OK, err };
+    while (remove_pass(dir, depth, &r))
+        ;
+    if (r.first == CHY_OK && !keeps_folder && unlinkat(fd, name, AT_REMOVEDIR) != 0)
         return fail_path(err, "remove the folder", name);
-    return r;
+    return r.first;
 }
 
 enum chy_err chy_tree_remove(int dir_fd, const char *path, bool keeps_folder, struct chy_error *err)

@@ -41,7 +41,7 @@ CHY_MUST_USE enum chy_err chy_tree_is_empty(int dir_fd, const char *path, bool *
                                             struct chy_error *err);
 
 /* Remove what is in the folder, and the folder too unless `keeps_folder`. Goes on after a failure
- * and tells the first one. Errors: as chy_tree_walk() */
+ * and tells the first one. Allocates nothing with base/mem.h. Errors: as chy_tree_walk() */
 CHY_MUST_USE enum chy_err chy_tree_remove(int dir_fd, const char *path, bool keeps_folder,
                                           struct chy_error *err);
 

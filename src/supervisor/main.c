@@ -159,8 +159,8 @@ static int run_command(int argc, char **argv)
     const struct command *command;
     struct options options;
     struct chy_error error;
-    if (options_parse(commands, CHY_ARRAY_LEN(commands), argv + 1, (size_t)argc - 1, &command,
-                      &options, &error) != CHY_OK) {
+    if (options_parse(commands, CHY_ARRAY_LEN(commands), (const char *const *)argv + 1,
+                      (size_t)argc - 1, &command, &options, &error) != CHY_OK) {
         fprintf(stderr, "chanceryd: %s\n`chanceryd --help` tells more\n", error.text);
         return chy_err_exit_code(CHY_E_ARG);
     }

@@ -72,7 +72,7 @@ static enum chy_err value_put(const struct option_row *row, const char *value, b
 }
 
 /* "--name value" or "--name=value"; *i is left at the last word that was used. */
-static enum chy_err option_take(const struct command *command, char *const *args, size_t n,
+static enum chy_err option_take(const struct command *command, const char *const *args, size_t n,
                                 size_t *i, unsigned *given, struct options *options,
                                 struct chy_error *err)
 {
@@ -120,9 +120,10 @@ static enum chy_err given_check(const struct command *command, unsigned given,
     return CHY_OK;
 }
 
-enum chy_err options_parse(const struct command *commands, size_t command_count, char *const *args,
-                           size_t arg_count, const struct command **ret_command,
-                           struct options *ret_options, struct chy_error *err)
+enum chy_err options_parse(const struct command *commands, size_t command_count,
+                           const char *const *args, size_t arg_count,
+                           const struct command **ret_command, struct options *ret_options,
+                           struct chy_error *err)
 {
     struct options options = { .config = NULL };
     const struct command *command = &commands[0];

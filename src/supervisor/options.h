@@ -53,7 +53,7 @@ enum option_flag {
 /* `args` begins behind the program's name. ret_options borrows from it.
  * Errors: CHY_E_ARG with what is wrong; the text is fit for the user */
 CHY_MUST_USE enum chy_err options_parse(const struct command *commands, size_t command_count,
-                                        char *const *args, size_t arg_count,
+                                        const char *const *args, size_t arg_count,
                                         const struct command **ret_command,
                                         struct options *ret_options, struct chy_error *err);
 void options_help(const struct command *commands, size_t command_count, FILE *out);
