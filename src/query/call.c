@@ -47,7 +47,7 @@ static void reply_error(struct query_call *call, const struct chy_error *why)
     bool is_ours = chy_err_http_status(why->code) >= 500;
     q->counters.refused += is_ours ? 0 : 1;
     q->counters.failed += is_ours ? 1 : 0;
-    if (is_ours && why->code != CHY_E_BUSY)
+    if (is_ours && why->code != CHY_E_BUSY && why->code != CHY_E_TIMEOUT)
         chy_log(&q->log, CHY_LOG_ERROR, "call.failed",
                 CHY_L_HEX("req", ((struct chy_bytes){ call->call.request_id, CHY_ID_BYTES })),
                 CHY_L_ERR(why));

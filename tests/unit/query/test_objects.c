@@ -427,6 +427,22 @@ static void test_policies_test__inspect_ends(void **state)
     assert_int_equal(fixture_receive(s, CHY_OP_POLICIES_TEST, NULL), CHY_OK);
 }
 
+static void test_policies_test__too_many_wait(void **state)
+{
+    (void)state;
+    struct chy_policy_test test = a_test("bob", CHY_BASIS_AGENT);
+    test.policy = chy_str_of(draft);
+    for (int i = 0; i < CHY_LIMIT_QUERY_WAITING; i++)
+        fixture_send(s, CHY_OP_POLICIES_TEST, "paula", &test);
+    assert_int_equal(fixture_call(s, CHY_OP_POLICIES_TEST, "paula", &test, NULL), CHY_E_BUSY);
+    assert_text("too many");
+    chy_channel_close(s->inspect);
+    for (int i = 0; i < CHY_LIMIT_QUERY_WAITING; i++)
+        assert_int_equal(fixture_next(s->front).type, CHY_MSG_REPLY);
+    fixture_connect(s, CHY_PROCESS_INSPECT, &s->inspect);
+    assert_int_equal(fixture_call(s, CHY_OP_HELLO, NULL, &empty, NULL), CHY_OK);
+}
+
 /* A rule for each of so many items would take the answer apart. */
 static void test_policies_test__too_much_to_explain(void **state)
 {
@@ -530,6 +546,7 @@ int main(int argc, char **argv)
         TEST(test_policies_test__draft),
         TEST(test_policies_test__errors),
         TEST(test_policies_test__inspect_ends),
+        TEST(test_policies_test__too_many_wait),
         TEST(test_policies_test__too_much_to_explain),
         TEST(test_calls__not_ours),
         TEST(test_front__wrong_frame_ends_it_alone),
