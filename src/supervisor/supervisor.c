@@ -354,17 +354,11 @@ static void on_child_hung(void *ctx, struct child *child, const struct chy_peer 
 
 /* --- reload --- */
 
-/* Read again at every reload, or taken at once. */
-static bool is_applied_running(struct chy_str setting)
-{
-    return chy_str_starts(setting, "tls.") || chy_str_equal_c(setting, "log_level");
-}
-
 static void on_change(void *ctx, struct chy_str setting)
 {
     struct chy_buf *restart = ctx; /* names of settings, ", " between them */
-    if (is_applied_running(setting))
-        return;
+    if (chy_str_starts(setting, "tls."))
+        return; /* read again at every reload */
     if (restart->n > 0)
         chy_buf_append_c(restart, ", ");
     chy_buf_append_str(restart, setting);
@@ -414,7 +408,7 @@ static enum chy_err reload(struct supervisor *s, struct chy_error *err)
         chy_log(&s->log, CHY_LOG_WARNING, "server.restart_needed",
                 CHY_L_STR("settings", chy_buf_str(&restart)));
     pin_renew(s, new);
-    s->log.level = new->log_level;
+    s->log.level = new->log_level; /* the others take theirs when they start */
     chy_plan_freep(&s->reloaded);
     s->reloaded = CHY_TAKE(new);
     given_up_start(s);

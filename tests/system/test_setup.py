@@ -351,7 +351,7 @@ def test_reload__says_what_needs_a_restart(server):
     server.set("max_calls", "100")
     server.set("log_level", "info")
     server.signal(signal.SIGHUP)
-    assert server.wait_event("server.restart_needed")["settings"] == "limits.max_calls"
+    assert server.wait_event("server.restart_needed")["settings"] == "limits.max_calls, log_level"
     server.wait_event("server.reloaded")
 
 

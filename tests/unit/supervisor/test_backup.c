@@ -167,7 +167,8 @@ static enum chy_err manifest_try(const struct place *p, const char *text, struct
 
 #define ZEROS              "0000000000000000000000000000000000000000000000000000000000000000"
 #define FILE_OF(path)      "{\"path\": \"" path "\", \"size_bytes\": 1, \"sha256\": \"" ZEROS "\"}"
-#define HEAD_OF            "{\"format\": 1, \"version\": \"1\", \"created\": \"2026-11-21T00:00:00Z\", "
+#define TIME_OF            "\"created\": \"2026-11-21T00:00:00Z\", "
+#define HEAD_OF            "{\"format\": 1, \"version\": \"1\", " TIME_OF
 #define MANIFEST_OF(files) HEAD_OF "\"files\": [" files "]}"
 
 static void test_manifest_read__paths_stay_inside(void **state)

@@ -593,8 +593,8 @@ static void test_reload__says_what_needs_a_restart(void **state)
     server_signal(s, SIGHUP);
     wait_log(s, "\"server.reloaded\"", 1);
     server_stop(s);
-    assert_int_equal(count(&s->text, "\"settings\":\"node, limits.max_calls\""), 1);
-    /* The level holds at once. */
+    assert_int_equal(count(&s->text, "\"settings\":\"node, limits.max_calls, log_level\""), 1);
+    /* The supervisor's own level holds at once. */
     assert_true(count(&s->text, "\"process.ended\"") >= 1);
 }
 
