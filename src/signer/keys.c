@@ -342,8 +342,19 @@ static enum chy_err guard_write(struct job *job, struct chy_bytes canonical, str
     return keys_write(job, &record, &e, CHY_STR(""), err);
 }
 
+/* On trial, as a new policy: what does not compile (a time zone that is not known here) must not be
+ * stored, or no signer could start on it. */
+static enum chy_err guard_try(struct job *job, struct chy_bytes canonical, struct chy_error *err)
+{
+    struct chy_policy_guard_doc doc;
+    CHY_CLEANUP(chy_policy_guard_freep) struct chy_policy_guard *trial = NULL;
+    CHY_TRY(chy_policy_guard_decode(canonical, &job->arena, &doc, err));
+    return chy_policy_guard_compile(&doc, chy_clock_realtime_us(), &trial, err);
+}
+
 static enum chy_err guard_inspected(struct job *job, struct chy_error *err)
 {
+    CHY_TRY(guard_try(job, job->inspected->made, err));
     return guard_write(job, job->inspected->made, err);
 }
 
