@@ -11,12 +11,25 @@
 
 static void job_free(struct job *job)
 {
+    /* A task at a token points to its job. */
+    CHY_ASSERT(job->tasks == 0);
     DL_DELETE(job->s->jobs, job);
     if (job->s->own_job == job)
         job->s->own_job = NULL;
     ledger_forget(job);
     chy_arena_done(&job->arena);
     chy_free(job);
+}
+
+void job_free_all(struct signer *s)
+{
+    struct job *job;
+    struct job *next;
+    DL_FOREACH_SAFE(s->jobs, job, next)
+    {
+        job->tasks = 0; /* the tokens are gone */
+        job_free(job);
+    }
 }
 
 static struct job *job_new(struct signer *s)
@@ -45,6 +58,25 @@ static enum chy_err reply_encode(const struct job *job, struct chy_reply *reply,
     return chy_schema_encode(&chy_reply_schema, reply, out, err);
 }
 
+/* An answer that does not fit a frame is told as such: the caller must not wait for nothing. */
+static enum chy_err reply_send(const struct job *job, struct chy_reply *reply,
+                               const struct chy_schema *schema, const void *response,
+                               struct chy_error *err)
+{
+    CHY_CLEANUP(chy_buf_done) struct chy_buf out;
+    chy_buf_init(&out, CHY_LIMIT_FRAME);
+    enum chy_err r = reply_encode(job, reply, schema, response, &out, err);
+    if (r != CHY_OK) {
+        struct chy_reply plain = { .code = (uint32_t) - (int)r, .text = chy_str_of(err->text) };
+        chy_buf_clear(&out);
+        CHY_TRY(reply_encode(job, &plain, NULL, NULL, &out, NULL));
+    }
+    struct chy_frame frame = { .type = CHY_MSG_REPLY,
+                               .id = job->frame_id,
+                               .body = chy_buf_bytes(&out) };
+    return chy_channel_send(job->front->channel, &frame, err);
+}
+
 static uint32_t retry_after_s(enum chy_err code)
 {
     return code == CHY_E_BUSY || code == CHY_E_STORE || code == CHY_E_NOMEM ? 1
@@ -56,8 +88,6 @@ void job_reply(struct job *job, enum chy_err code, const struct chy_error *why,
                const struct chy_schema *schema, const void *response)
 {
     struct signer *s = job->s;
-    CHY_CLEANUP(chy_buf_done) struct chy_buf out;
-    chy_buf_init(&out, CHY_LIMIT_FRAME);
     struct chy_error err;
     struct chy_reply reply = {
         .code = (uint32_t) - (int)code,
@@ -65,12 +95,7 @@ void job_reply(struct job *job, enum chy_err code, const struct chy_error *why,
         .retry_after_s = retry_after_s(code),
     };
     if (job->front != NULL) {
-        struct chy_frame frame = { .type = CHY_MSG_REPLY, .id = job->frame_id };
-        enum chy_err r = reply_encode(job, &reply, schema, response, &out, &err);
-        frame.body = chy_buf_bytes(&out);
-        if (r == CHY_OK)
-            r = chy_channel_send(job->front->channel, &frame, &err);
-        if (r != CHY_OK)
+        if (reply_send(job, &reply, schema, response, &err) != CHY_OK)
             chy_log(&s->log, CHY_LOG_ERROR, "call.reply_lost", CHY_L_ERR(&err));
     } else if (code != CHY_OK && why != NULL) {
         chy_log(&s->log, CHY_LOG_ERROR, "job.failed", CHY_L_ERR(why));
@@ -119,12 +144,21 @@ enum chy_err job_done(struct job *job, const void *response)
 
 void job_run(struct job *job, job_fn *step)
 {
+    struct ledger *l = job->s->ledger;
+    const struct ledger_mark mark = ledger_mark(l);
+    const struct chy_entry *owed = job->owed;
+    const bool has_intent = job->has_intent;
     struct chy_error err = { .code = CHY_E_INTERNAL };
     enum chy_err r = step(job, &err);
-    if (r != CHY_OK) {
-        err.code = r;
-        job_fail(job, &err);
-    }
+    if (r == CHY_OK)
+        return; /* the job may be gone */
+    /* Nothing half done goes into the next commit: neither a change whose entry did not fit, nor an
+     * outcome without what it tells of. What was owed before the step is owed still. */
+    ledger_rollback(l, &mark);
+    job->owed = owed;
+    job->has_intent = has_intent;
+    err.code = r;
+    job_fail(job, &err);
 }
 
 /* --- beginning --- */
@@ -251,13 +285,10 @@ static enum chy_err inspected(struct job *job, struct chy_bytes body, struct chy
     if (reply == NULL || own.p == NULL)
         return chy_fail(err, CHY_E_NOMEM, "no memory for an answer of inspect");
     CHY_TRY(chy_schema_decode(&chy_inspect_reply_schema, own, &job->arena, reply, err));
-    if (reply->code != 0) {
-        enum chy_err code = (enum chy_err) - (int)reply->code;
-        return chy_fail(err, chy_err_is_known((int)code) ? code : CHY_E_PROTOCOL, "%.*s",
-                        CHY_STR_ARG(reply->text));
-    }
+    if (reply->code != 0)
+        return chy_fail(err, signer_code(reply->code), "%.*s", CHY_STR_ARG(reply->text));
     job->inspected = reply;
-    return job->step(job, err);
+    return CHY_OK;
 }
 
 void job_inspect_reply(struct signer *s, const struct chy_frame *frame)
@@ -268,9 +299,20 @@ void job_inspect_reply(struct signer *s, const struct chy_frame *frame)
         return; /* of a job that has ended */
     job->waits_for = 0;
     struct chy_error err = { .code = CHY_E_INTERNAL };
-    enum chy_err r = inspected(job, frame->body, &err);
-    if (r != CHY_OK) {
-        err.code = r;
+    if (inspected(job, frame->body, &err) == CHY_OK)
+        job_run(job, job->step);
+    else
+        job_fail(job, &err);
+}
+
+void job_inspect_expire(struct signer *s, int64_t now_us)
+{
+    struct job *job;
+    struct job *next;
+    DL_FOREACH_SAFE(s->jobs, job, next)
+    if (job->waits_for != 0 && job->call.deadline_us != 0 && now_us > job->call.deadline_us) {
+        struct chy_error err;
+        chy_fail(&err, CHY_E_TIMEOUT, "the document was not read in time");
         job_fail(job, &err);
     }
 }

@@ -37,7 +37,7 @@ struct job {
     uint32_t tasks;               /* token tasks and calls under way that point to this job */
 
     /* What the last wait brought. */
-    const struct chy_inspect_reply *inspected;
+    const struct chy_inspect_reply *inspected; /* in the arena */
     const struct chy_token_key_reply *token_key;
     enum chy_err token_code;
     struct chy_str token_text;
@@ -48,6 +48,7 @@ struct job {
 void job_begin(struct signer *s, struct peer *front, const struct chy_frame *frame);
 /* Work of the signer's own, as principal "@signer"; one at a time. */
 CHY_MUST_USE enum chy_err job_begin_own(struct signer *s, job_fn *first, struct chy_error *err);
+/* What a step that fails has added to the ledger is taken back, before the job is failed. */
 void job_run(struct job *job, job_fn *step);
 /* Answer and free. `schema` NULL: nothing but the code. */
 void job_reply(struct job *job, enum chy_err code, const struct chy_error *why,
@@ -68,6 +69,10 @@ CHY_MUST_USE enum chy_err job_inspect(struct job *job, const struct chy_inspect_
                                       job_fn *next, struct chy_error *err);
 void job_inspect_reply(struct signer *s, const struct chy_frame *frame);
 void job_inspect_gone(struct signer *s);
+/* Jobs whose callers have gone while inspect was silent. */
+void job_inspect_expire(struct signer *s, int64_t now_us);
+/* Free all without a word: the end of the process. */
+void job_free_all(struct signer *s);
 
 /* An entry about this job's call, with who and how filled in. */
 struct chy_entry job_entry(const struct job *job, enum chy_entry_kind kind, const char *action,

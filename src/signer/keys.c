@@ -8,10 +8,20 @@
 #include "signer/ledger.h"
 #include "signer/tokens.h"
 
+/* An API token that is for certain keys is for these alone, whatever its scopes are. */
+static enum chy_err may_key_check(const struct job *job, struct chy_str name, struct chy_error *err)
+{
+    if (chy_principal_may_key(&job->who, name))
+        return CHY_OK;
+    return chy_fail(err, CHY_E_FORBIDDEN, "this API token is not for key \"%.*s\"",
+                    CHY_STR_ARG(name));
+}
+
 enum chy_err keys_find(struct job *job, struct chy_str name, struct key **ret_key,
                        struct chy_error *err)
 {
     struct key *key = signer_key(job->s, name);
+    CHY_TRY(may_key_check(job, name, err));
     if (key == NULL || key->record.key.class != CHY_KEY_CLASS_SIGNING)
         return chy_fail(err, CHY_E_NOT_FOUND, "there is no key \"%.*s\"", CHY_STR_ARG(name));
     if (key->record.key.state == CHY_KEY_STATE_DESTROYED)
@@ -29,7 +39,7 @@ struct written {
 static enum chy_err key_written(struct job *job, struct chy_error *err)
 {
     struct written *w = job->state;
-    CHY_TRY(signer_key_put(job->s, &w->record, err));
+    CHY_TRY(signer_must(job->s, signer_key_put(job->s, &w->record, err), err));
     CHY_TRY(chy_record_key_warnings(&w->record.key, chy_clock_realtime_us(), &job->arena, err));
     return job_done(job, &w->record.key);
 }
@@ -99,11 +109,8 @@ static enum chy_err type_check(enum chy_key_type type, bool allow_rsa_2048, stru
 static enum chy_err reply_check(const struct making *m, const struct chy_token_key_reply *r,
                                 struct chy_error *err)
 {
-    if (r->code != 0) {
-        enum chy_err code = (enum chy_err) - (int)r->code;
-        return chy_fail(err, chy_err_is_known((int)code) ? code : CHY_E_TOKEN, "%.*s",
-                        CHY_STR_ARG(r->text));
-    }
+    if (r->code != 0)
+        return chy_fail(err, signer_code(r->code), "%.*s", CHY_STR_ARG(r->text));
     if (r->public_key.n == 0 || r->object_id.n == 0)
         return chy_fail(err, CHY_E_PROTOCOL, "the token told no public key or no CKA_ID");
     if (r->is_extractable)
@@ -124,6 +131,26 @@ static struct chy_str evidence_of(const struct making *m, const struct chy_token
         r->is_never_extractable ? "never extractable" : "not known to have never been extractable");
 }
 
+/* One key pair has one name: else what the guard of one name forbids the other would allow, and the log's
+ * or a CA's key could be had under a name for signing. */
+static enum chy_err uniqueness_check(const struct job *job, const struct chy_key *k,
+                                     struct chy_error *err)
+{
+    const struct key *other;
+    for (other = job->s->keys; other != NULL; other = other->next) {
+        const struct chy_key *o = &other->record.key;
+        if (memcmp(o->public_key_sha256, k->public_key_sha256, CHY_HASH_BYTES) != 0)
+            continue;
+        if (o->class != CHY_KEY_CLASS_SIGNING)
+            return chy_fail(err, CHY_E_FORBIDDEN, "this key is the server's own, %.*s",
+                            CHY_STR_ARG(o->name));
+        return chy_fail(err, CHY_E_EXISTS, "this key is known as \"%.*s\" already%s",
+                        CHY_STR_ARG(o->name),
+                        o->state == CHY_KEY_STATE_DESTROYED ? ", which was destroyed" : "");
+    }
+    return CHY_OK;
+}
+
 static enum chy_err take_reply(struct job *job, struct making *m,
                                const struct chy_token_key_reply *r, struct chy_error *err)
 {
@@ -138,7 +165,8 @@ static enum chy_err take_reply(struct job *job, struct making *m,
     k->evidence = evidence_of(m, r, &job->arena);
     if (k->evidence.p == NULL)
         return chy_fail(err, CHY_E_NOMEM, "no memory for a key");
-    return chy_sha256(r->public_key, k->public_key_sha256, err);
+    CHY_TRY(chy_sha256(r->public_key, k->public_key_sha256, err));
+    return uniqueness_check(job, k, err);
 }
 
 static enum chy_err made(struct job *job, struct chy_error *err)
@@ -180,6 +208,7 @@ static enum chy_err make_begin(struct job *job, struct making *m, struct chy_str
     struct signer *s = job->s;
     struct chy_str name = m->key.name;
     CHY_TRY(chy_record_check_name(name, "key", err));
+    CHY_TRY(may_key_check(job, name, err));
     CHY_TRY(names_check(m->key.groups, "group", err));
     CHY_TRY(names_check(m->key.owners, "owner", err));
     if (signer_key(s, name) != NULL)
@@ -264,10 +293,11 @@ static enum chy_err set_state(struct job *job, enum chy_key_state state, const c
     struct chy_key_record record = key->record;
     struct chy_entry e = job_entry(job, CHY_ENTRY_KEY, action, r->name);
     record.key.state = state;
+    CHY_TRY(keys_write(job, &record, &e, CHY_STR(""), err));
     /* Off at once, on only when it is written: between the two nothing is signed. */
     if (state == CHY_KEY_STATE_DISABLED)
         key->record.key.state = state;
-    return keys_write(job, &record, &e, CHY_STR(""), err);
+    return CHY_OK;
 }
 
 enum chy_err keys_enable(struct job *job, struct chy_error *err)
@@ -307,6 +337,7 @@ enum chy_err keys_destroy(struct job *job, struct chy_error *err)
     const struct chy_key_destroy *r = job->request;
     struct signer *s = job->s;
     struct key *key = signer_key(s, r->name);
+    CHY_TRY(may_key_check(job, r->name, err));
     if (key == NULL || key->record.key.class != CHY_KEY_CLASS_SIGNING)
         return chy_fail(err, CHY_E_NOT_FOUND, "there is no key \"%.*s\"", CHY_STR_ARG(r->name));
     if (!chy_str_equal(r->name, r->confirm))
@@ -316,13 +347,14 @@ enum chy_err keys_destroy(struct job *job, struct chy_error *err)
     struct chy_entry e = job_entry(job, CHY_ENTRY_KEY_INTENT, "key.destroy", r->name);
     struct chy_entry outcome = job_entry(job, CHY_ENTRY_KEY, "key.destroy", r->name);
     memcpy(e.key_sha256, key->record.key.public_key_sha256, sizeof e.key_sha256);
+    struct chy_key_record record = key->record;
+    record.key.state = CHY_KEY_STATE_DESTROYED;
+    CHY_TRY(ledger_add_intent(job, &e, NULL, &outcome.intent_index, err));
+    CHY_TRY(job_owe(job, &outcome, err));
+    CHY_TRY(ledger_put(s->ledger, CHY_OBJECT_KEY, r->name, &chy_key_record_schema, &record, err));
     /* From here on nothing is signed with it. A key that was destroyed already may be destroyed again: the
      * token may have failed the first time. */
     key->record.key.state = CHY_KEY_STATE_DESTROYED;
-    CHY_TRY(ledger_add_intent(job, &e, NULL, &outcome.intent_index, err));
-    CHY_TRY(job_owe(job, &outcome, err));
-    CHY_TRY(
-        ledger_put(s->ledger, CHY_OBJECT_KEY, r->name, &chy_key_record_schema, &key->record, err));
     ledger_wait(s->ledger, job, destroy_intended);
     return CHY_OK;
 }

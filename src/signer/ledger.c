@@ -16,12 +16,18 @@
 #include "tlog/tree.h"
 
 enum {
-    BATCH_BYTES_MAX = 64 << 20,      /* of entries, details and objects in one commit */
-    BATCH_LEAVES_MAX = 20000,        /* a request of 1,000 items makes 2,000 */
+    BATCH_BYTES_MAX = 64 << 20,       /* of entries, details and objects; outcomes go past it */
+    BATCH_BYTES_HARD_MAX = 512 << 20, /* with 20,000 outcomes of 16 KiB */
+    BATCH_BYTES_KEEP = 4 << 20,       /* what is held for the next batch */
+    BATCH_LEAVES_MAX = 20000,         /* a request of 1,000 items makes 2,000 */
+    BATCH_CHANGES_MAX = 20000,
+    OWN_CHANGES = 2,                 /* the floor and the mark of the anchor */
     CHECKPOINT_PACE_US = 100 * 1000, /* when nobody waits for one */
 };
 /* Below it every intent has its outcome; saved now and then, so that a start need not read the whole log. */
-#define META_FLOOR        "intent-floor"
+#define META_FLOOR "intent-floor"
+/* Once a checkpoint was published: a start without its file outside the store is refused. */
+#define META_ANCHORED     "anchored"
 #define FLOOR_EVERY       50000 /* entries */
 #define CLOCK_BACK_MAX_US (INT64_C(60) * 1000000)
 
@@ -46,8 +52,11 @@ struct ledger {
     struct chy_anchor *anchor;
     struct chy_timer *pace;
 
-    uint64_t size;  /* durable */
-    uint64_t floor; /* as it was saved */
+    uint64_t size;           /* durable */
+    uint64_t floor;          /* as it was saved */
+    size_t owed;             /* allowed intents, in the log or gathered, without an outcome */
+    bool is_anchored;        /* META_ANCHORED is in the store */
+    struct chy_str accepted; /* see ledger_accepted() */
     int64_t last_entry_us;
     int64_t last_commit_us; /* monotonic: when the last one began */
 
@@ -138,6 +147,29 @@ static enum chy_err read_last_time(struct ledger *l, struct chy_error *err)
     return CHY_OK;
 }
 
+/* An operator may go on without what was published, and that is written: own.c. What is published next
+ * then starts anew; the checkpoint that does not fit is not shown again. */
+static enum chy_err accept(struct ledger *l, const char *what, enum chy_err refusal)
+{
+    if (!l->s->config.accept_older_store)
+        return refusal;
+    l->accepted = chy_str_of(what);
+    return CHY_OK;
+}
+
+static enum chy_err read_is_anchored(struct ledger *l, struct chy_error *err)
+{
+    CHY_CLEANUP(chy_arena_done) struct chy_arena arena;
+    struct chy_bytes body;
+    chy_arena_init(&arena, 4096);
+    enum chy_err r =
+        chy_store_get(l->s->store, CHY_OBJECT_META, CHY_STR(META_ANCHORED), &arena, &body, err);
+    if (r != CHY_OK && r != CHY_E_NOT_FOUND)
+        return r;
+    l->is_anchored = r == CHY_OK;
+    return CHY_OK;
+}
+
 /* The store must contain everything that was ever published. The signature is not looked at here: the
  * file is ours, and a wrong root is what matters; verifiers check the signature. */
 static enum chy_err check_against_anchor(struct ledger *l, struct chy_error *err)
@@ -146,30 +178,37 @@ static enum chy_err check_against_anchor(struct ledger *l, struct chy_error *err
     chy_arena_init(&arena, CHY_LIMIT_ARENA);
     struct chy_bytes note;
     CHY_TRY(chy_anchor_read(l->anchor, &arena, &note, err));
+    if (note.n == 0 && l->is_anchored)
+        return accept(
+            l, "the file of the newest checkpoint was lost",
+            chy_fail(err, CHY_E_INTEGRITY,
+                     "the file of the newest checkpoint, outside the store, is gone or empty, so "
+                     "nobody can tell whether the store is the newest; put it back, or start once "
+                     "with --accept-older-store, which is written to the log"));
     if (note.n == 0)
         return CHY_OK;
     struct chy_str text;
     struct chy_tlog_checkpoint cp;
     CHY_TRY(chy_tlog_note_text(note, &text, err));
     CHY_TRY(chy_tlog_checkpoint_parse(text, &cp, err));
-    bool is_accepted = l->s->config.accept_older_store;
     if (cp.size > l->size)
-        return is_accepted
-                   ? CHY_OK
-                   : chy_fail(
-                         err, CHY_E_INTEGRITY,
-                         "the store holds %llu log entries, but a checkpoint of %llu was published: "
-                         "it is an older copy. Put the newest store back; if that is lost, start "
-                         "once with --accept-older-store, which is written to the log",
-                         (unsigned long long)l->size, (unsigned long long)cp.size);
+        return accept(
+            l, "the store is older than a checkpoint that was published",
+            chy_fail(err, CHY_E_INTEGRITY,
+                     "the store holds %llu log entries, but a checkpoint of %llu was published: "
+                     "it is an older copy. Put the newest store back; if that is lost, start "
+                     "once with --accept-older-store, which is written to the log",
+                     (unsigned long long)l->size, (unsigned long long)cp.size));
     struct chy_tlog_edge edge;
     CHY_TRY(chy_tlog_tree_edge_at(l->tree, cp.size, &edge, err));
-    if (!chy_tlog_hash_equal(chy_tlog_edge_root(&edge), &cp.root) && !is_accepted)
-        return chy_fail(
-            err, CHY_E_INTEGRITY,
-            "the store's log is another one than that of which a checkpoint of %llu entries was "
-            "published; see chanceryd(8), --accept-older-store",
-            (unsigned long long)cp.size);
+    if (!chy_tlog_hash_equal(chy_tlog_edge_root(&edge), &cp.root))
+        return accept(
+            l, "the store's log is another one than that of which a checkpoint was published",
+            chy_fail(
+                err, CHY_E_INTEGRITY,
+                "the store's log is another one than that of which a checkpoint of %llu entries "
+                "was published; see chanceryd(8), --accept-older-store",
+                (unsigned long long)cp.size));
     l->published = cp.size;
     chy_buf_append(&l->note, note);
     return chy_buf_check(&l->note, err);
@@ -189,11 +228,34 @@ static enum chy_err open_parts(struct ledger *l, struct chy_error *err)
     CHY_TRY(chy_store_log_size(s->store, &l->size, err));
     CHY_TRY(chy_tlog_tree_load(l->hasher, &io, l->size, &l->tree, err));
     CHY_TRY(read_last_time(l, err));
+    CHY_TRY(read_is_anchored(l, err));
     struct chy_str path = chy_arena_str(&s->config_arena, s->config.anchor);
     if (path.p == NULL)
         return chy_fail(err, CHY_E_NOMEM, "no memory for the anchor's path");
     CHY_TRY(chy_anchor_open(path.p, true, &l->anchor, err));
     return check_against_anchor(l, err);
+}
+
+static void batch_init(struct ledger *l)
+{
+    chy_buf_init(&l->bytes, BATCH_BYTES_HARD_MAX);
+    chy_buf_init(&l->leaves, 2 * BATCH_LEAVES_MAX * sizeof(struct leaf));
+    chy_buf_init(&l->changes, (BATCH_CHANGES_MAX + OWN_CHANGES) * sizeof(struct change));
+}
+
+/* One big batch does not hold its memory for ever. */
+static void batch_clear(struct ledger *l)
+{
+    if (l->bytes.cap > BATCH_BYTES_KEEP) {
+        chy_buf_done(&l->bytes);
+        chy_buf_done(&l->leaves);
+        chy_buf_done(&l->changes);
+        batch_init(l);
+        return;
+    }
+    chy_buf_clear(&l->bytes);
+    chy_buf_clear(&l->leaves);
+    chy_buf_clear(&l->changes);
 }
 
 enum chy_err ledger_open(struct signer *s, struct ledger **ret_ledger, struct chy_error *err)
@@ -202,9 +264,7 @@ enum chy_err ledger_open(struct signer *s, struct ledger **ret_ledger, struct ch
     if (l == NULL)
         return chy_fail(err, CHY_E_NOMEM, "no memory for the ledger");
     l->s = s;
-    chy_buf_init(&l->bytes, BATCH_BYTES_MAX);
-    chy_buf_init(&l->leaves, BATCH_LEAVES_MAX * sizeof(struct leaf));
-    chy_buf_init(&l->changes, BATCH_LEAVES_MAX * sizeof(struct change));
+    batch_init(l);
     chy_buf_init(&l->note, CHY_ANCHOR_NOTE_BYTES);
     chy_buf_init(&l->text, CHY_ANCHOR_NOTE_BYTES);
     enum chy_err r = open_parts(l, err);
@@ -242,6 +302,11 @@ uint64_t ledger_published(const struct ledger *l)
     return l->published;
 }
 
+struct chy_str ledger_accepted(const struct ledger *l)
+{
+    return l->accepted;
+}
+
 /* --- gathering --- */
 
 static size_t leaf_count(const struct ledger *l)
@@ -249,10 +314,64 @@ static size_t leaf_count(const struct ledger *l)
     return l->leaves.n / sizeof(struct leaf);
 }
 
-static enum chy_err entry_time(struct ledger *l, int64_t *ret_us, struct chy_error *err)
+static size_t change_count(const struct ledger *l)
+{
+    return l->changes.n / sizeof(struct change);
+}
+
+struct ledger_mark ledger_mark(const struct ledger *l)
+{
+    return (struct ledger_mark){ .bytes = l->bytes.n,
+                                 .leaves = l->leaves.n,
+                                 .changes = l->changes.n,
+                                 .owed = l->owed,
+                                 .last_entry_us = l->last_entry_us };
+}
+
+static void buf_back(struct chy_buf *b, size_t n)
+{
+    CHY_ASSERT(n <= b->n);
+    b->n = n;
+    b->is_over = b->is_out_of_memory = false;
+}
+
+void ledger_rollback(struct ledger *l, const struct ledger_mark *mark)
+{
+    buf_back(&l->bytes, mark->bytes);
+    buf_back(&l->leaves, mark->leaves);
+    buf_back(&l->changes, mark->changes);
+    l->owed = mark->owed;
+    l->last_entry_us = mark->last_entry_us;
+}
+
+static bool is_intent(const struct chy_entry *e)
+{
+    return (e->kind == CHY_ENTRY_SIGN_INTENT || e->kind == CHY_ENTRY_KEY_INTENT) &&
+           e->decision == CHY_DECISION_ALLOWED;
+}
+
+static bool is_outcome(const struct chy_entry *e)
+{
+    return e->outcome != CHY_OUTCOME_NONE;
+}
+
+/* Outcomes are let in always: their intents kept a place for them. */
+static enum chy_err room_check(const struct ledger *l, const struct chy_entry *e,
+                               struct chy_error *err)
+{
+    size_t wanted = is_intent(e) ? 2 : 1;
+    if (is_outcome(e) ||
+        (leaf_count(l) + l->owed + wanted <= BATCH_LEAVES_MAX && l->bytes.n <= BATCH_BYTES_MAX))
+        return CHY_OK;
+    return chy_fail(err, CHY_E_BUSY, "%zu log entries are under way already; try again",
+                    leaf_count(l) + l->owed);
+}
+
+static enum chy_err entry_time(struct ledger *l, const struct chy_entry *e, int64_t *ret_us,
+                               struct chy_error *err)
 {
     int64_t now = chy_clock_realtime_us();
-    if (now < l->last_entry_us - CLOCK_BACK_MAX_US)
+    if (now < l->last_entry_us - CLOCK_BACK_MAX_US && !is_outcome(e))
         return chy_fail(
             err, CHY_E_STATE,
             "the clock stands %lld s before the log's newest entry; nothing is signed until it is "
@@ -303,10 +422,11 @@ static enum chy_err leaf_encode(struct ledger *l, struct chy_entry *entry,
 enum chy_err ledger_add(struct ledger *l, struct chy_entry *entry, struct chy_entry_detail *detail,
                         uint64_t *ret_index, struct chy_error *err)
 {
-    CHY_TRY(entry_time(l, &entry->time_us, err));
+    CHY_TRY(room_check(l, entry, err));
+    CHY_TRY(entry_time(l, entry, &entry->time_us, err));
     entry->version = CHY_ENTRY_VERSION;
     entry->node = l->s->config.node;
-    size_t mark = l->bytes.n;
+    const struct ledger_mark mark = ledger_mark(l);
     struct leaf leaf;
     enum chy_err r = leaf_encode(l, entry, detail, &leaf, err);
     if (r == CHY_OK) {
@@ -315,12 +435,14 @@ enum chy_err ledger_add(struct ledger *l, struct chy_entry *entry, struct chy_en
     }
     if (r != CHY_OK) {
         /* Nothing of a leaf that did not fit stays; what was gathered before does. */
-        l->bytes.n = mark;
-        l->bytes.is_over = l->bytes.is_out_of_memory = false;
-        l->leaves.is_over = l->leaves.is_out_of_memory = false;
+        ledger_rollback(l, &mark);
         return r;
     }
     l->last_entry_us = entry->time_us;
+    if (is_intent(entry))
+        l->owed++;
+    else if (is_outcome(entry) && l->owed > 0)
+        l->owed--;
     if (ret_index != NULL)
         *ret_index = l->size + leaf_count(l) - 1;
     return CHY_OK;
@@ -344,8 +466,17 @@ static enum chy_err change_add(struct ledger *l, struct change *c, struct chy_er
     return chy_buf_check(&l->changes, err);
 }
 
-enum chy_err ledger_put(struct ledger *l, enum chy_object_kind kind, struct chy_str name,
-                        const struct chy_schema *schema, const void *record, struct chy_error *err)
+static enum chy_err change_check(const struct ledger *l, struct chy_error *err)
+{
+    if (change_count(l) < BATCH_CHANGES_MAX && l->bytes.n <= BATCH_BYTES_MAX)
+        return CHY_OK;
+    return chy_fail(err, CHY_E_BUSY, "%zu changes are under way already; try again",
+                    change_count(l));
+}
+
+static enum chy_err change_put(struct ledger *l, enum chy_object_kind kind, struct chy_str name,
+                               const struct chy_schema *schema, const void *record,
+                               struct chy_error *err)
 {
     struct change c = { .kind = kind, .name_at = l->bytes.n, .name_n = name.n };
     chy_buf_append_str(&l->bytes, name);
@@ -355,12 +486,28 @@ enum chy_err ledger_put(struct ledger *l, enum chy_object_kind kind, struct chy_
     return change_add(l, &c, err);
 }
 
+enum chy_err ledger_put(struct ledger *l, enum chy_object_kind kind, struct chy_str name,
+                        const struct chy_schema *schema, const void *record, struct chy_error *err)
+{
+    const struct ledger_mark mark = ledger_mark(l);
+    CHY_TRY(change_check(l, err));
+    enum chy_err r = change_put(l, kind, name, schema, record, err);
+    if (r != CHY_OK)
+        ledger_rollback(l, &mark);
+    return r;
+}
+
 enum chy_err ledger_delete(struct ledger *l, enum chy_object_kind kind, struct chy_str name,
                            struct chy_error *err)
 {
+    const struct ledger_mark mark = ledger_mark(l);
     struct change c = { .kind = kind, .is_delete = true, .name_at = l->bytes.n, .name_n = name.n };
+    CHY_TRY(change_check(l, err));
     chy_buf_append_str(&l->bytes, name);
-    return change_add(l, &c, err);
+    enum chy_err r = change_add(l, &c, err);
+    if (r != CHY_OK)
+        ledger_rollback(l, &mark);
+    return r;
 }
 
 void ledger_wait(struct ledger *l, struct job *job, job_fn *next)
@@ -383,6 +530,19 @@ void ledger_forget(struct job *job)
     if (job->wait_list != NULL)
         DL_DELETE2(*job->wait_list, job, wait_prev, wait_next);
     job->wait_list = NULL;
+}
+
+void ledger_expire(struct ledger *l, int64_t now_us)
+{
+    struct job *job;
+    struct job *next;
+    DL_FOREACH_SAFE2(l->waiting_checkpoint, job, next, wait_next)
+    if (job->call.deadline_us != 0 && now_us > job->call.deadline_us) {
+        struct chy_error err;
+        chy_fail(&err, CHY_E_TIMEOUT,
+                 "it was signed and logged, but no checkpoint that covers it could be published");
+        job_fail(job, &err);
+    }
 }
 
 /* Each waiting job once, in order; those that come to wait meanwhile are for the next time. */
@@ -421,15 +581,17 @@ static enum chy_err write_leaves(struct ledger *l, struct chy_error *err)
 static enum chy_err write_changes(struct ledger *l, struct chy_error *err)
 {
     const struct change *changes = (const void *)l->changes.p;
-    for (size_t i = 0; i < l->changes.n / sizeof *changes; i++) {
+    for (size_t i = 0; i < change_count(l); i++) {
         const struct change *c = &changes[i];
         const uint8_t *p = l->bytes.p + c->name_at;
         struct chy_str name = { (const char *)p, c->name_n };
-        if (c->is_delete)
-            CHY_TRY(chy_store_delete(l->s->store, c->kind, name, err));
-        else
-            CHY_TRY(chy_store_put(l->s->store, c->kind, name,
-                                  (struct chy_bytes){ p + c->name_n, c->body_n }, err));
+        enum chy_err r = c->is_delete
+                             ? chy_store_delete(l->s->store, c->kind, name, err)
+                             : chy_store_put(l->s->store, c->kind, name,
+                                             (struct chy_bytes){ p + c->name_n, c->body_n }, err);
+        /* Two jobs of one batch may both have dropped it: that is what they wanted. */
+        if (r != CHY_OK && !(c->is_delete && r == CHY_E_NOT_FOUND))
+            return r;
     }
     return CHY_OK;
 }
@@ -444,8 +606,19 @@ static enum chy_err note_floor(struct ledger *l, struct chy_error *err)
     if (job->has_intent)
         floor.index = CHY_MIN(floor.index, job->first_intent);
     CHY_TRY(
-        ledger_put(l, CHY_OBJECT_META, CHY_STR(META_FLOOR), &chy_log_index_schema, &floor, err));
+        change_put(l, CHY_OBJECT_META, CHY_STR(META_FLOOR), &chy_log_index_schema, &floor, err));
     l->floor = floor.index;
+    return CHY_OK;
+}
+
+static enum chy_err note_anchor(struct ledger *l, struct chy_error *err)
+{
+    if (l->is_anchored || l->published == 0)
+        return CHY_OK;
+    struct chy_log_index first = { l->published };
+    CHY_TRY(
+        change_put(l, CHY_OBJECT_META, CHY_STR(META_ANCHORED), &chy_log_index_schema, &first, err));
+    l->is_anchored = true;
     return CHY_OK;
 }
 
@@ -455,6 +628,7 @@ static enum chy_err write_batch(struct ledger *l, struct chy_error *err)
     if (l->leaves.n == 0 && l->changes.n == 0)
         return CHY_OK;
     CHY_TRY(note_floor(l, err));
+    CHY_TRY(note_anchor(l, err));
     CHY_TRY(chy_store_begin(l->s->store, err));
     CHY_TRY(write_leaves(l, err));
     CHY_TRY(write_changes(l, err));
@@ -466,12 +640,12 @@ static enum chy_err write_batch(struct ledger *l, struct chy_error *err)
 static void fail_all(struct ledger *l, struct chy_error *err)
 {
     struct job *job = waiting_take(&l->waiting);
+    signer_die(l->s, err); /* first: what these jobs still owe cannot be written either */
     while (job != NULL) {
         struct job *next = job->wait_next;
         job_fail(job, err);
         job = next;
     }
-    signer_die(l->s, err);
 }
 
 static void run_waiting(struct ledger *l)
@@ -496,9 +670,7 @@ static void commit(struct ledger *l)
         return;
     }
     l->size += leaf_count(l);
-    chy_buf_clear(&l->bytes);
-    chy_buf_clear(&l->leaves);
-    chy_buf_clear(&l->changes);
+    batch_clear(l);
     run_waiting(l);
     r = chy_store_maintain(l->s->store, &err);
     if (r != CHY_OK)
@@ -664,12 +836,6 @@ static enum chy_err entry_decode(struct chy_bytes bytes, uint64_t index, struct 
                     (unsigned long long)index);
 }
 
-static bool is_intent(const struct chy_entry *e)
-{
-    return (e->kind == CHY_ENTRY_SIGN_INTENT || e->kind == CHY_ENTRY_KEY_INTENT) &&
-           e->decision == CHY_DECISION_ALLOWED;
-}
-
 static int compare_intents(const void *a, const void *b)
 {
     const struct open_intent *x = a;
@@ -690,7 +856,7 @@ static enum chy_err scan_leaf(void *ctx, uint64_t index, struct chy_bytes entry,
         chy_buf_append(&scan->open, (struct chy_bytes){ (const uint8_t *)&intent, sizeof intent });
         return chy_buf_check(&scan->open, err);
     }
-    if (e.outcome == CHY_OUTCOME_NONE || scan->open.n == 0)
+    if (!is_outcome(&e) || scan->open.n == 0)
         return CHY_OK;
     struct open_intent wanted = { .index = e.intent_index };
     struct open_intent *found = bsearch(&wanted, scan->open.p, scan->open.n / sizeof wanted,

@@ -21,8 +21,10 @@ CHY_MUST_USE enum chy_err ledger_open(struct signer *s, struct ledger **ret_ledg
 void ledger_close(struct ledger *l);
 
 /* Append an entry; its version, node, time and detail hash are filled in here. `detail` may be NULL; its
- * salt is filled in here. The index is final once the commit has succeeded.
- * Errors: CHY_E_LIMIT  the entry would pass CHY_LIMIT_ENTRY, or the batch is full
+ * salt is filled in here. The index is final once the commit has succeeded. Every allowed intent keeps
+ * room for its outcome: an outcome is never refused for want of room, nor for the clock.
+ * Errors: CHY_E_LIMIT  the entry would pass CHY_LIMIT_ENTRY
+ *         CHY_E_BUSY   the batch is full
  *         CHY_E_STATE  the clock went back by more than a minute
  *         CHY_E_ARG, CHY_E_NOMEM, CHY_E_CRYPTO */
 CHY_MUST_USE enum chy_err ledger_add(struct ledger *l, struct chy_entry *entry,
@@ -38,12 +40,27 @@ CHY_MUST_USE enum chy_err ledger_put(struct ledger *l, enum chy_object_kind kind
                                      const void *record, struct chy_error *err);
 CHY_MUST_USE enum chy_err ledger_delete(struct ledger *l, enum chy_object_kind kind,
                                         struct chy_str name, struct chy_error *err);
+
+/* What was gathered so far. A step of a job that fails leaves nothing behind: job_run() takes a mark
+ * before it and goes back. No mark outlives the turn. */
+struct ledger_mark {
+    size_t bytes;
+    size_t leaves;
+    size_t changes;
+    size_t owed;
+    int64_t last_entry_us;
+};
+struct ledger_mark ledger_mark(const struct ledger *l);
+void ledger_rollback(struct ledger *l, const struct ledger_mark *mark);
+
 /* Run `next` of the job once all that was added so far is durable. */
 void ledger_wait(struct ledger *l, struct job *job, job_fn *next);
 /* Run `next` once a published checkpoint covers the entry at `index`. */
 void ledger_wait_checkpoint(struct ledger *l, struct job *job, uint64_t index, job_fn *next);
 /* The job goes away. */
 void ledger_forget(struct job *job);
+/* Give up jobs that wait for a checkpoint past their callers' patience. */
+void ledger_expire(struct ledger *l, int64_t now_us);
 
 /* Once a turn: commit if it is time, and ask for a checkpoint if one is due. `in_flight` is the number
  * of digests at the tokens: while it is not 0, commits are paced. */
@@ -59,6 +76,8 @@ CHY_MUST_USE enum chy_err ledger_receipt(struct ledger *l, uint64_t index, struc
 CHY_MUST_USE enum chy_err ledger_set_key(struct ledger *l, struct key *key, struct chy_error *err);
 uint64_t ledger_size(const struct ledger *l);
 uint64_t ledger_published(const struct ledger *l);
+/* The operator accepted a store that lacks what was published: why, for the log; empty: it lacks nothing. */
+struct chy_str ledger_accepted(const struct ledger *l);
 
 /* After a crash: intents without an outcome get one, "unknown". Call once, before anything else is added.
  * Errors: CHY_E_INTEGRITY an entry does not decode; CHY_E_STORE, CHY_E_NOMEM */

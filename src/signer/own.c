@@ -12,7 +12,8 @@
 #include "signer/ledger.h"
 #include "signer/tokens.h"
 
-#define YEAR_US (INT64_C(31557600) * 1000000)
+#define SECOND_US INT64_C(1000000)
+#define YEAR_US   (INT64_C(31557600) * SECOND_US)
 
 /* The signer's own keys, in the order in which they are made. */
 static const struct own_key {
@@ -50,7 +51,8 @@ static enum chy_err own_written(struct job *job, struct chy_error *err)
 {
     struct own_making *m = job->state;
     struct signer *s = job->s;
-    CHY_TRY(signer_key_put(s, &m->record, err));
+    CHY_TRY(signer_must(s, signer_key_put(s, &m->record, err), err));
+    s->own_pause_us = s->own_retry_us = 0;
     job_reply(job, CHY_OK, NULL, NULL, NULL); /* which clears s->own_job */
     own_continue(s);
     return CHY_OK;
@@ -240,12 +242,14 @@ static enum chy_err start_begin(struct job *job, struct chy_error *err)
     memcpy(e.result_sha256, s->config.config_sha256, sizeof e.result_sha256);
     struct chy_entry_detail d = job_detail(job, s->config.version);
     CHY_TRY(ledger_add(s->ledger, &e, &d, NULL, err));
-    if (s->config.accept_older_store) {
+    if (ledger_accepted(s->ledger).n > 0) {
         struct chy_entry recovery =
             job_entry(job, CHY_ENTRY_RECOVERY, "store.accept-older", s->config.node);
-        struct chy_entry_detail why = job_detail(
-            job,
-            CHY_STR("an operator started the server on a store older than a published checkpoint"));
+        struct chy_entry_detail why =
+            job_detail(job, chy_arena_printf(&job->arena, "an operator accepted that %.*s",
+                                             CHY_STR_ARG(ledger_accepted(s->ledger))));
+        if (why.text.p == NULL)
+            return chy_fail(err, CHY_E_NOMEM, "no memory for an entry");
         CHY_TRY(ledger_add(s->ledger, &recovery, &why, NULL, err));
     }
     CHY_TRY(init_write(job, err));
@@ -313,12 +317,18 @@ void own_continue(struct signer *s)
     struct chy_str missing;
     struct chy_error err;
     enum chy_err r = CHY_OK;
-    if (s->is_bootstrapped || s->own_job != NULL || s->has_failed)
+    int64_t now = chy_clock_monotonic_us();
+    if (s->is_bootstrapped || s->own_job != NULL || s->has_failed || s->is_draining)
         return;
     bool is_complete = missing_key(s) == NULL && missing_certificate(s) == NULL;
     /* Only making needs the others: a server whose token is away still starts, and says so. */
     if (!is_complete && (s->inspect == NULL || !tokens_are_ready(s, &missing)))
         return;
+    /* What failed is tried again ever later: each attempt to make a key stands in the log. */
+    if (now < s->own_retry_us)
+        return;
+    s->own_pause_us = CHY_MIN(CHY_MAX(2 * s->own_pause_us, SECOND_US), 64 * SECOND_US);
+    s->own_retry_us = now + s->own_pause_us;
     job_fn *next = start_begin;
     if (missing_key(s) != NULL)
         next = key_begin;

@@ -13,7 +13,7 @@ struct applying {
 static enum chy_err applied(struct job *job, struct chy_error *err)
 {
     struct applying *a = job->state;
-    CHY_TRY(signer_policy_put(job->s, &a->record, err));
+    CHY_TRY(signer_must(job->s, signer_policy_put(job->s, &a->record, err), err));
     a->record.policy.policy = CHY_STR(""); /* the caller has it */
     return job_done(job, &a->record.policy);
 }

@@ -143,11 +143,11 @@ static enum chy_err item_find_key(struct item *it, struct chy_error *err)
 {
     struct chy_str name = it->asked->key;
     struct key *key = signer_key(it->job->s, name);
-    if (key == NULL || key->record.key.class != CHY_KEY_CLASS_SIGNING)
-        return chy_fail(err, CHY_E_NOT_FOUND, "there is no key \"%.*s\"", CHY_STR_ARG(name));
     if (!chy_principal_may_key(&it->job->who, name))
         return chy_fail(err, CHY_E_FORBIDDEN, "this API token is not for key \"%.*s\"",
                         CHY_STR_ARG(name));
+    if (key == NULL || key->record.key.class != CHY_KEY_CLASS_SIGNING)
+        return chy_fail(err, CHY_E_NOT_FOUND, "there is no key \"%.*s\"", CHY_STR_ARG(name));
     if (key->record.key.state != CHY_KEY_STATE_ACTIVE)
         return chy_fail(err, CHY_E_STATE, "key \"%.*s\" is %s", CHY_STR_ARG(name),
                         chy_enum_name(&chy_key_state_enum, (int)key->record.key.state));
@@ -495,19 +495,9 @@ static enum chy_err decide_all(struct job *job, struct chy_error *err)
 {
     struct sign *sg = job->state;
     sg->time_us = chy_clock_realtime_us();
-    for (size_t i = 0; i < sg->n; i++) {
-        enum chy_err r = item_begin(&sg->items[i], sg, i, err);
-        if (r == CHY_OK)
-            continue;
-        /* Intents that were added stand in the log; nothing was signed for them: say so there. */
-        for (size_t k = 0; k < i; k++)
-            if (sg->items[k].is_allowed && sg->items[k].result.intent != NULL) {
-                item_refuse_error(&sg->items[k], err);
-                if (log_outcome(&sg->items[k], k, NULL) != CHY_OK)
-                    signer_die(job->s, err);
-            }
-        return r;
-    }
+    /* When one item cannot be written, none is: job_run() takes the others back. */
+    for (size_t i = 0; i < sg->n; i++)
+        CHY_TRY(item_begin(&sg->items[i], sg, i, err));
     ledger_wait(job->s->ledger, job, intents_durable);
     return CHY_OK;
 }

@@ -34,6 +34,19 @@ void signer_die(struct signer *s, const struct chy_error *why)
     chy_loop_stop(s->loop);
 }
 
+enum chy_err signer_must(struct signer *s, enum chy_err r, const struct chy_error *err)
+{
+    if (r != CHY_OK)
+        signer_die(s, err);
+    return r;
+}
+
+enum chy_err signer_code(uint32_t wire)
+{
+    int code = -(int)CHY_MIN(wire, (uint32_t)INT16_MAX);
+    return chy_err_is_known(code) ? (enum chy_err)code : CHY_E_PROTOCOL;
+}
+
 /* --- keys --- */
 
 /* FNV-1a: names are chosen by key managers, not by attackers, and a long chain is only slow. */
@@ -110,6 +123,18 @@ static enum chy_err load_key(void *ctx, struct chy_str name, struct chy_bytes bo
         return chy_fail(err, CHY_E_INTEGRITY, "the stored key \"%.*s\" does not decode",
                         CHY_STR_ARG(name));
     return signer_key_put(s, &record, err);
+}
+
+static void keys_free(struct signer *s)
+{
+    struct key *key;
+    struct key *next;
+    LL_FOREACH_SAFE(s->keys, key, next)
+    {
+        chy_policy_guard_free(key->guard);
+        chy_arena_done(&key->arena);
+        chy_free(key);
+    }
 }
 
 /* --- the policy --- */
@@ -292,7 +317,7 @@ static void drain_check(struct signer *s)
         s->is_stop_written = true;
         own_stop(s);
         chy_loop_wake(s->loop);
-    } else if (ledger_published(s->ledger) == ledger_size(s->ledger)) {
+    } else if (!s->is_bootstrapped || ledger_published(s->ledger) == ledger_size(s->ledger)) {
         chy_loop_stop(s->loop);
     }
 }
@@ -346,9 +371,11 @@ static void turn(void *ctx)
     struct signer *s = ctx;
     if (s->has_failed)
         return;
+    own_continue(s); /* before the commit: nothing may wait for it over a sleep */
     ledger_turn(s->ledger, tokens_in_flight(s));
+    if (s->has_failed)
+        return;
     tokens_turn(s);
-    own_continue(s);
     drain_check(s);
 }
 
@@ -356,7 +383,10 @@ static void housekeeping(void *ctx)
 {
     struct signer *s = ctx;
     int64_t now = chy_clock_monotonic_us();
-    tokens_check(s, now); /* and the turn retries what the start still lacks */
+    tokens_check(s, now);
+    job_inspect_expire(s, now);
+    ledger_expire(s->ledger, now);
+    /* The turn retries what the start still lacks. */
     chy_timer_set(s->housekeeping, now + SECOND_US);
 }
 
@@ -478,9 +508,19 @@ static void stop(struct signer *s)
     if (s->inspect != NULL)
         peer_free(s->inspect);
     tokens_free(s);
+    job_free_all(s);
     ledger_close(s->ledger);
     chy_store_close(s->store);
+    keys_free(s);
+    denials_free(s);
+    chy_policy_rules_free(s->policy);
+    chy_arena_done(&s->policy_arena);
     chy_channel_free(s->supervisor);
+    chy_timer_free(s->policy_timer);
+    chy_timer_free(s->housekeeping);
+    chy_loop_free(s->loop);
+    chy_arena_done(&s->config_arena);
+    chy_free(s);
 }
 
 int chy_signer_main(void)

@@ -78,7 +78,9 @@ struct signer {
     struct peer *inspect; /* NULL while it is being restarted */
     struct token *tokens;
     struct job *jobs;
-    struct job *own_job; /* the step of the signer's own start that is under way */
+    struct job *own_job;  /* the step of the signer's own start that is under way */
+    int64_t own_retry_us; /* monotonic: not before it another one */
+    int64_t own_pause_us;
     uint64_t next_frame_id;
     struct denial_bucket *denials; /* by principal */
     struct chy_timer *housekeeping;
@@ -103,6 +105,11 @@ CHY_MUST_USE enum chy_err signer_policy_put(struct signer *s,
                                             struct chy_error *err);
 /* Tell the supervisor that calls can come. */
 void signer_ready(struct signer *s);
+/* After a commit: what is in memory must follow, or it would be another state than the stored one. Passes
+ * `r` on; unless it is CHY_OK, the signer ends. */
+enum chy_err signer_must(struct signer *s, enum chy_err r, const struct chy_error *err);
+/* A code in a message of another process: minus enum chy_err. CHY_E_PROTOCOL when there is none such. */
+enum chy_err signer_code(uint32_t wire);
 /* The end: say why, stop the loop, exit with an error; what is durable is on the disk, the next
  * incarnation goes on from there. */
 void signer_die(struct signer *s, const struct chy_error *why);

@@ -187,10 +187,14 @@ enum chy_err tokens_sign(struct signer *s, struct sign_task *task, struct chy_er
     if (!token_has_worker(t))
         return chy_fail(err, CHY_E_BUSY, "token \"%.*s\" is not ready",
                         CHY_STR_ARG(t->config.name));
-    if (t->queued >= s->config.max_queue)
+    if (t->queued >= s->config.max_queue && !task->for_administration)
         return chy_fail(err, CHY_E_BUSY, "%zu digests wait for token \"%.*s\"", t->queued,
                         CHY_STR_ARG(t->config.name));
-    DL_APPEND(t->queue, task);
+    /* Checkpoints and certificates are few, and much may wait for one of them. */
+    if (task->for_administration)
+        DL_PREPEND(t->queue, task);
+    else
+        DL_APPEND(t->queue, task);
     t->queued++;
     return CHY_OK;
 }
@@ -295,7 +299,7 @@ static struct worker *worker_idlest(struct token *t)
     struct worker *best = NULL;
     struct worker *w;
     LL_FOREACH(t->workers, w)
-    if (w->is_ready && w->flight_count < FLIGHTS_MAX &&
+    if (w->is_ready && !w->is_reported && w->flight_count < FLIGHTS_MAX &&
         (best == NULL || w->flight_count < best->flight_count ||
          (w->flight_count == best->flight_count && w->tasks < best->tasks)))
         best = w;
@@ -334,17 +338,19 @@ static void tasks_answered(struct worker *w, struct flight *f, struct chy_token_
     DL_FOREACH_SAFE(f->tasks, task, next)
     {
         const struct chy_token_sign_result *result = &reply->results.p[i++];
-        enum chy_err code = (enum chy_err) - (int)result->code;
+        enum chy_err code = signer_code(result->code);
         struct chy_error err;
         w->tasks--;
         w->token->in_flight--;
-        if (!chy_err_is_known((int)code))
-            code = CHY_E_PROTOCOL;
         /* A key that was disabled while the token signed: the signature does not leave. */
-        if (code == CHY_OK && task_check(task, 0, &err) != CHY_OK)
+        if (code == CHY_OK && task_check(task, 0, &err) != CHY_OK) {
             task_fail(task, &err);
-        else
+        } else if (code == CHY_OK && result->signature.n == 0) {
+            chy_fail(&err, CHY_E_PROTOCOL, "a token process signed and gave no signature");
+            task_fail(task, &err);
+        } else {
             task->done(task, code, result->text, result->signature);
+        }
     }
 }
 
@@ -387,7 +393,7 @@ static struct worker *worker_least_busy(struct token *t)
     struct worker *best = NULL;
     struct worker *w;
     LL_FOREACH(t->workers, w)
-    if (w->is_ready && (best == NULL || w->flight_count < best->flight_count))
+    if (w->is_ready && !w->is_reported && (best == NULL || w->flight_count < best->flight_count))
         best = w;
     return best;
 }
@@ -453,15 +459,25 @@ enum chy_err tokens_drop(struct job *job, struct key *key, bool destroy, job_fn 
     job->token_code = CHY_OK;
     /* A worker that is down has no copy: it died with its process. */
     struct worker *w;
+    enum chy_err r = CHY_OK;
     LL_FOREACH(t->workers, w)
-    if (w->is_ready) {
-        CHY_TRY(
-            ask(job, w, CHY_MSG_TOKEN_DROP, &chy_token_drop_schema, &d->message, drop_step, err));
+    {
+        if (!w->is_ready)
+            continue;
+        r = ask(job, w, CHY_MSG_TOKEN_DROP, &chy_token_drop_schema, &d->message, drop_step, err);
+        if (r != CHY_OK)
+            break;
         d->waits_for++;
     }
     if (d->waits_for == 0)
-        return chy_fail(err, CHY_E_BUSY, "token \"%.*s\" is not ready",
-                        CHY_STR_ARG(t->config.name));
+        return r != CHY_OK ? r
+                           : chy_fail(err, CHY_E_BUSY, "token \"%.*s\" is not ready",
+                                      CHY_STR_ARG(t->config.name));
+    /* Some are asked, and their answers will come to this job: it fails when it has them all. */
+    if (r != CHY_OK) {
+        job->token_code = r;
+        job->token_text = CHY_STR("a token's process could not be asked");
+    }
     return CHY_OK;
 }
 
@@ -543,7 +559,7 @@ static enum chy_err on_drop_reply(struct flight *f, struct chy_bytes body, struc
     struct chy_bytes own = chy_arena_bytes(&job->arena, body);
     CHY_TRY(chy_schema_decode(&chy_token_drop_reply_schema, own, &job->arena, &reply, err));
     if (reply.code != 0 && job->token_code == CHY_OK) {
-        job->token_code = (enum chy_err) - (int)reply.code;
+        job->token_code = signer_code(reply.code);
         job->token_text = reply.text;
     }
     step_after(job, f->step);

@@ -241,26 +241,45 @@ struct enrolling {
     bool is_agent;
 };
 
-struct expired {
-    struct job *job;
+struct credentials {
+    struct ledger *ledger;
+    struct chy_arena arena; /* of one record */
+    enum chy_auth_method method;
     struct chy_str principal;
     int64_t now_us;
+    size_t remaining;
 };
 
 /* Credentials that have ended go away when their owner gets a new one: the log remembers them. */
 static enum chy_err drop_expired(void *ctx, struct chy_str name, struct chy_bytes body,
                                  struct chy_error *err)
 {
-    struct expired *x = ctx;
+    struct credentials *x = ctx;
     struct chy_credential_record c;
-    CHY_TRY(chy_schema_decode(&chy_credential_record_schema, body, &x->job->arena, &c, err));
-    if (c.method != CHY_AUTH_CERTIFICATE || !chy_str_equal(c.principal, x->principal) ||
-        c.info.expires_us >= x->now_us)
+    chy_arena_reset(&x->arena);
+    CHY_TRY(chy_schema_decode(&chy_credential_record_schema, body, &x->arena, &c, err));
+    if (c.method != x->method || !chy_str_equal(c.principal, x->principal))
         return CHY_OK;
-    struct chy_str own = chy_arena_str(&x->job->arena, name);
-    if (own.p == NULL)
-        return chy_fail(err, CHY_E_NOMEM, "no memory to drop a credential");
-    return ledger_delete(x->job->s->ledger, CHY_OBJECT_CREDENTIAL, own, err);
+    if (c.info.expires_us < x->now_us)
+        return ledger_delete(x->ledger, CHY_OBJECT_CREDENTIAL, name, err);
+    x->remaining++;
+    return CHY_OK;
+}
+
+static enum chy_err credentials_sweep(struct job *job, struct chy_str principal,
+                                      enum chy_auth_method method, size_t *ret_remaining,
+                                      struct chy_error *err)
+{
+    struct credentials x = { .ledger = job->s->ledger,
+                             .method = method,
+                             .principal = principal,
+                             .now_us = chy_clock_realtime_us() };
+    chy_arena_init(&x.arena, CHY_LIMIT_FRAME);
+    enum chy_err r = chy_store_walk(job->s->store, CHY_OBJECT_CREDENTIAL, drop_expired, &x, err);
+    chy_arena_done(&x.arena);
+    if (r == CHY_OK)
+        *ret_remaining = x.remaining;
+    return r;
 }
 
 static enum chy_err credential_write(struct job *job, const struct enrolling *en,
@@ -279,8 +298,8 @@ static enum chy_err credential_write(struct job *job, const struct enrolling *en
     struct chy_str name = chy_record_hash_name(&job->arena, sha256);
     if (name.p == NULL)
         return chy_fail(err, CHY_E_NOMEM, "no memory for a credential");
-    struct expired x = { job, en->principal, now };
-    CHY_TRY(chy_store_walk(s->store, CHY_OBJECT_CREDENTIAL, drop_expired, &x, err));
+    size_t others;
+    CHY_TRY(credentials_sweep(job, en->principal, CHY_AUTH_CERTIFICATE, &others, err));
     if (en->code_name.n > 0)
         CHY_TRY(ledger_delete(s->ledger, CHY_OBJECT_CODE, en->code_name, err));
     return ledger_put(s->ledger, CHY_OBJECT_CREDENTIAL, name, &chy_credential_record_schema,
@@ -433,8 +452,15 @@ enum chy_err api_tokens_create(struct job *job, struct chy_error *err)
     const struct chy_api_token_create *r = job->request;
     struct chy_user user;
     uint8_t hash[CHY_HASH_BYTES];
+    size_t others = 0;
     CHY_TRY(user_get(job, r->name, &user, err));
     CHY_TRY(scopes_check(r->scopes, err));
+    /* One at a time: two might each be the last that there is room for. */
+    CHY_TRY(job_lock(job, "api-tokens", r->name, err));
+    CHY_TRY(credentials_sweep(job, r->name, CHY_AUTH_API_TOKEN, &others, err));
+    if (others >= CHY_LIMIT_API_TOKENS)
+        return chy_fail(err, CHY_E_LIMIT, "\"%.*s\" has %zu API tokens that have not ended",
+                        CHY_STR_ARG(r->name), others);
     struct chy_api_token *response = chy_arena_new(&job->arena, struct chy_api_token);
     if (response == NULL)
         return chy_fail(err, CHY_E_NOMEM, "no memory for an API token");

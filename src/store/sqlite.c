@@ -214,11 +214,9 @@ static enum chy_err set_up(struct chy_store *s, struct chy_error *err)
     if (s->mode == CHY_STORE_READ)
         return check_version(s, err);
     if (s->mode == CHY_STORE_CREATE)
-        CHY_TRY(exec(
-            s,
-            "PRAGMA application_id = " CHY_STRINGIFY(APPLICATION_ID) "; "
-                                                                     "PRAGMA secure_delete = ON",
-            err));
+        CHY_TRY(exec(s, "PRAGMA application_id = " CHY_STRINGIFY(APPLICATION_ID), err));
+    /* What is deleted is overwritten; SQLite does not keep this in the file. */
+    CHY_TRY(exec(s, "PRAGMA secure_delete = ON", err));
     /* FULL: a commit is on the disk when it returns. maintain() checkpoints between batches, because
      * SQLite's own checkpoints fall into somebody's latency. */
     CHY_TRY(
