@@ -85,7 +85,7 @@ static enum chy_err names_read(int fd, const char *path, struct names *names, st
     chy_fd_take(&own); /* closed with `dir` */
     for (;;) {
         errno = 0;
-        const struct dirent *entry = readdir(dir);
+        const struct dirent *entry = readdir(dir); /* NOLINT: the stream is ours alone */
         if (entry == NULL && errno != 0)
             return fail_path(err, "read the folder", path);
         if (entry == NULL)
@@ -110,6 +110,7 @@ struct walk {
 
 static enum chy_err walk_dir(struct walk *w, int fd, unsigned depth, struct chy_error *err);
 
+/* NOLINTNEXTLINE(misc-no-recursion): as deep as CHY_LIMIT_TREE_DEPTH */
 static enum chy_err walk_entry(struct walk *w, int fd, const char *name, unsigned depth,
                                struct chy_error *err)
 {
@@ -134,6 +135,7 @@ static enum chy_err walk_entry(struct walk *w, int fd, const char *name, unsigne
     return walk_dir(w, below, depth + 1, err);
 }
 
+/* NOLINTNEXTLINE(misc-no-recursion): as deep as CHY_LIMIT_TREE_DEPTH */
 static enum chy_err walk_names(struct walk *w, int fd, const struct names *names, unsigned depth,
                                struct chy_error *err)
 {
@@ -151,7 +153,7 @@ static enum chy_err walk_names(struct walk *w, int fd, const struct names *names
     return CHY_OK;
 }
 
-/* Recursion is bounded by CHY_LIMIT_TREE_DEPTH. */
+/* NOLINTNEXTLINE(misc-no-recursion): as deep as CHY_LIMIT_TREE_DEPTH */
 static enum chy_err walk_dir(struct walk *w, int fd, unsigned depth, struct chy_error *err)
 {
     if (depth > CHY_LIMIT_TREE_DEPTH)
@@ -200,6 +202,7 @@ struct removing {
 static enum chy_err remove_dir(int fd, const char *name, bool keeps_folder, unsigned depth,
                                struct chy_error *err);
 
+/* NOLINTNEXTLINE(misc-no-recursion): as deep as CHY_LIMIT_TREE_DEPTH */
 static enum chy_err remove_name(int fd, const char *name, unsigned depth, struct chy_error *err)
 {
     if (unlinkat(fd, name, 0) == 0)
@@ -210,6 +213,7 @@ static enum chy_err remove_name(int fd, const char *name, unsigned depth, struct
 }
 
 /* One pass; whether anything went away. */
+/* NOLINTNEXTLINE(misc-no-recursion): as deep as CHY_LIMIT_TREE_DEPTH */
 static bool remove_pass(DIR *dir, unsigned depth, struct removing *r)
 {
     bool is_less = false;
@@ -217,7 +221,7 @@ static bool remove_pass(DIR *dir, unsigned depth, struct removing *r)
     rewinddir(dir);
     for (;;) {
         errno = 0;
-        const struct dirent *entry = readdir(dir);
+        const struct dirent *entry = readdir(dir); /* NOLINT: the stream is ours alone */
         if (entry == NULL && errno != 0 && r->first == CHY_OK)
             r->first = fail_path(r->err, "read a folder to", "remove it");
         if (entry == NULL)
@@ -232,7 +236,7 @@ static bool remove_pass(DIR *dir, unsigned depth, struct removing *r)
     }
 }
 
-/* Recursion is bounded by CHY_LIMIT_TREE_DEPTH. */
+/* NOLINTNEXTLINE(misc-no-recursion): as deep as CHY_LIMIT_TREE_DEPTH */
 static enum chy_err remove_dir(int fd, const char *name, bool keeps_folder, unsigned depth,
                                struct chy_error *err)
 {

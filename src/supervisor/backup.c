@@ -272,13 +272,14 @@ enum chy_err chy_backup(const char *config, const char *data, const char *to,
 void chy_backup_print(const void *value, FILE *out)
 {
     const struct chy_backup_result *r = value;
-    fprintf(out,
-            "A backup of %llu files, %llu bytes, is in %s.\n"
-            "It holds the keys of the software token and its PIN: guard it like the server.\n",
-            (unsigned long long)r->files, (unsigned long long)r->size_bytes, r->to.p);
+    (void)fprintf(
+        out,
+        "A backup of %llu files, %llu bytes, is in %s.\n"
+        "It holds the keys of the software token and its PIN: guard it like the server.\n",
+        (unsigned long long)r->files, (unsigned long long)r->size_bytes, r->to.p);
     for (size_t i = 0; i < r->left_out.n; i++)
-        fprintf(out, "%s%s\n",
-                i == 0 ? "Not in it, for it is outside the data directory:\n  " : "  ",
-                r->left_out.p[i].p);
-    fprintf(out, "To use it: chanceryd restore --from %s --data NEWDIR\n", r->to.p);
+        (void)fprintf(out, "%s%s\n",
+                      i == 0 ? "Not in it, for it is outside the data directory:\n  " : "  ",
+                      r->left_out.p[i].p);
+    (void)fprintf(out, "To use it: chanceryd restore --from %s --data NEWDIR\n", r->to.p);
 }

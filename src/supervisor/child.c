@@ -210,6 +210,7 @@ static const char *const environment_kept[] = {
 
 static enum chy_err process_spawn(struct child *child, int channel_fd, struct chy_error *err)
 {
+    /* NOLINTNEXTLINE(concurrency-mt-unsafe): the supervisor has one thread */
     if (child->environment != NULL && setenv("SOFTHSM2_CONF", child->environment, 1) != 0)
         return chy_fail(err, CHY_E_NOMEM, "out of memory for an environment");
     struct chy_process_spec spec = {
@@ -219,7 +220,7 @@ static enum chy_err process_spawn(struct child *child, int channel_fd, struct ch
         .env_keep = environment_kept,
     };
     enum chy_err r = chy_process_spawn(&spec, &child->process, err);
-    CHY_IGNORE(unsetenv("SOFTHSM2_CONF")); /* fails only for names that are none */
+    CHY_IGNORE(unsetenv("SOFTHSM2_CONF")); /* NOLINT: one thread; fails only for odd names */
     return r;
 }
 
@@ -289,10 +290,10 @@ enum chy_err child_init(struct child *child, struct chy_loop *loop, struct chy_l
     };
     const char *name = chy_enum_name(&chy_process_enum, (int)who->process);
     if (who->process == CHY_PROCESS_TOKEN)
-        snprintf(child->name, sizeof child->name, "%s %.*s %u", name, CHY_STR_ARG(who->token),
-                 who->worker);
+        (void)snprintf(child->name, sizeof child->name, "%s %.*s %u", name, CHY_STR_ARG(who->token),
+                       who->worker);
     else
-        snprintf(child->name, sizeof child->name, "%s", name);
+        (void)snprintf(child->name, sizeof child->name, "%s", name);
     return chy_timer_new(loop, on_timer, child, &child->timer, err);
 }
 

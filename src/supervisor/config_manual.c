@@ -43,54 +43,55 @@ static const char tail[] = ".Sh SEE ALSO\n"
 static void text_put(const char *text)
 {
     if (text[0] == '.' || text[0] == '\'')
-        fputs("\\&", stdout);
+        (void)fputs("\\&", stdout);
     for (; *text != '\0'; text++) {
         if (*text == '\\')
-            fputs("\\e", stdout);
+            (void)fputs("\\e", stdout);
         else
-            putchar(*text);
+            (void)putchar(*text);
         /* mandoc wants each sentence on a line of its own. */
         if ((*text == '.' || *text == ':') && text[1] == ' ')
-            putchar('\n'), text++;
+            (void)putchar('\n'), text++;
     }
-    putchar('\n');
+    (void)putchar('\n');
 }
 
 static void bounds_put(const struct chy_field *f)
 {
     if (f->kind == CHY_KIND_U32)
-        printf("A number from %llu to %llu.\n", (unsigned long long)f->min,
-               (unsigned long long)f->max);
+        (void)printf("A number from %llu to %llu.\n", (unsigned long long)f->min,
+                     (unsigned long long)f->max);
     if (f->kind == CHY_KIND_BOOL)
-        puts("true or false.");
+        (void)puts("true or false.");
     if (f->kind == CHY_KIND_LIST)
-        puts("A list of these:");
+        (void)puts("A list of these:");
     if ((f->flags & CHY_REQUIRED) != 0)
-        puts("Must be given.");
+        (void)puts("Must be given.");
 }
 
 static void default_put(const struct chy_field *f, const void *complete)
 {
     const void *at = chy_field_in(f, complete);
     if (f->kind == CHY_KIND_U32)
-        printf("Default: %u.\n", *(const uint32_t *)at);
+        (void)printf("Default: %u.\n", *(const uint32_t *)at);
     else if (f->kind == CHY_KIND_BOOL)
-        printf("Default: %s.\n", *(const bool *)at ? "true" : "false");
+        (void)printf("Default: %s.\n", *(const bool *)at ? "true" : "false");
     else if (f->kind == CHY_KIND_ENUM && chy_field_enum(f, complete) != 0)
-        printf("Default: %s.\n", chy_enum_name(f->values, chy_field_enum(f, complete)));
+        (void)printf("Default: %s.\n", chy_enum_name(f->values, chy_field_enum(f, complete)));
     else if (f->kind == CHY_KIND_STR && (f->flags & CHY_REQUIRED) == 0 &&
              !chy_field_is_empty(f, complete))
-        printf("Default:\n.Pa %.*s\n", CHY_STR_ARG(*(const struct chy_str *)at));
+        (void)printf("Default:\n.Pa %.*s\n", CHY_STR_ARG(*(const struct chy_str *)at));
 }
 
+/* NOLINTNEXTLINE(misc-no-recursion): as deep as the table of the configuration */
 static void fields_put(const struct chy_schema *schema, const void *complete)
 {
-    puts(".Bl -tag -width indent");
+    (void)puts(".Bl -tag -width indent");
     for (size_t i = 0; i < schema->n; i++) {
         const struct chy_field *f = &schema->fields[i];
         if ((f->flags & CHY_INTERNAL) != 0)
             continue;
-        printf(".It Ic %s\n", f->name);
+        (void)printf(".It Ic %s\n", f->name);
         text_put(f->doc);
         bounds_put(f);
         if (f->kind == CHY_KIND_STRUCT)
@@ -100,7 +101,7 @@ static void fields_put(const struct chy_schema *schema, const void *complete)
         else
             default_put(f, complete);
     }
-    puts(".El");
+    (void)puts(".El");
 }
 
 /* What the host has for a name is no default for a manual page. */
@@ -122,10 +123,10 @@ int main(void)
     chy_arena_init(&arena, CHY_LIMIT_ARENA);
     if (example_make(&config, &arena) != CHY_OK)
         return EXIT_FAILURE;
-    puts(".\\\" SPDX-License-Identifier: MIT\n"
-         ".\\\" Made from src/supervisor/config.c when the tree is built.");
-    fputs(head, stdout);
+    (void)puts(".\\\" SPDX-License-Identifier: MIT\n"
+               ".\\\" Made from src/supervisor/config.c when the tree is built.");
+    (void)fputs(head, stdout);
     fields_put(&chy_config_schema, &config);
-    fputs(tail, stdout);
+    (void)fputs(tail, stdout);
     return fflush(stdout) == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
 }

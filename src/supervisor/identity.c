@@ -19,17 +19,16 @@
 #define CERTIFICATE_FILE_BYTES ((size_t)CHY_LIMIT_CHAIN * CHY_LIMIT_CERTIFICATE * 2)
 #define CHAIN_ARENA            ((size_t)1048576)
 
-static enum chy_err certificate_make(const struct chy_privkey *key, const struct chy_str *names,
-                                     size_t name_count, int64_t now_us, struct chy_buf *pem,
-                                     struct chy_error *err)
+static enum chy_err certificate_make(const struct chy_privkey *key, struct chy_strs names,
+                                     int64_t now_us, struct chy_buf *pem, struct chy_error *err)
 {
     struct chy_cert_request request = {
         .profile = CHY_CERT_TLS_SERVER,
         .subject = CHY_STR("CN=Chancery server"),
         .not_before_us = now_us - BACK_US,
         .not_after_us = now_us + VALID_DAYS * DAY_US,
-        .sans = names,
-        .n_sans = name_count,
+        .sans = names.p,
+        .n_sans = names.n,
     };
     CHY_TRY(chy_random_fill(request.serial, sizeof request.serial, err));
     CHY_CLEANUP(chy_buf_done) struct chy_buf der;
@@ -40,7 +39,7 @@ static enum chy_err certificate_make(const struct chy_privkey *key, const struct
 }
 
 enum chy_err chy_identity_make(int dir_fd, const char *certificate, const char *key,
-                               const struct chy_str *names, size_t name_count, int64_t now_us,
+                               struct chy_strs names, int64_t now_us,
                                uint8_t ret_pin[CHY_HASH_BYTES], struct chy_error *err)
 {
     CHY_CLEANUP(chy_privkey_freep) struct chy_privkey *k = NULL;
@@ -48,7 +47,7 @@ enum chy_err chy_identity_make(int dir_fd, const char *certificate, const char *
     CHY_CLEANUP(chy_buf_done) struct chy_buf pem;
     chy_buf_init(&pem, CERTIFICATE_FILE_BYTES);
     CHY_TRY(chy_privkey_generate(&k, err));
-    CHY_TRY(certificate_make(k, names, name_count, now_us, &pem, err));
+    CHY_TRY(certificate_make(k, names, now_us, &pem, err));
     CHY_TRY(chy_privkey_to_pem(k, &key_pem, err));
     CHY_TRY(chy_file_create(dir_fd, key, chy_secret_bytes(key_pem), 0600, err));
     CHY_TRY(chy_file_create(dir_fd, certificate, chy_buf_bytes(&pem), 0644, err));

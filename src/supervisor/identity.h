@@ -16,9 +16,8 @@
  * Errors: CHY_E_ARG a name is none; CHY_E_EXISTS, CHY_E_IO, CHY_E_CRYPTO, CHY_E_LIMIT,
  * CHY_E_NOMEM */
 CHY_MUST_USE enum chy_err chy_identity_make(int dir_fd, const char *certificate, const char *key,
-                                            const struct chy_str *names, size_t name_count,
-                                            int64_t now_us, uint8_t ret_pin[CHY_HASH_BYTES],
-                                            struct chy_error *err);
+                                            struct chy_strs names, int64_t now_us,
+                                            uint8_t ret_pin[CHY_HASH_BYTES], struct chy_error *err);
 
 /* Errors: CHY_E_CONFLICT  the key is not the certificate's
  *         CHY_E_FORBIDDEN others can read the key; CHY_E_MALFORMED, CHY_E_UNSUPPORTED,

@@ -31,7 +31,7 @@
 static const struct chy_field result_fields[] = {
     CHY_F_STR(S, data, 0, 0, CHY_LIMIT_PATH, "the data directory"),
     CHY_F_STR(S, config, 0, 0, CHY_LIMIT_PATH, "the configuration file"),
-    CHY_F_STR(S, start, 0, 0, 2 * CHY_LIMIT_PATH, "the command that starts the server"),
+    CHY_F_STR(S, start, 0, 0, UINT64_C(2) * CHY_LIMIT_PATH, "the command that starts the server"),
     CHY_F_STR(S, enroll, 0, 0, CHY_LIMIT_TEXT, "the command that asks for the code, on a client"),
     CHY_F_STR(S, enrolment_code, CHY_SECRET, 0, CODE_BYTES,
               "makes one client the administrator \"" INIT_ADMINISTRATOR "\""),
@@ -180,8 +180,8 @@ static enum chy_err addresses_take(struct making *m, struct chy_error *err)
         m->host_name[0] = '\0';
     CHY_TRY(names_collect(m, err));
     for (size_t i = 0; i < n; i++) {
-        struct chy_str host;
-        struct chy_str port;
+        struct chy_str host = CHY_STR("");
+        struct chy_str port = CHY_STR("");
         listen[i] =
             chy_str_of(m->options->listen_count > 0 ? m->options->listen[i] : DEFAULT_LISTEN);
         CHY_TRY(address_cut(m, listen[i], &host, &port, err));
@@ -248,7 +248,8 @@ static enum chy_err parts_make(struct making *m, struct chy_buf *code, struct ch
     CHY_TRY(chy_config_path(&m->config, CHY_DATA_STORE_FILE, m->arena, &database, err));
     CHY_TRY(layout_make(m->dir_fd, &m->config, err));
     CHY_TRY(chy_identity_make(m->dir_fd, CHY_DATA_TLS_CERTIFICATE_FILE, CHY_DATA_TLS_KEY_FILE,
-                              m->names, m->name_count, m->now_us, m->pin, err));
+                              (struct chy_strs){ m->names, m->name_count }, m->now_us, m->pin,
+                              err));
     CHY_TRY(token_make(m, err));
     CHY_TRY(init_store_make(database.p, m->pin, m->url, m->now_us, code, err));
     CHY_TRY(layout_own(m->dir_fd, &m->config, err));
@@ -309,32 +310,33 @@ enum chy_err chy_init(const struct chy_init_options *options, struct chy_arena *
 void chy_init_print(const void *value, FILE *out)
 {
     const struct chy_init_result *r = value;
-    fprintf(out,
-            "A new Chancery server is in %s:\n"
-            "\n"
-            "  configuration    %s\n"
-            "  TLS certificate  %s (self-signed; clients hold it by its pin)\n"
-            "  software token   %s, serial %s\n"
-            "\n"
-            "The keys will be in the software token, that is, in files of this machine. Who has\n"
-            "both of these has the keys, and without them the keys are lost. Back them up, and\n"
-            "guard the copy:\n"
-            "\n"
-            "  %s\n"
-            "  %s\n"
-            "\n"
-            "`chanceryd backup --config %s --to DIR` copies them and\n"
-            "everything else.\n"
-            "\n"
-            "Start the server:\n"
-            "\n"
-            "  %s\n"
-            "\n"
-            "Then become its administrator. The code works once, within 24 hours:\n"
-            "\n"
-            "  %s\n"
-            "  %s\n",
-            r->data.p, r->config.p, r->certificate.p, r->back_up.p[0].p, r->token_serial.p,
-            r->back_up.p[0].p, r->back_up.p[1].p, r->config.p, r->start.p, r->enroll.p,
-            r->enrolment_code.p);
+    (void)fprintf(
+        out,
+        "A new Chancery server is in %s:\n"
+        "\n"
+        "  configuration    %s\n"
+        "  TLS certificate  %s (self-signed; clients hold it by its pin)\n"
+        "  software token   %s, serial %s\n"
+        "\n"
+        "The keys will be in the software token, that is, in files of this machine. Who has\n"
+        "both of these has the keys, and without them the keys are lost. Back them up, and\n"
+        "guard the copy:\n"
+        "\n"
+        "  %s\n"
+        "  %s\n"
+        "\n"
+        "`chanceryd backup --config %s --to DIR` copies them and\n"
+        "everything else.\n"
+        "\n"
+        "Start the server:\n"
+        "\n"
+        "  %s\n"
+        "\n"
+        "Then become its administrator. The code works once, within 24 hours:\n"
+        "\n"
+        "  %s\n"
+        "  %s\n",
+        r->data.p, r->config.p, r->certificate.p, r->back_up.p[0].p, r->token_serial.p,
+        r->back_up.p[0].p, r->back_up.p[1].p, r->config.p, r->start.p, r->enroll.p,
+        r->enrolment_code.p);
 }

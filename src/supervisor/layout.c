@@ -128,9 +128,9 @@ static enum chy_err tokens_own(int dir_fd, const struct chy_config *config,
 
 static enum chy_err own_as_root(int dir_fd, const struct chy_config *config, struct chy_error *err)
 {
-    struct chy_user_ids signer;
-    struct chy_user_ids query;
-    struct chy_user_ids token;
+    struct chy_user_ids signer = { 0, 0 };
+    struct chy_user_ids query = { 0, 0 };
+    struct chy_user_ids token = { 0, 0 };
     CHY_TRY(user_find(config->run_as.signer, &signer, err));
     CHY_TRY(user_find(config->run_as.query, &query, err));
     CHY_TRY(user_find(config->run_as.token, &token, err));

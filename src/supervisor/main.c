@@ -34,7 +34,7 @@ static const struct {
 
 static int tell_error(enum chy_err r, const struct chy_error *error)
 {
-    fprintf(stderr, "chanceryd: %s\n", error->text);
+    (void)fprintf(stderr, "chanceryd: %s\n", error->text);
     return chy_err_exit_code(r);
 }
 
@@ -51,10 +51,10 @@ static int answer(const struct options *options, const struct chy_schema *schema
         enum chy_err r = chy_json_write(schema, value, 2, &out, &error);
         if (r != CHY_OK)
             return tell_error(r, &error);
-        printf("%.*s\n", CHY_STR_ARG(chy_buf_str(&out)));
+        (void)printf("%.*s\n", CHY_STR_ARG(chy_buf_str(&out)));
     }
     if (fflush(stdout) != 0) {
-        fputs("chanceryd: the answer could not be written\n", stderr);
+        (void)fputs("chanceryd: the answer could not be written\n", stderr);
         return EXIT_TROUBLE;
     }
     return EXIT_SUCCESS;
@@ -123,7 +123,7 @@ static int run_check(const struct options *options)
     if (r != CHY_OK)
         return tell_error(r, &error);
     chy_plan_free(plan);
-    printf("%s is right\n", options->config);
+    (void)printf("%s is right\n", options->config);
     return EXIT_SUCCESS;
 }
 
@@ -150,7 +150,7 @@ static int run_role(const char *name)
     for (size_t i = 0; i < CHY_ARRAY_LEN(roles); i++)
         if (strcmp(name, roles[i].name) == 0)
             return roles[i].run();
-    fprintf(stderr, "chanceryd: there is no process \"%s\"\n", name);
+    (void)fprintf(stderr, "chanceryd: there is no process \"%s\"\n", name);
     return EXIT_TROUBLE;
 }
 
@@ -161,7 +161,7 @@ static int run_command(int argc, char **argv)
     struct chy_error error;
     if (options_parse(commands, CHY_ARRAY_LEN(commands), (const char *const *)argv + 1,
                       (size_t)argc - 1, &command, &options, &error) != CHY_OK) {
-        fprintf(stderr, "chanceryd: %s\n`chanceryd --help` tells more\n", error.text);
+        (void)fprintf(stderr, "chanceryd: %s\n`chanceryd --help` tells more\n", error.text);
         return chy_err_exit_code(CHY_E_ARG);
     }
     umask(077); /* what is made is the owner's alone, unless it says otherwise */
@@ -174,7 +174,7 @@ int main(int argc, char **argv)
     if (argc == 2 && argv[1][0] == '@')
         return run_role(argv[1]);
     if (argc == 2 && strcmp(argv[1], "--version") == 0) {
-        puts("chanceryd " CHY_VERSION);
+        (void)puts("chanceryd " CHY_VERSION);
         return EXIT_SUCCESS;
     }
     if (argc == 2 && strcmp(argv[1], "--help") == 0) {

@@ -148,13 +148,13 @@ enum chy_err options_parse(const struct command *commands, size_t command_count,
 
 void options_help(const struct command *commands, size_t command_count, FILE *out)
 {
-    fputs("usage:\n", out);
+    (void)fputs("usage:\n", out);
     for (size_t i = 0; i < command_count; i++)
-        fprintf(out, "  chanceryd %s\n      %s\n", commands[i].usage, commands[i].help);
-    fputs("  chanceryd --version | --help\n\noptions:\n", out);
+        (void)fprintf(out, "  chanceryd %s\n      %s\n", commands[i].usage, commands[i].help);
+    (void)fputs("  chanceryd --version | --help\n\noptions:\n", out);
     for (size_t i = 0; i < CHY_ARRAY_LEN(rows); i++) {
         int n = fprintf(out, "  %s%s%s", rows[i].name, rows[i].value != NULL ? " " : "",
                         rows[i].value != NULL ? rows[i].value : "");
-        fprintf(out, "%*s%s\n", n < 24 ? 24 - n : 1, "", rows[i].help);
+        (void)fprintf(out, "%*s%s\n", n < 24 ? 24 - n : 1, "", rows[i].help);
     }
 }

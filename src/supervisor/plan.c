@@ -200,7 +200,7 @@ static enum chy_err fields_compare(const struct comparing *c, const struct chy_s
             continue;
         }
         char prefix[SETTING_BYTES];
-        snprintf(prefix, sizeof prefix, "%s.", f->name);
+        (void)snprintf(prefix, sizeof prefix, "%s.", f->name);
         for (size_t k = 0; k < f->schema->n; k++)
             CHY_TRY(field_compare(c, prefix, &f->schema->fields[k], chy_field_in(f, old),
                                   chy_field_in(f, new)));

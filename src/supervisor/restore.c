@@ -24,7 +24,7 @@
 static const struct chy_field result_fields[] = {
     CHY_F_STR(S, data, 0, 0, CHY_LIMIT_PATH, "the new data directory"),
     CHY_F_STR(S, config, 0, 0, CHY_LIMIT_PATH, "its configuration file"),
-    CHY_F_STR(S, start, 0, 0, 2 * CHY_LIMIT_PATH, "the command that starts the server"),
+    CHY_F_STR(S, start, 0, 0, UINT64_C(2) * CHY_LIMIT_PATH, "the command that starts the server"),
     CHY_F_U64(S, files, 0, 0, INT64_MAX, "files restored"),
     CHY_F_TIME(S, created, 0, "when the backup was made"),
     CHY_F_STR(S, problem, 0, 0, CHY_LIMIT_TEXT, "what must be put right before the server starts"),
@@ -105,7 +105,7 @@ static enum chy_err softhsm_adjust(struct restore *r, const struct chy_config_to
     char folder[LAYOUT_TOKEN_BYTES];
     char path[LAYOUT_TOKEN_BYTES + sizeof CHY_TOKEN_SOFTHSM_FILE + 1];
     CHY_TRY(layout_token(token->name, folder, err));
-    snprintf(path, sizeof path, "%s/" CHY_TOKEN_SOFTHSM_FILE, folder);
+    (void)snprintf(path, sizeof path, "%s/" CHY_TOKEN_SOFTHSM_FILE, folder);
     if (manifest_find(&r->manifest, chy_str_of(path)) == NULL)
         return CHY_OK;
     chy_buf_init(&old, CONF_BYTES);
@@ -221,12 +221,12 @@ enum chy_err chy_restore(const char *from, const char *data, struct chy_arena *a
 void chy_restore_print(const void *value, FILE *out)
 {
     const struct chy_restore_result *r = value;
-    fprintf(out, "%llu files were checked and restored to %s.\n", (unsigned long long)r->files,
-            r->data.p);
+    (void)fprintf(out, "%llu files were checked and restored to %s.\n",
+                  (unsigned long long)r->files, r->data.p);
     if (r->problem.n > 0)
-        fprintf(out, "Before the server starts, put this right:\n  %s\n", r->problem.p);
-    fprintf(out,
-            "Never run two servers from one backup: their logs would contradict each other.\n"
-            "Start it: %s\n",
-            r->start.p);
+        (void)fprintf(out, "Before the server starts, put this right:\n  %s\n", r->problem.p);
+    (void)fprintf(out,
+                  "Never run two servers from one backup: their logs would contradict each other.\n"
+                  "Start it: %s\n",
+                  r->start.p);
 }

@@ -280,7 +280,8 @@ static void status_tell(struct supervisor *s)
     for (size_t i = 0; i < s->child_count; i++)
         ready += s->children[i].state == CHILD_READY ? 1 : 0;
     addresses_print(s, addresses, sizeof addresses);
-    snprintf(text, sizeof text, "%zu of %zu processes ready; %s", ready, s->child_count, addresses);
+    (void)snprintf(text, sizeof text, "%zu of %zu processes ready; %s", ready, s->child_count,
+                   addresses);
     /* For people alone; the manager may be gone. */
     CHY_IGNORE(chy_notify_status(&s->notify, chy_str_of(text), NULL));
 }

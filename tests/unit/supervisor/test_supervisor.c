@@ -419,8 +419,9 @@ static void test_run__the_key_must_be_the_certificates(void **state)
     uint8_t pin[CHY_HASH_BYTES];
     struct chy_str name = CHY_STR("dns:localhost");
     assert_int_equal(chy_dir_open(AT_FDCWD, s->folder, &dir, NULL), CHY_OK);
-    assert_int_equal(chy_identity_make(dir, "other.pem", "data/tls/other-key.pem", &name, 1,
-                                       chy_clock_realtime_us(), pin, NULL),
+    assert_int_equal(chy_identity_make(dir, "other.pem", "data/tls/other-key.pem",
+                                       (struct chy_strs){ &name, 1 }, chy_clock_realtime_us(), pin,
+                                       NULL),
                      CHY_OK);
     assert_int_equal(renameat(dir, "data/tls/other-key.pem", dir, "data/" CHY_DATA_TLS_KEY_FILE),
                      0);
@@ -539,7 +540,7 @@ static void test_reload__a_new_certificate(void **state)
     server_start(s);
     wait_event(s, " FILE ", 5);
     assert_int_equal(chy_dir_open(AT_FDCWD, s->folder, &dir, NULL), CHY_OK);
-    assert_int_equal(chy_identity_make(dir, "new.pem", "new-key.pem", &name, 1,
+    assert_int_equal(chy_identity_make(dir, "new.pem", "new-key.pem", (struct chy_strs){ &name, 1 },
                                        chy_clock_realtime_us(), pin, NULL),
                      CHY_OK);
     assert_int_equal(renameat(dir, "new.pem", dir, "data/" CHY_DATA_TLS_CERTIFICATE_FILE), 0);
