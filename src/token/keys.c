@@ -338,12 +338,27 @@ enum chy_err chy_keys_sign(struct chy_keys *keys, struct chy_session *session,
     return chy_fail(err, CHY_E_BUSY, "the key was dropped again and again while it was wanted");
 }
 
+/* Other processes of the token may be starting: see chy_module_lock(). */
+static enum chy_err files_lock(struct chy_keys *keys, struct chy_error *err)
+{
+    return keys->options.module != NULL ? chy_module_lock(keys->options.module, err) : CHY_OK;
+}
+
+static void files_unlock(struct chy_keys *keys)
+{
+    if (keys->options.module != NULL)
+        chy_module_unlock(keys->options.module);
+}
+
 enum chy_err chy_keys_generate(struct chy_keys *keys, struct chy_session *session,
                                const struct chy_token_generate *request, struct chy_arena *arena,
                                struct chy_token_key_reply *ret_key, struct chy_error *err)
 {
     write_lock(keys);
-    enum chy_err r = chy_pair_generate(session, request, arena, ret_key, err);
+    enum chy_err r = files_lock(keys, err);
+    if (r == CHY_OK)
+        r = chy_pair_generate(session, request, arena, ret_key, err);
+    files_unlock(keys);
     unlock(keys);
     return r;
 }
@@ -369,8 +384,12 @@ enum chy_err chy_keys_drop(struct chy_keys *keys, struct chy_session *session,
             entry_remove_locked(keys, e);
     }
     enum chy_err r = CHY_OK;
-    if (request->destroy)
-        r = chy_pair_destroy(session, &request->key, err);
+    if (request->destroy) {
+        r = files_lock(keys, err);
+        if (r == CHY_OK)
+            r = chy_pair_destroy(session, &request->key, err);
+        files_unlock(keys);
+    }
     unlock(keys);
     return r;
 }

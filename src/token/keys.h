@@ -36,6 +36,7 @@ struct chy_keys_options {
      * copy, the key itself is used. */
     bool copies;
     bool verify_signatures;
+    struct chy_module *module; /* whose lock is held while objects are made or destroyed; NULL: none */
 };
 
 /* The slot must outlive the keys. Errors: CHY_E_NOMEM */

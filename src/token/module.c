@@ -26,6 +26,7 @@
 struct chy_module {
     char *path;
     int image_fd; /* the sealed copy; -1 once it is loaded, and with that the process's */
+    char *lock_path; /* NULL: none */
     int lock_fd;
     uint8_t sha256[CHY_HASH_BYTES];
     const CK_FUNCTION_LIST *functions;
@@ -165,6 +166,7 @@ void chy_module_free(struct chy_module *module)
     chy_module_end(module);
     chy_fd_closep(&module->image_fd);
     chy_free(module->path);
+    chy_free(module->lock_path);
     chy_free(module);
 }
 
@@ -173,21 +175,18 @@ void chy_module_freep(struct chy_module **module)
     chy_module_free(*module);
 }
 
-static enum chy_err lock_take(struct chy_module *m, struct chy_str lock_path, struct chy_error *err)
+enum chy_err chy_module_lock(struct chy_module *m, struct chy_error *err)
 {
-    if (lock_path.n == 0)
+    if (m->lock_path == NULL)
         return CHY_OK;
-    CHY_CLEANUP(chy_freep) char *path = chy_strdup(lock_path);
-    if (path == NULL)
-        return chy_fail(err, CHY_E_NOMEM, "cannot allocate the path of a lock");
     int64_t end_us = chy_clock_monotonic_us() + CHY_LIMIT_TOKEN_LOCK_MS * INT64_C(1000);
     for (;;) {
-        enum chy_err r = chy_file_lock(AT_FDCWD, path, &m->lock_fd, err);
+        enum chy_err r = chy_file_lock(AT_FDCWD, m->lock_path, &m->lock_fd, err);
         if (r != CHY_E_BUSY)
             return r;
         if (chy_clock_monotonic_us() > end_us)
             return chy_error_set(err, CHY_E_TIMEOUT, 0, CHY_WHERE,
-                                 "another process held the token's lock %s for %d ms", path,
+                                 "another process held the token's lock %s for %d ms", m->lock_path,
                                  CHY_LIMIT_TOKEN_LOCK_MS);
         struct timespec pause = { .tv_nsec = LOCK_RETRY_NS };
         CHY_IGNORE(clock_nanosleep(CLOCK_MONOTONIC, 0, &pause, NULL)); /* shorter is as well */
@@ -239,7 +238,12 @@ enum chy_err chy_module_load(struct chy_module *module, struct chy_str lock_path
 {
     if (module->functions != NULL)
         return chy_fail(err, CHY_E_STATE, "the PKCS#11 module %s is loaded already", module->path);
-    CHY_TRY(lock_take(module, lock_path, err));
+    if (lock_path.n > 0) {
+        module->lock_path = chy_strdup(lock_path);
+        if (module->lock_path == NULL)
+            return chy_fail(err, CHY_E_NOMEM, "cannot allocate the path of a lock");
+    }
+    CHY_TRY(chy_module_lock(module, err));
     CHY_TRY(image_load(module, err));
     CHY_ASSERT(module->functions != NULL);
     CK_C_INITIALIZE_ARGS args = { .flags = CKF_OS_LOCKING_OK };

@@ -300,6 +300,7 @@ static enum chy_err work_start(struct token *t, struct chy_error *err)
     const struct chy_keys_options keys_options = {
         .copies = t->config.copy_keys,
         .verify_signatures = t->config.verify_signatures,
+        .module = t->module,
     };
     CHY_TRY(chy_keys_new(t->slot, &keys_options, &t->keys, err));
     CHY_TRY(chy_loop_new(&t->loop, err));
