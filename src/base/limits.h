@@ -90,6 +90,8 @@
 
 #define CHY_LIMIT_LOG_SIZE INT64_MAX   /* entries of one log; what the store can count */
 #define CHY_LIMIT_PROOF 63             /* hashes of one proof: a tree of 2^63 entries needs no more */
+/* bytes of a leaf that the signer writes: a bundle of 256 fits an answer */
+#define CHY_LIMIT_LEAF 16384
 #define CHY_LIMIT_ENTRY 65535          /* bytes of one log entry; the length field of an entry bundle */
 #define CHY_LIMIT_NOTE 65536           /* bytes of a signed note: 16 ML-DSA signatures are 52 KB */
 #define CHY_LIMIT_NOTE_SIGNATURES 32   /* signature lines of one note; C2SP asks for 16 at least */

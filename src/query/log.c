@@ -7,7 +7,9 @@
 enum {
     PAGE_DEFAULT = 100
 };
-#define PAGE_BYTES (8 * (size_t)1048576) /* of one answer, past which no entry is added */
+/* Of one answer, past which no entry is added: in base 64, with its text, it must be below
+ * CHY_LIMIT_JSON, or no client reads it. */
+#define PAGE_BYTES (2 * (size_t)1048576)
 
 static bool filter_is_open(const struct chy_log_query *f)
 {

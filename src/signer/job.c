@@ -182,8 +182,14 @@ static enum chy_err call_decode(struct job *job, const struct chy_frame *frame,
 static enum chy_err call_admit(struct job *job, struct chy_error *err)
 {
     struct signer *s = job->s;
-    CHY_TRY(chy_principal_resolve(s->store, &job->call.caller, chy_clock_realtime_us(), &job->arena,
-                                  &job->who, err));
+    enum chy_err r = chy_principal_resolve(s->store, &job->call.caller, chy_clock_realtime_us(),
+                                           &job->arena, &job->who, err);
+    bool is_nobody = r == CHY_E_UNAUTHENTICATED || r == CHY_E_EXPIRED;
+    if (is_nobody && (job->row->may & CHY_MAY_ANYBODY) != 0)
+        /* Who enrols again may still show a certificate that has ended. */
+        job->who = (struct chy_principal){ .may = CHY_MAY_ANYBODY };
+    else
+        CHY_TRY(r);
     CHY_TRY(chy_principal_check(&job->who, job->row, err));
     if (!s->is_bootstrapped)
         return chy_fail(err, CHY_E_BUSY, "the server is starting");

@@ -409,10 +409,10 @@ static enum chy_err leaf_encode(struct ledger *l, struct chy_entry *entry,
     size_t at = l->bytes.n;
     CHY_TRY(chy_schema_encode(&chy_entry_schema, entry, &l->bytes, err));
     size_t n = l->bytes.n - at;
-    if (n > CHY_LIMIT_ENTRY)
+    if (n > CHY_LIMIT_LEAF)
         return chy_fail(err, CHY_E_LIMIT,
                         "the public facts of a request take over %d bytes in the log",
-                        CHY_LIMIT_ENTRY);
+                        CHY_LIMIT_LEAF);
     chy_buf_append(&l->bytes, chy_buf_bytes(&d));
     CHY_TRY(chy_buf_check(&l->bytes, err));
     *ret_leaf = (struct leaf){ at, n, d.n };
