@@ -6,12 +6,15 @@
 #include <asm/termbits.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <sched.h>
 #include <seccomp.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
+#include <unistd.h>
 
 #include "os/sandbox_parts.h"
 #include "os/sys.h"
@@ -29,11 +32,10 @@ static const struct call_row call_rows[] = {
     { 0, SCMP_SYS(read) }, { 0, SCMP_SYS(write) }, { 0, SCMP_SYS(readv) }, { 0, SCMP_SYS(writev) },
     { 0, SCMP_SYS(pread64) }, { 0, SCMP_SYS(pwrite64) }, { 0, SCMP_SYS(lseek) },
     { 0, SCMP_SYS(close) }, { 0, SCMP_SYS(close_range) }, { 0, SCMP_SYS(fstat) },
-    { 0, SCMP_SYS(fcntl) }, { 0, SCMP_SYS(dup) }, { 0, SCMP_SYS(dup2) }, { 0, SCMP_SYS(dup3) },
+    { 0, SCMP_SYS(dup) }, { 0, SCMP_SYS(dup2) }, { 0, SCMP_SYS(dup3) },
     { 0, SCMP_SYS(pipe2) }, { 0, SCMP_SYS(memfd_create) }, { 0, SCMP_SYS(ftruncate) },
-    { 0, SCMP_SYS(sendmsg) }, { 0, SCMP_SYS(recvmsg) }, { 0, SCMP_SYS(sendto) },
-    { 0, SCMP_SYS(recvfrom) }, { 0, SCMP_SYS(shutdown) }, { 0, SCMP_SYS(getsockopt) },
-    { 0, SCMP_SYS(getsockname) }, { 0, SCMP_SYS(getpeername) },
+    { 0, SCMP_SYS(recvmsg) }, { 0, SCMP_SYS(recvfrom) }, { 0, SCMP_SYS(shutdown) },
+    { 0, SCMP_SYS(getsockopt) }, { 0, SCMP_SYS(getsockname) }, { 0, SCMP_SYS(getpeername) },
     /* waiting, and clocks */
     { 0, SCMP_SYS(poll) }, { 0, SCMP_SYS(ppoll) }, { 0, SCMP_SYS(select) },
     { 0, SCMP_SYS(pselect6) }, { 0, SCMP_SYS(epoll_create1) }, { 0, SCMP_SYS(epoll_ctl) },
@@ -54,8 +56,7 @@ static const struct call_row call_rows[] = {
     { 0, SCMP_SYS(sched_getaffinity) }, { 0, SCMP_SYS(set_robust_list) },
     { 0, SCMP_SYS(set_tid_address) }, { 0, SCMP_SYS(rseq) }, { 0, SCMP_SYS(membarrier) },
     { 0, SCMP_SYS(rt_sigaction) }, { 0, SCMP_SYS(rt_sigprocmask) }, { 0, SCMP_SYS(rt_sigreturn) },
-    { 0, SCMP_SYS(rt_sigpending) }, { 0, SCMP_SYS(sigaltstack) }, { 0, SCMP_SYS(tgkill) },
-    { 0, SCMP_SYS(exit) }, { 0, SCMP_SYS(exit_group) },
+    { 0, SCMP_SYS(rt_sigpending) }, { 0, SCMP_SYS(sigaltstack) }, { 0, SCMP_SYS(exit) }, { 0, SCMP_SYS(exit_group) },
 
     { ANY_FILES, SCMP_SYS(stat) }, { ANY_FILES, SCMP_SYS(lstat) }, { ANY_FILES, SCMP_SYS(statx) },
     { ANY_FILES, SCMP_SYS(newfstatat) }, { ANY_FILES, SCMP_SYS(access) },
@@ -76,14 +77,16 @@ static const struct call_row call_rows[] = {
     { CHY_CALLS_WRITE_FILES, SCMP_SYS(fchmod) }, { CHY_CALLS_WRITE_FILES, SCMP_SYS(fchmodat) },
     { CHY_CALLS_WRITE_FILES, SCMP_SYS(utimensat) }, { CHY_CALLS_WRITE_FILES, SCMP_SYS(umask) },
 
-    { CHY_CALLS_ACCEPT | CHY_CALLS_CONNECT, SCMP_SYS(setsockopt) },
     { CHY_CALLS_ACCEPT, SCMP_SYS(accept) }, { CHY_CALLS_ACCEPT, SCMP_SYS(accept4) },
 
     { CHY_CALLS_CONNECT, SCMP_SYS(connect) }, { CHY_CALLS_CONNECT, SCMP_SYS(bind) },
+    { CHY_CALLS_CONNECT, SCMP_SYS(setsockopt) },
+    { CHY_CALLS_CONNECT, SCMP_SYS(sendmsg) }, { CHY_CALLS_CONNECT, SCMP_SYS(sendto) },
     { CHY_CALLS_CONNECT, SCMP_SYS(sendmmsg) }, { CHY_CALLS_CONNECT, SCMP_SYS(recvmmsg) },
 
     { CHY_CALLS_FORK, SCMP_SYS(fork) }, { CHY_CALLS_FORK, SCMP_SYS(wait4) },
     { CHY_CALLS_FORK, SCMP_SYS(waitid) }, { CHY_CALLS_FORK, SCMP_SYS(kill) },
+    { CHY_CALLS_FORK, SCMP_SYS(tgkill) },
     { CHY_CALLS_FORK, SCMP_SYS(pidfd_open) }, { CHY_CALLS_FORK, SCMP_SYS(pidfd_send_signal) },
     { CHY_CALLS_FORK, SCMP_SYS(setsid) },
 
@@ -217,6 +220,31 @@ static void rules_of_processes(struct filter *f)
         allow_if_masked(f, SCMP_SYS(clone), 0, spaces | CLONE_THREAD, CLONE_THREAD);
 }
 
+/* MSG_FASTOPEN connects without connect(): a listener that is shut down first is a fresh socket, so
+ * who only accepts could call out. */
+static void rules_of_sending(struct filter *f)
+{
+    if (has(f, CHY_CALLS_CONNECT))
+        return;
+    allow_if_masked(f, SCMP_SYS(sendto), 3, MSG_FASTOPEN, 0);
+    allow_if_masked(f, SCMP_SYS(sendmsg), 2, MSG_FASTOPEN, 0);
+    if (has(f, CHY_CALLS_ACCEPT))
+        rule(f, SCMP_ACT_ALLOW, SCMP_SYS(setsockopt), 2,
+             (const struct scmp_arg_cmp[]){ SCMP_CMP64(1, SCMP_CMP_EQ, IPPROTO_TCP),
+                                            SCMP_CMP64(2, SCMP_CMP_EQ, TCP_NODELAY) });
+}
+
+/* Not F_SETOWN and F_SETSIG: with those a descriptor that becomes ready signals another process. */
+static void rules_of_descriptors(struct filter *f)
+{
+    static const uint64_t commands[] = {
+        F_DUPFD, F_DUPFD_CLOEXEC, F_GETFD,     F_SETFD,     F_GETFL,      F_SETFL,     F_GETLK,
+        F_SETLK, F_SETLKW,        F_OFD_GETLK, F_OFD_SETLK, F_OFD_SETLKW, F_ADD_SEALS, F_GET_SEALS,
+    };
+    for (size_t i = 0; i < CHY_ARRAY_LEN(commands); i++)
+        allow_if_equal(f, SCMP_SYS(fcntl), 1, commands[i]);
+}
+
 static void rules_of_sockets(struct filter *f)
 {
     static const uint64_t families[] = { AF_UNIX, AF_INET, AF_INET6, AF_NETLINK };
@@ -236,6 +264,8 @@ static void rules_of_others(struct filter *f)
     if (!call_is_allowed(f, SCMP_SYS(prctl)))
         for (size_t i = 0; i < CHY_ARRAY_LEN(prctls); i++)
             allow_if_equal(f, SCMP_SYS(prctl), 0, prctls[i]);
+    if (!call_is_allowed(f, SCMP_SYS(tgkill))) /* abort() signals itself; nobody else */
+        allow_if_equal(f, SCMP_SYS(tgkill), 0, (uint64_t)getpid());
     if (!call_is_allowed(f, SCMP_SYS(prlimit64))) /* ask, never set */
         allow_if_equal(f, SCMP_SYS(prlimit64), 2, 0);
     if (has(f, CHY_CALLS_DEVICE)) {
@@ -267,7 +297,9 @@ enum chy_err chy_sandbox_seccomp_enter(const struct chy_sandbox *sandbox, struct
     rules_of_files(&f);
     rules_of_memory(&f);
     rules_of_processes(&f);
+    rules_of_descriptors(&f);
     rules_of_sockets(&f);
+    rules_of_sending(&f);
     rules_of_others(&f);
     if (f.failed != 0)
         return fail_filter(sandbox, f.failed, err);

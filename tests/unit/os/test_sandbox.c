@@ -4,6 +4,7 @@
 #include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <netinet/tcp.h>
 #include <poll.h>
 #include <pthread.h>
 #include <pwd.h>
@@ -381,7 +382,7 @@ static int do_accept(void)
     char peer[CHY_SOCKET_TEXT_BYTES];
     if (chy_socket_accept(listener_fd, &fd, peer, NULL) != CHY_OK)
         return 1;
-    return setsockopt(listener_fd, SOL_SOCKET, SO_KEEPALIVE, &one, sizeof one) == 0 ? 0 : 2;
+    return setsockopt(listener_fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one) == 0 ? 0 : 2;
 }
 
 static void test_sandbox_calls__accept(void **state)
@@ -391,6 +392,69 @@ static void test_sandbox_calls__accept(void **state)
     assert_exits(&s, do_accept, 0);
     assert_killed(&base, do_accept);
     assert_killed(&s, do_socket);
+}
+
+/* Shut down, a listener is a socket that could connect; MSG_FASTOPEN does so while it sends. */
+static int do_connect_by_sending(void)
+{
+    struct sockaddr_in in;
+    socklen_t n = sizeof in;
+    if (getsockname(listener_fd, (struct sockaddr *)&in, &n) != 0 ||
+        shutdown(listener_fd, SHUT_RDWR) != 0)
+        return 1;
+    ssize_t r = sendto(listener_fd, "x", 1, MSG_FASTOPEN | MSG_DONTWAIT, (struct sockaddr *)&in, n);
+    return r >= 0 ? 0 : errno;
+}
+
+static int do_connect_by_sending_message(void)
+{
+    struct msghdr m = { 0 };
+    return sendmsg(listener_fd, &m, MSG_FASTOPEN | MSG_DONTWAIT) >= 0 ? 0 : errno;
+}
+
+static int do_set_other_option(void)
+{
+    int one = 1;
+    return setsockopt(listener_fd, SOL_SOCKET, SO_KEEPALIVE, &one, sizeof one) == 0 ? 0 : errno;
+}
+
+static void test_sandbox_calls__who_accepts_cannot_call_out(void **state)
+{
+    (void)state;
+    struct chy_sandbox s = with(CHY_CALLS_ACCEPT);
+    assert_killed(&s, do_connect_by_sending);
+    assert_killed(&s, do_connect_by_sending_message);
+    assert_killed(&s, do_set_other_option);
+}
+
+static int do_have_other_signalled(void)
+{
+    return fcntl(listener_fd, F_SETOWN, sibling) == 0 ? 0 : errno;
+}
+
+static int do_choose_signal(void)
+{
+    return fcntl(listener_fd, F_SETSIG, SIGKILL) == 0 ? 0 : errno;
+}
+
+static int do_signal_thread_of_sibling(void)
+{
+    return syscall(SYS_tgkill, sibling, sibling, 0) == 0 ? 0 : errno;
+}
+
+static int do_signal_itself(void)
+{
+    return raise(SIGWINCH) == 0 ? 0 : errno;
+}
+
+static void test_sandbox_calls__nobody_else_is_signalled(void **state)
+{
+    (void)state;
+    sibling = getpid();
+    assert_killed(&base, do_have_other_signalled);
+    assert_killed(&base, do_choose_signal);
+    assert_killed(&base, do_signal_thread_of_sibling);
+    assert_exits(&base, do_signal_itself, 0);
 }
 
 static int do_enter_stricter(void)
@@ -650,6 +714,8 @@ static int tear_down(void **state)
         cmocka_unit_test(test_sandbox_calls__write_files),                            \
         cmocka_unit_test(test_sandbox_calls__connect),                                \
         cmocka_unit_test(test_sandbox_calls__accept),                                 \
+        cmocka_unit_test(test_sandbox_calls__who_accepts_cannot_call_out),            \
+        cmocka_unit_test(test_sandbox_calls__nobody_else_is_signalled),               \
         cmocka_unit_test(test_sandbox_calls__fork_but_no_threads_and_no_name_spaces), \
         cmocka_unit_test(test_sandbox_calls__threads_but_no_fork),                    \
         cmocka_unit_test(test_sandbox_calls__dlopen_maps_code),                       \
