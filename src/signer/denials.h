@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* Denials are log entries, and a caller must not be able to fill the log with them: each principal has a
- * bucket of `denials_per_minute`, refilled evenly. Past it a refusal is answered and counted, not logged. */
+/* Denials are log entries, and a caller must not be able to fill the log with them: each principal
+ * has a bucket of `denials_per_minute`, refilled evenly. Past it a refusal is answered and counted,
+ * not logged. */
 #pragma once
 
 #include "signer/state.h"

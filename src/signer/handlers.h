@@ -23,8 +23,8 @@ enum chy_err certs_import(struct job *job, struct chy_error *err);
 enum chy_err certs_development(struct job *job, struct chy_error *err);
 enum chy_err policies_apply(struct job *job, struct chy_error *err);
 
-/* Write a changed key with its entry, and answer with it once that is durable. `entry` may be completed by
- * the caller. */
+/* Write a changed key with its entry, and answer with it once that is durable. `entry` may be
+ * completed by the caller. */
 CHY_MUST_USE enum chy_err keys_write(struct job *job, const struct chy_key_record *record,
                                      struct chy_entry *entry, struct chy_str text,
                                      struct chy_error *err);

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* The use of one of the signer's own keys, or of a signing key for its certificate request: something to
- * be signed is built by inspect, the intent is written, the token signs, the result is put together. The
- * operation goes on in `then` and writes the outcome; until it does, the job owes it (job_owe()). */
+/* The use of one of the signer's own keys, or of a signing key for its certificate request:
+ * something to be signed is built by inspect, the intent is written, the token signs, the result is
+ * put together. The operation goes on in `then` and writes the outcome; until it does, the job owes
+ * it (job_owe()). */
 #pragma once
 
 #include "signer/job.h"
@@ -25,7 +26,8 @@ struct issue {
 CHY_MUST_USE enum chy_err issue_begin(struct job *job, struct chy_error *err);
 /* The outcome of an issue that succeeded, for `then` to complete and add. */
 struct chy_entry issue_outcome(struct job *job, const struct issue *is);
-/* A self-signed certificate has an issuer that is not there yet: empty. 16 random bytes for `serial`. */
+/* A self-signed certificate has an issuer that is not there yet: empty. 16 random bytes for
+ * `serial`. */
 CHY_MUST_USE enum chy_err issue_serial(struct job *job, struct chy_bytes *ret_serial,
                                        struct chy_error *err);
 /* One or two certificates as PEM, in the arena. Errors: CHY_E_NOMEM */

@@ -129,7 +129,9 @@ void job_fail(struct job *job, const struct chy_error *why)
 {
     if (job->owed != NULL && !job->s->has_failed)
         pay_outcome(job, why);
-    if (why->code == CHY_E_STORE || why->code == CHY_E_INTEGRITY || why->code == CHY_E_INTERNAL)
+    /* When the store fails, all who wait do, and why was said once. */
+    if (!job->s->has_failed &&
+        (why->code == CHY_E_STORE || why->code == CHY_E_INTEGRITY || why->code == CHY_E_INTERNAL))
         chy_log(&job->s->log, CHY_LOG_ERROR, "call.failed",
                 CHY_L_HEX("req", ((struct chy_bytes){ job->call.request_id, CHY_ID_BYTES })),
                 CHY_L_ERR(why));

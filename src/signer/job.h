@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* A job: one call (or work of the signer's own) on its way through steps. A step either arranges a wait
- * for exactly one thing and names the next step, or finishes the job. A step that returns an error has
- * the job answered with it. After job_reply() the job is gone. */
+/* A job: one call (or work of the signer's own) on its way through steps. A step either arranges a
+ * wait for exactly one thing and names the next step, or finishes the job. A step that returns an
+ * error has the job answered with it. After job_reply() the job is gone. */
 #pragma once
 
 #include "proto/internal.h"
@@ -63,8 +63,8 @@ void job_front_gone(struct signer *s, const struct peer *front);
 CHY_MUST_USE enum chy_err job_lock(struct job *job, const char *kind, struct chy_str name,
                                    struct chy_error *err);
 
-/* Ask inspect; job->inspected holds the answer in the next step. An answer that says no ends the job with
- * its error. Errors: CHY_E_BUSY inspect is not there; those of encode */
+/* Ask inspect; job->inspected holds the answer in the next step. An answer that says no ends the
+ * job with its error. Errors: CHY_E_BUSY inspect is not there; those of encode */
 CHY_MUST_USE enum chy_err job_inspect(struct job *job, const struct chy_inspect_request *request,
                                       job_fn *next, struct chy_error *err);
 void job_inspect_reply(struct signer *s, const struct chy_frame *frame);
@@ -79,8 +79,8 @@ struct chy_entry job_entry(const struct job *job, enum chy_entry_kind kind, cons
                            struct chy_str subject);
 struct chy_entry_detail job_detail(const struct job *job, struct chy_str text);
 
-/* The job has written an intent and owes this outcome. If it fails, it is written as failed, with the
- * error; who writes the outcome otherwise clears job->owed. Errors: CHY_E_NOMEM */
+/* The job has written an intent and owes this outcome. If it fails, it is written as failed, with
+ * the error; who writes the outcome otherwise clears job->owed. Errors: CHY_E_NOMEM */
 CHY_MUST_USE enum chy_err job_owe(struct job *job, const struct chy_entry *outcome,
                                   struct chy_error *err);
 

@@ -131,8 +131,8 @@ static struct chy_str evidence_of(const struct making *m, const struct chy_token
         r->is_never_extractable ? "never extractable" : "not known to have never been extractable");
 }
 
-/* One key pair has one name: else what the guard of one name forbids the other would allow, and the log's
- * or a CA's key could be had under a name for signing. */
+/* One key pair has one name: else what the guard of one name forbids the other would allow, and the
+ * log's or a CA's key could be had under a name for signing. */
 static enum chy_err uniqueness_check(const struct job *job, const struct chy_key *k,
                                      struct chy_error *err)
 {
@@ -352,8 +352,8 @@ enum chy_err keys_destroy(struct job *job, struct chy_error *err)
     CHY_TRY(ledger_add_intent(job, &e, NULL, &outcome.intent_index, err));
     CHY_TRY(job_owe(job, &outcome, err));
     CHY_TRY(ledger_put(s->ledger, CHY_OBJECT_KEY, r->name, &chy_key_record_schema, &record, err));
-    /* From here on nothing is signed with it. A key that was destroyed already may be destroyed again: the
-     * token may have failed the first time. */
+    /* From here on nothing is signed with it. A key that was destroyed already may be destroyed
+     * again: the token may have failed the first time. */
     key->record.key.state = CHY_KEY_STATE_DESTROYED;
     ledger_wait(s->ledger, job, destroy_intended);
     return CHY_OK;

@@ -24,7 +24,8 @@ enum {
     OWN_CHANGES = 2,                 /* the floor and the mark of the anchor */
     CHECKPOINT_PACE_US = 100 * 1000, /* when nobody waits for one */
 };
-/* Below it every intent has its outcome; saved now and then, so that a start need not read the whole log. */
+/* Below it every intent has its outcome; saved now and then, so that a start need not read the
+ * whole log. */
 #define META_FLOOR "intent-floor"
 /* Once a checkpoint was published: a start without its file outside the store is refused. */
 #define META_ANCHORED     "anchored"
@@ -147,8 +148,8 @@ static enum chy_err read_last_time(struct ledger *l, struct chy_error *err)
     return CHY_OK;
 }
 
-/* An operator may go on without what was published, and that is written: own.c. What is published next
- * then starts anew; the checkpoint that does not fit is not shown again. */
+/* An operator may go on without what was published, and that is written: own.c. What is published
+ * next then starts anew; the checkpoint that does not fit is not shown again. */
 static enum chy_err accept(struct ledger *l, const char *what, enum chy_err refusal)
 {
     if (!l->s->config.accept_older_store)
@@ -170,8 +171,8 @@ static enum chy_err read_is_anchored(struct ledger *l, struct chy_error *err)
     return CHY_OK;
 }
 
-/* The store must contain everything that was ever published. The signature is not looked at here: the
- * file is ours, and a wrong root is what matters; verifiers check the signature. */
+/* The store must contain everything that was ever published. The signature is not looked at here:
+ * the file is ours, and a wrong root is what matters; verifiers check the signature. */
 static enum chy_err check_against_anchor(struct ledger *l, struct chy_error *err)
 {
     CHY_CLEANUP(chy_arena_done) struct chy_arena arena;
@@ -396,8 +397,8 @@ static enum chy_err detail_append(struct ledger *l, struct chy_entry_detail *det
     return CHY_OK;
 }
 
-/* The parts of a leaf in the order of the batch: entry, detail. The detail is encoded first, because
- * the entry holds its hash. */
+/* The parts of a leaf in the order of the batch: entry, detail. The detail is encoded first,
+ * because the entry holds its hash. */
 static enum chy_err leaf_encode(struct ledger *l, struct chy_entry *entry,
                                 struct chy_entry_detail *detail, struct leaf *ret_leaf,
                                 struct chy_error *err)
@@ -803,7 +804,8 @@ void ledger_turn(struct ledger *l, size_t in_flight)
     int64_t now = chy_clock_monotonic_us();
     if (!ledger_is_idle(l)) {
         int64_t due = l->last_commit_us + (int64_t)l->s->config.commit_pace_us;
-        /* One alone never waits for company: with nothing at the tokens nothing more will come by itself. */
+        /* One alone never waits for company: with nothing at the tokens nothing more will come by
+         * itself. */
         if (in_flight == 0 || now >= due)
             commit(l);
         else

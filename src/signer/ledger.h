@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: MIT */
-/* The writing side of the log and the store: what the steps of one turn of the loop add is gathered and
- * becomes durable in one commit (group commit). Also the Merkle tree, the checkpoints and receipts.
+/* The writing side of the log and the store: what the steps of one turn of the loop add is gathered
+ * and becomes durable in one commit (group commit). Also the Merkle tree, the checkpoints and
+ * receipts.
  *
- * Add entries and changes, then have the job wait; its next step runs after the commit. When the commit
- * fails, every waiting job is answered with the error and the signer ends: nothing is ever signed on a
- * log that could not be written. */
+ * Add entries and changes, then have the job wait; its next step runs after the commit. When the
+ * commit fails, every waiting job is answered with the error and the signer ends: nothing is ever
+ * signed on a log that could not be written. */
 #pragma once
 
 #include "proto/entry.h"
@@ -20,9 +21,10 @@ CHY_MUST_USE enum chy_err ledger_open(struct signer *s, struct ledger **ret_ledg
                                       struct chy_error *err);
 void ledger_close(struct ledger *l);
 
-/* Append an entry; its version, node, time and detail hash are filled in here. `detail` may be NULL; its
- * salt is filled in here. The index is final once the commit has succeeded. Every allowed intent keeps
- * room for its outcome: an outcome is never refused for want of room, nor for the clock.
+/* Append an entry; its version, node, time and detail hash are filled in here. `detail` may be
+ * NULL; its salt is filled in here. The index is final once the commit has succeeded. Every allowed
+ * intent keeps room for its outcome: an outcome is never refused for want of room, nor for the
+ * clock.
  * Errors: CHY_E_LIMIT  the entry would pass CHY_LIMIT_ENTRY
  *         CHY_E_BUSY   the batch is full
  *         CHY_E_STATE  the clock went back by more than a minute
@@ -41,8 +43,8 @@ CHY_MUST_USE enum chy_err ledger_put(struct ledger *l, enum chy_object_kind kind
 CHY_MUST_USE enum chy_err ledger_delete(struct ledger *l, enum chy_object_kind kind,
                                         struct chy_str name, struct chy_error *err);
 
-/* What was gathered so far. A step of a job that fails leaves nothing behind: job_run() takes a mark
- * before it and goes back. No mark outlives the turn. */
+/* What was gathered so far. A step of a job that fails leaves nothing behind: job_run() takes a
+ * mark before it and goes back. No mark outlives the turn. */
 struct ledger_mark {
     size_t bytes;
     size_t leaves;
@@ -62,13 +64,13 @@ void ledger_forget(struct job *job);
 /* Give up jobs that wait for a checkpoint past their callers' patience. */
 void ledger_expire(struct ledger *l, int64_t now_us);
 
-/* Once a turn: commit if it is time, and ask for a checkpoint if one is due. `in_flight` is the number
- * of digests at the tokens: while it is not 0, commits are paced. */
+/* Once a turn: commit if it is time, and ask for a checkpoint if one is due. `in_flight` is the
+ * number of digests at the tokens: while it is not 0, commits are paced. */
 void ledger_turn(struct ledger *l, size_t in_flight);
 bool ledger_is_idle(const struct ledger *l);
 
-/* The receipt of a leaf under the newest checkpoint, appended to `out`. Errors: CHY_E_STATE not covered
- * yet; those of the tree */
+/* The receipt of a leaf under the newest checkpoint, appended to `out`. Errors: CHY_E_STATE not
+ * covered yet; those of the tree */
 CHY_MUST_USE enum chy_err ledger_receipt(struct ledger *l, uint64_t index, struct chy_buf *out,
                                          struct chy_error *err);
 
@@ -76,10 +78,12 @@ CHY_MUST_USE enum chy_err ledger_receipt(struct ledger *l, uint64_t index, struc
 CHY_MUST_USE enum chy_err ledger_set_key(struct ledger *l, struct key *key, struct chy_error *err);
 uint64_t ledger_size(const struct ledger *l);
 uint64_t ledger_published(const struct ledger *l);
-/* The operator accepted a store that lacks what was published: why, for the log; empty: it lacks nothing. */
+/* The operator accepted a store that lacks what was published: why, for the log; empty: it lacks
+ * nothing. */
 struct chy_str ledger_accepted(const struct ledger *l);
 
-/* After a crash: intents without an outcome get one, "unknown". Call once, before anything else is added.
+/* After a crash: intents without an outcome get one, "unknown". Call once, before anything else is
+ * added.
  * Errors: CHY_E_INTEGRITY an entry does not decode; CHY_E_STORE, CHY_E_NOMEM */
 CHY_MUST_USE enum chy_err ledger_close_open_intents(struct ledger *l, size_t *ret_count,
                                                     struct chy_error *err);

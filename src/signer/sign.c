@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* POST /v1/sign. For each item: check, decide, write the decision, and only when that is durable ask
- * the token; then write what became of it, and only when that is durable answer. */
+/* POST /v1/sign. For each item: check, decide, write the decision, and only when that is durable
+ * ask the token; then write what became of it, and only when that is durable answer. */
 #include "signer/sign.h"
 
 #include "base/limits.h"

@@ -187,8 +187,9 @@ static enum chy_err load_policy(struct signer *s, struct chy_error *err)
     return signer_policy_put(s, &record, err);
 }
 
-/* Windows of time are compiled so and so many days ahead: do it anew every day, for guards as well. A
- * compile that fails leaves the old one, whose windows end in time: what is unknown grants nothing. */
+/* Windows of time are compiled so and so many days ahead: do it anew every day, for guards as well.
+ * A compile that fails leaves the old one, whose windows end in time: what is unknown grants
+ * nothing. */
 static void renew_windows(void *ctx)
 {
     struct signer *s = ctx;

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /* What the signer knows, private to src/signer. One thread; everything hangs off struct signer.
  *
- * The way of a request: a frame becomes a job (job.h); the job's steps run when what they waited for
- * arrives: an answer of inspect, of a token, or the durability of what they wrote (ledger.h). Nothing
- * blocks but the commit. */
+ * The way of a request: a frame becomes a job (job.h); the job's steps run when what they waited
+ * for
+ * arrives: an answer of inspect, of a token, or the durability of what they wrote (ledger.h).
+ * Nothing blocks but the commit. */
 #pragma once
 
 #include <stdbool.h>
@@ -25,8 +26,8 @@ struct ledger;
 struct token;
 struct denial_bucket;
 
-/* A key as it is now. Never freed while the signer lives: jobs hold pointers across their steps, and
- * look at `record` anew in each. */
+/* A key as it is now. Never freed while the signer lives: jobs hold pointers across their steps,
+ * and look at `record` anew in each. */
 struct key {
     struct key *next;
     struct chy_arena arena; /* owns `record`; replaced as a whole */
@@ -96,7 +97,8 @@ struct signer {
 
 /* The key of this name, NULL if there is none. Destroyed keys are found as well. */
 struct key *signer_key(struct signer *s, struct chy_str name);
-/* Take over a new record (and compile its guard): after its commit. Errors: CHY_E_NOMEM, those of decode */
+/* Take over a new record (and compile its guard): after its commit. Errors: CHY_E_NOMEM, those of
+ * decode */
 CHY_MUST_USE enum chy_err signer_key_put(struct signer *s, const struct chy_key_record *record,
                                          struct chy_error *err);
 /* Take over a policy after its commit. Errors: CHY_E_NOMEM, those of compile */
@@ -105,10 +107,11 @@ CHY_MUST_USE enum chy_err signer_policy_put(struct signer *s,
                                             struct chy_error *err);
 /* Tell the supervisor that calls can come. */
 void signer_ready(struct signer *s);
-/* After a commit: what is in memory must follow, or it would be another state than the stored one. Passes
- * `r` on; unless it is CHY_OK, the signer ends. */
+/* After a commit: what is in memory must follow, or it would be another state than the stored one.
+ * Passes `r` on; unless it is CHY_OK, the signer ends. */
 enum chy_err signer_must(struct signer *s, enum chy_err r, const struct chy_error *err);
-/* A code in a message of another process: minus enum chy_err. CHY_E_PROTOCOL when there is none such. */
+/* A code in a message of another process: minus enum chy_err. CHY_E_PROTOCOL when there is none
+ * such. */
 enum chy_err signer_code(uint32_t wire);
 /* The end: say why, stop the loop, exit with an error; what is durable is on the disk, the next
  * incarnation goes on from there. */

@@ -199,8 +199,8 @@ enum chy_err tokens_sign(struct signer *s, struct sign_task *task, struct chy_er
     return CHY_OK;
 }
 
-/* The last look before a key is used: it may have been disabled, and the caller may have gone, while
- * the task waited. */
+/* The last look before a key is used: it may have been disabled, and the caller may have gone,
+ * while the task waited. */
 static enum chy_err task_check(const struct sign_task *task, int64_t now_us, struct chy_error *err)
 {
     const struct chy_key *key = &task->key->record.key;
@@ -340,6 +340,9 @@ static void tasks_answered(struct worker *w, struct flight *f, struct chy_token_
         const struct chy_token_sign_result *result = &reply->results.p[i++];
         enum chy_err code = signer_code(result->code);
         struct chy_error err;
+        /* The key is in our store: it is the token that has failed, not the caller who asked for it. */
+        if (code == CHY_E_NOT_FOUND)
+            code = CHY_E_TOKEN;
         w->tasks--;
         w->token->in_flight--;
         /* A key that was disabled while the token signed: the signature does not leave. */

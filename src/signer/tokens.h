@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* The token processes as the signer sees them: one queue of digests a token, several workers that take
- * from it in batches. A worker that dies gives its batch back to the queue, once; one that does not
- * answer in time is reported to the supervisor, which kills it. */
+/* The token processes as the signer sees them: one queue of digests a token, several workers that
+ * take from it in batches. A worker that dies gives its batch back to the queue, once; one that
+ * does not answer in time is reported to the supervisor, which kills it. */
 #pragma once
 
 #include "signer/job.h"
@@ -27,11 +27,13 @@ struct sign_task {
 
 CHY_MUST_USE enum chy_err tokens_new(struct signer *s, struct chy_error *err);
 void tokens_free(struct signer *s);
-/* A new connection to a worker. Errors: CHY_E_PROTOCOL no such token or worker; CHY_E_NOMEM, CHY_E_IO */
+/* A new connection to a worker. Errors: CHY_E_PROTOCOL no such token or worker; CHY_E_NOMEM,
+ * CHY_E_IO */
 CHY_MUST_USE enum chy_err tokens_connect(struct signer *s, const struct chy_peer *peer, int fd,
                                          struct chy_error *err);
 
-/* Errors: CHY_E_BUSY the queue is full, or no worker is ready; CHY_E_NOT_FOUND the key's token is not configured */
+/* Errors: CHY_E_BUSY the queue is full, or no worker is ready; CHY_E_NOT_FOUND the key's token is
+ * not configured */
 CHY_MUST_USE enum chy_err tokens_sign(struct signer *s, struct sign_task *task,
                                       struct chy_error *err);
 /* Send what is queued; once a turn. */
@@ -50,8 +52,8 @@ struct chy_str token_name(const struct token *t);
 CHY_MUST_USE enum chy_err tokens_ask_key(struct job *job, struct token *t, enum chy_msg type,
                                          const struct chy_schema *schema, const void *request,
                                          job_fn *next, struct chy_error *err);
-/* Have every worker forget the key; with `destroy`, one of them then destroys it in the token. The next
- * step finds the code in job->token_code. */
+/* Have every worker forget the key; with `destroy`, one of them then destroys it in the token. The
+ * next step finds the code in job->token_code. */
 CHY_MUST_USE enum chy_err tokens_drop(struct job *job, struct key *key, bool destroy, job_fn *next,
                                       struct chy_error *err);
 /* One signature for a job; job->token_code, token_text and signature tell in the next step. */

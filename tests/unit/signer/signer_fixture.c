@@ -307,6 +307,8 @@ int fx_wait_exit(struct fixture *f)
 void fx_stop(struct fixture *f)
 {
     const struct chy_empty empty = { 0 };
+    chy_store_closep(
+        &f->reader); /* so that the signer, the last one, folds the store into one file */
     send_frame(f->supervisor, CHY_MSG_DRAIN, 0, &chy_empty_schema, &empty);
     assert_int_equal(fx_wait_exit(f), 0);
 }

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: MIT */
-/* A signer process in a child of the test, with the test as its supervisor, fronts, inspect and token
- * processes. Inspect's part is the real library; a token is a few OpenSSL keys in the test, which
- * outlive the signer as a real token's do.
+/* A signer process in a child of the test, with the test as its supervisor, fronts, inspect and
+ * token processes. Inspect's part is the real library; a token is a few OpenSSL keys in the test,
+ * which outlive the signer as a real token's do.
  *
- * Two things are watched in every test, whatever it is about: a digest comes to a token only when an
- * allowed intent for it can be read in the store, and a signature is answered only when its outcome
- * can. Everything waits with a deadline; failures end the test. */
+ * Two things are watched in every test, whatever it is about: a digest comes to a token only when
+ * an allowed intent for it can be read in the store, and a signature is answered only when its
+ * outcome can. Everything waits with a deadline; failures end the test. */
 #pragma once
 
 #include <stdbool.h>
@@ -137,16 +137,16 @@ bool fx_pump(struct fixture *f, int64_t wait_us, fx_until_fn *until);
 
 /* --- calls --- */
 
-/* Callers: by the name of the principal, with a client certificate; "token:NAME" with the API token whose
- * text was registered by fx_api_token(); NULL: nobody. */
+/* Callers: by the name of the principal, with a client certificate; "token:NAME" with the API token
+ * whose text was registered by fx_api_token(); NULL: nobody. */
 uint64_t fx_call(struct fixture *f, enum chy_op op, const char *caller, const void *request);
 /* As fx_call(), with all that a call can have. */
 uint64_t fx_call_raw(struct fixture *f, size_t front, const struct chy_call *call,
                      const void *request);
 /* Whether the answer is there already. */
 bool fx_has_reply(struct fixture *f, uint64_t id);
-/* Wait for the answer; its code. `ret_response` (the row's response struct) may be NULL; it is filled when
- * the answer has one. `text` in fx_text(). */
+/* Wait for the answer; its code. `ret_response` (the row's response struct) may be NULL; it is
+ * filled when the answer has one. `text` in fx_text(). */
 enum chy_err fx_reply(struct fixture *f, uint64_t id, enum chy_op op, void *ret_response);
 enum chy_err fx_do(struct fixture *f, enum chy_op op, const char *caller, const void *request,
                    void *ret_response);
@@ -160,7 +160,8 @@ void fx_policy(struct fixture *f, const char *yaml);
 void fx_create_key(struct fixture *f, const char *name, enum chy_key_type type);
 /* A policy that lets alice sign with everything, and key "k" (P-256). */
 void fx_ready_to_sign(struct fixture *f);
-/* A request of `n` items with `key`; the digests are all different, and different in each request. */
+/* A request of `n` items with `key`; the digests are all different, and different in each
+ * request. */
 struct chy_sign_request fx_sign_request(struct fixture *f, const char *key, size_t n);
 uint64_t fx_sign(struct fixture *f, const char *key, size_t n);
 enum chy_err fx_signed(struct fixture *f, uint64_t id, struct chy_sign_response *ret);
@@ -179,7 +180,8 @@ struct fx_log {
     size_t n;
 };
 struct fx_log fx_log(struct fixture *f);
-/* Each allowed intent has at most one outcome, after it, about the same digest; `ret_open` have none. */
+/* Each allowed intent has at most one outcome, after it, about the same digest; `ret_open` have
+ * none. */
 void fx_check_log(struct fixture *f, size_t *ret_open);
 size_t fx_count(struct fixture *f, enum chy_entry_kind kind, const char *action,
                 enum chy_outcome outcome);
