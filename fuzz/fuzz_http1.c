@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* HTTP/1.1: requests one after another, read in pieces and all at once. Both ways must agree,
- * nothing
- * may be used that was not given, and whatever is accepted is clean enough to be taken apart. */
+ * nothing may be used that was not given, and whatever is accepted is clean enough to be taken
+ * apart. */
 #include <stddef.h>
 #include <stdint.h>
 #include <stdlib.h>

@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* HTTP/2: frames behind a preface that is always right. Every request is answered, every second
- * one at
- * once; what is handed over must be as clean as a request of HTTP/1.1. The first byte says in which
- * pieces the rest comes. */
+ * one at once; what is handed over must be as clean as a request of HTTP/1.1. The first byte says
+ * in which pieces the rest comes. */
 #include <stddef.h>
 #include <stdint.h>
 

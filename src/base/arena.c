@@ -7,7 +7,9 @@
 
 #include "base/mem.h"
 
-enum { BLOCK_BYTES = 4096 };
+enum {
+    BLOCK_BYTES = 4096
+};
 
 struct chy_arena_block {
     struct chy_arena_block *next;

@@ -139,6 +139,7 @@ enum chy_err chy_buf_check(const struct chy_buf *b, struct chy_error *err)
     if (b->is_out_of_memory)
         return chy_fail(err, CHY_E_NOMEM, "out of memory while a buffer grew");
     if (b->is_over)
-        return chy_fail(err, CHY_E_LIMIT, "a buffer would grow past its limit of %zu bytes", b->max);
+        return chy_fail(err, CHY_E_LIMIT, "a buffer would grow past its limit of %zu bytes",
+                        b->max);
     return CHY_OK;
 }

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /* A growing byte buffer with a maximum that is set when it is made. Not for secrets. Not shared.
  *
- * The appending functions answer false when the maximum would be passed or memory is out, and leave the
- * buffer marked as failed: every later append answers false too, so that a run of appends may be
- * checked once, by chy_buf_check(). Pointers into it live until the next append. */
+ * The appending functions answer false when the maximum would be passed or memory is out, and leave
+ * the buffer marked as failed: every later append answers false too, so that a run of appends may
+ * be checked once, by chy_buf_check(). Pointers into it live until the next append. */
 #pragma once
 
 #include <stdbool.h>
@@ -24,7 +24,7 @@ struct chy_buf {
 };
 
 void chy_buf_init(struct chy_buf *b, size_t max_bytes);
-void chy_buf_done(struct chy_buf *b); /* leaves it zeroed */
+void chy_buf_done(struct chy_buf *b);  /* leaves it zeroed */
 void chy_buf_clear(struct chy_buf *b); /* keeps memory and maximum, forgets a failure */
 
 /* Room for `n` more bytes, returned as a place to write to; NULL as above. Count what was written

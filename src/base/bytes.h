@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* Borrowed views by value: bytes and text that somebody else owns. A view lives as long as its owner
- * says; nothing here allocates. `struct chy_str` is text with a length, not NUL-terminated. */
+/* Borrowed views by value: bytes and text that somebody else owns. A view lives as long as its
+ * owner says; nothing here allocates. `struct chy_str` is text with a length, not
+ * NUL-terminated. */
 #pragma once
 
 #include <stdbool.h>

@@ -18,7 +18,7 @@ struct err_row {
 };
 
 static const struct err_row err_rows[] = {
-#define X(name, code, http, ckr, exit, type, title)                                                \
+#define X(name, code, http, ckr, exit, type, title) \
     { CHY_##name, (http), (ckr), (exit), #name, (type), (title) },
     CHY_ERR_LIST(X)
 #undef X

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
-/* Errors: one list of codes, grouped by what the caller does next, and a detail struct that the caller
- * owns and passes explicitly. There is no global or thread-local "last error".
+/* Errors: one list of codes, grouped by what the caller does next, and a detail struct that the
+ * caller owns and passes explicitly. There is no global or thread-local "last error".
  *
- * Every fallible function returns `enum chy_err` and takes `struct chy_error *err` last (may be NULL).
- * Set the text where the cause is known, pass it up unchanged. Threads: plain values. */
+ * Every fallible function returns `enum chy_err` and takes `struct chy_error *err` last (may be
+ * NULL). Set the text where the cause is known, pass it up unchanged. Threads: plain values. */
 #pragma once
 
 #include <stdarg.h>
@@ -13,31 +13,31 @@
 #include "base/compiler.h"
 
 /* name, code, HTTP status, CK_RV, exit code of the command, RFC 9457 type (last part), title */
-#define CHY_ERR_LIST(X)                                                                            \
-    X(OK, 0, 200, 0x000, 0, "ok", "Done")                                                          \
-    X(E_NOMEM, -1, 503, 0x002, 3, "out-of-memory", "Out of memory")                                \
-    X(E_ARG, -2, 400, 0x007, 2, "bad-argument", "Wrong argument")                                  \
-    X(E_MALFORMED, -3, 400, 0x021, 2, "malformed", "Malformed input")                              \
-    X(E_LIMIT, -4, 413, 0x021, 2, "over-limit", "Over a limit")                                    \
-    X(E_NOT_FOUND, -5, 404, 0x082, 1, "not-found", "Not found")                                    \
-    X(E_EXISTS, -6, 409, 0x005, 1, "exists", "Exists already")                                     \
-    X(E_CONFLICT, -7, 409, 0x005, 1, "conflict", "Conflict with the present state")                \
-    X(E_DENIED, -8, 403, 0x01B, 1, "denied-by-policy", "Refused by policy")                        \
-    X(E_FORBIDDEN, -9, 403, 0x01B, 1, "forbidden", "Not permitted by your roles")                  \
-    X(E_UNAUTHENTICATED, -10, 401, 0x101, 1, "unauthenticated", "Not authenticated")               \
-    X(E_EXPIRED, -11, 403, 0x101, 1, "expired", "Expired")                                         \
-    X(E_STATE, -12, 409, 0x0B0, 1, "wrong-state", "Not possible in this state")                    \
-    X(E_BUSY, -13, 503, 0x200, 3, "busy", "Busy, try again later")                                 \
-    X(E_TIMEOUT, -14, 504, 0x030, 3, "timeout", "Took too long")                                   \
-    X(E_RATE, -15, 429, 0x200, 3, "rate-limited", "Too many requests")                             \
-    X(E_IO, -16, 500, 0x030, 3, "io", "Input or output failed")                                    \
-    X(E_NETWORK, -17, 502, 0x030, 3, "network", "Network failed")                                  \
-    X(E_PROTOCOL, -18, 500, 0x030, 3, "protocol", "A peer spoke out of turn")                      \
-    X(E_STORE, -19, 500, 0x030, 3, "store", "The store failed")                                    \
-    X(E_TOKEN, -20, 502, 0x030, 3, "token", "The token failed")                                    \
-    X(E_CRYPTO, -21, 500, 0x005, 3, "crypto", "Cryptography failed")                               \
-    X(E_INTEGRITY, -22, 500, 0x005, 1, "integrity", "Integrity is broken")                         \
-    X(E_UNSUPPORTED, -23, 400, 0x054, 2, "unsupported", "Not supported")                           \
+#define CHY_ERR_LIST(X)                                                              \
+    X(OK, 0, 200, 0x000, 0, "ok", "Done")                                            \
+    X(E_NOMEM, -1, 503, 0x002, 3, "out-of-memory", "Out of memory")                  \
+    X(E_ARG, -2, 400, 0x007, 2, "bad-argument", "Wrong argument")                    \
+    X(E_MALFORMED, -3, 400, 0x021, 2, "malformed", "Malformed input")                \
+    X(E_LIMIT, -4, 413, 0x021, 2, "over-limit", "Over a limit")                      \
+    X(E_NOT_FOUND, -5, 404, 0x082, 1, "not-found", "Not found")                      \
+    X(E_EXISTS, -6, 409, 0x005, 1, "exists", "Exists already")                       \
+    X(E_CONFLICT, -7, 409, 0x005, 1, "conflict", "Conflict with the present state")  \
+    X(E_DENIED, -8, 403, 0x01B, 1, "denied-by-policy", "Refused by policy")          \
+    X(E_FORBIDDEN, -9, 403, 0x01B, 1, "forbidden", "Not permitted by your roles")    \
+    X(E_UNAUTHENTICATED, -10, 401, 0x101, 1, "unauthenticated", "Not authenticated") \
+    X(E_EXPIRED, -11, 403, 0x101, 1, "expired", "Expired")                           \
+    X(E_STATE, -12, 409, 0x0B0, 1, "wrong-state", "Not possible in this state")      \
+    X(E_BUSY, -13, 503, 0x200, 3, "busy", "Busy, try again later")                   \
+    X(E_TIMEOUT, -14, 504, 0x030, 3, "timeout", "Took too long")                     \
+    X(E_RATE, -15, 429, 0x200, 3, "rate-limited", "Too many requests")               \
+    X(E_IO, -16, 500, 0x030, 3, "io", "Input or output failed")                      \
+    X(E_NETWORK, -17, 502, 0x030, 3, "network", "Network failed")                    \
+    X(E_PROTOCOL, -18, 500, 0x030, 3, "protocol", "A peer spoke out of turn")        \
+    X(E_STORE, -19, 500, 0x030, 3, "store", "The store failed")                      \
+    X(E_TOKEN, -20, 502, 0x030, 3, "token", "The token failed")                      \
+    X(E_CRYPTO, -21, 500, 0x005, 3, "crypto", "Cryptography failed")                 \
+    X(E_INTEGRITY, -22, 500, 0x005, 1, "integrity", "Integrity is broken")           \
+    X(E_UNSUPPORTED, -23, 400, 0x054, 2, "unsupported", "Not supported")             \
     X(E_INTERNAL, -24, 500, 0x005, 3, "internal", "Internal error")
 
 enum chy_err {
@@ -51,8 +51,8 @@ enum chy_err {
 /* Safe to leave uninitialised while the result is CHY_OK. */
 struct chy_error {
     enum chy_err code;
-    int64_t sys;       /* errno, CK_RV, SQLite or OpenSSL code; 0 if none */
-    const char *where; /* "src/store/sqlite.c:214", static storage */
+    int64_t sys;                     /* errno, CK_RV, SQLite or OpenSSL code; 0 if none */
+    const char *where;               /* "src/store/sqlite.c:214", static storage */
     char text[CHY_ERROR_TEXT_BYTES]; /* one sentence; no secrets; foreign bytes escaped */
 };
 
@@ -82,13 +82,13 @@ enum chy_err chy_err_from_type(const char *type);
 
 /* The three macros of this tree that may hide a return or take the place in the source. */
 #define chy_fail(err, code, ...) chy_error_set((err), (code), 0, CHY_WHERE, __VA_ARGS__)
-#define chy_fail_sys(err, code, sys, ...)                                                          \
+#define chy_fail_sys(err, code, sys, ...) \
     chy_error_set((err), (code), (int64_t)(sys), CHY_WHERE, __VA_ARGS__)
-#define CHY_TRY(expr)                                                                              \
-    do {                                                                                           \
-        enum chy_err try_r_ = (expr);                                                              \
-        if (try_r_ != CHY_OK)                                                                      \
-            return try_r_;                                                                         \
+#define CHY_TRY(expr)                 \
+    do {                              \
+        enum chy_err try_r_ = (expr); \
+        if (try_r_ != CHY_OK)         \
+            return try_r_;            \
     } while (0)
 
 /* For our own bugs only; ends the process. Never in src/module. */

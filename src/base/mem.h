@@ -17,10 +17,11 @@ CHY_MUST_USE CHY_MALLOC(chy_free) void *chy_calloc(size_t count, size_t size);
 /* On failure NULL, and `p` stays as it was. */
 CHY_MUST_USE void *chy_realloc(void *p, size_t n);
 /* A NUL-terminated copy; a view with a NUL inside gives NULL. */
-CHY_MUST_USE CHY_MALLOC(chy_free) char *chy_strdup(struct chy_str s);
+CHY_MUST_USE CHY_MALLOC(chy_free)
+char *chy_strdup(struct chy_str s);
 void chy_freep(void *pp); /* for CHY_CLEANUP on any pointer */
 
-#define chy_new(T) ((T *)chy_calloc(1, sizeof(T)))
+#define chy_new(T)              ((T *)chy_calloc(1, sizeof(T)))
 #define chy_new_array(T, count) ((T *)chy_calloc((count), sizeof(T)))
 
 /* Tests only: let `n` allocations pass and fail all that follow; SIZE_MAX turns it off. */

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* A secret: a PIN, an API token, a key file's content. Lives on pages of its own that are locked, left
- * out of core dumps, wiped in a forked child, and wiped when freed. Nothing prints one; it is never put
- * into a chy_buf, an error text or a log field. Not shared. */
+/* A secret: a PIN, an API token, a key file's content. Lives on pages of its own that are locked,
+ * left out of core dumps, wiped in a forked child, and wiped when freed. Nothing prints one; it is
+ * never put into a chy_buf, an error text or a log field. Not shared. */
 #pragma once
 
 #include <stddef.h>

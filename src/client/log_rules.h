@@ -29,8 +29,7 @@ void chy_log_rules_free(struct chy_log_rules *r);
 void chy_log_rules_freep(struct chy_log_rules **r);
 
 /* The entry at `index`, the one after the last that was fed. One that could not be read is fed as
- * NULL.
- * Errors: CHY_E_NOMEM */
+ * NULL. Errors: CHY_E_NOMEM */
 CHY_MUST_USE enum chy_err chy_log_rules_feed(struct chy_log_rules *r, uint64_t index,
                                              const struct chy_entry *entry, struct chy_error *err);
 struct chy_log_counts chy_log_rules_counts(const struct chy_log_rules *r);

@@ -109,8 +109,9 @@ static enum chy_err check_text(const struct check *c, const struct chy_field *f,
     bool ok = (f->flags & CHY_MULTILINE) != 0 ? chy_utf8_is_valid(s) : chy_text_is_plain(s);
     if (!ok)
         return chy_fail(c->err, c->bad, "%s is not %s", f->name,
-                        (f->flags & CHY_MULTILINE) != 0 ? "valid UTF-8"
-                                                        : "plain UTF-8 text without control characters");
+                        (f->flags & CHY_MULTILINE) != 0
+                            ? "valid UTF-8"
+                            : "plain UTF-8 text without control characters");
     return CHY_OK;
 }
 
@@ -137,7 +138,8 @@ static enum chy_err check_enum(const struct check *c, const struct chy_field *f,
     return CHY_OK;
 }
 
-static enum chy_err check_string(const struct check *c, const struct chy_field *f, struct chy_bytes b)
+static enum chy_err check_string(const struct check *c, const struct chy_field *f,
+                                 struct chy_bytes b)
 {
     CHY_TRY(check_length(c, f, b.n, f->min, f->max));
     return f->kind == CHY_KIND_STR ? check_text(c, f, chy_bytes_str(b)) : CHY_OK;
@@ -183,8 +185,8 @@ static enum chy_err encode_list(const struct chy_field *f, const struct chy_list
     CHY_TRY(check_length(c, f, list->n, f->min, f->max));
     chy_buf_append_u32(out, (uint32_t)list->n);
     for (size_t i = 0; i < list->n; i++)
-        CHY_TRY(encode_struct(f->schema, (const char *)list->p + i * f->schema->size, depth + 1, out,
-                              c));
+        CHY_TRY(encode_struct(f->schema, (const char *)list->p + i * f->schema->size, depth + 1,
+                              out, c));
     return CHY_OK;
 }
 
@@ -211,7 +213,7 @@ static enum chy_err encode_field(const struct chy_field *f, const void *at, int 
         chy_buf_append_u64(out, *(const uint64_t *)at);
         return check_number(c, f, *(const uint64_t *)at);
     case CHY_KIND_TIME:
-        chy_buf_append_u64(out, (uint64_t)*(const int64_t *)at);
+        chy_buf_append_u64(out, (uint64_t) * (const int64_t *)at);
         return check_time(c, f, *(const int64_t *)at);
     case CHY_KIND_ENUM: {
         int v;
@@ -290,8 +292,8 @@ static enum chy_err decode_struct(const struct chy_schema *schema, void *value, 
 static enum chy_err take(struct reader *r, const char *name, size_t n, const uint8_t **ret)
 {
     if (n > r->in.n)
-        return chy_fail(r->c.err, CHY_E_MALFORMED, "%s is cut off: %zu bytes left, %zu needed", name,
-                        r->in.n, n);
+        return chy_fail(r->c.err, CHY_E_MALFORMED, "%s is cut off: %zu bytes left, %zu needed",
+                        name, r->in.n, n);
     *ret = r->in.p;
     r->in.p += n;
     r->in.n -= n;

@@ -129,8 +129,7 @@ static enum chy_err use_client_cas(struct chy_tls_server *s,
 }
 
 /* Without a name in common the handshake ends (RFC 7301 section 3.2). The contexts' callbacks have
- * no
- * context of their own, so that a connection may outlive its server. */
+ * no context of their own, so that a connection may outlive its server. */
 static int select_of(const char *ours, const unsigned char **out, unsigned char *out_n,
                      const unsigned char *in, unsigned int in_n)
 {

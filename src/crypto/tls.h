@@ -1,17 +1,14 @@
 /* SPDX-License-Identifier: MIT */
 /* The server's side of TLS 1.3 over a non-blocking socket, with client certificates that are asked
- * for
- * but not demanded.
+ * for but not demanded.
  *
  * A certificate that is expired, foreign or not for clients does not break the handshake: an alert
  * tells its owner nothing. The connection goes on, chy_tls_peer says what is wrong with it, and
- * whoever
- * answers requests refuses with a reason. CHY_TLS_PEER_VALID alone means "verified".
+ * whoever answers requests refuses with a reason. CHY_TLS_PEER_VALID alone means "verified".
  *
  * A server's settings are immutable: for a new certificate make a new server and free the old one;
  * connections keep what they started with. Session tickets resume only at the server that made
- * them,
- * so a changed client CA also ends old tickets. Not shared between threads. SIGPIPE must be
+ * them, so a changed client CA also ends old tickets. Not shared between threads. SIGPIPE must be
  * ignored. */
 #pragma once
 

@@ -60,16 +60,13 @@ CHY_MUST_USE enum chy_err chy_yaml_parse(struct chy_bytes in, struct chy_arena *
  *
  * Unknown, duplicate and CHY_INTERNAL names are errors, as are members flagged CHY_IN_PATH or
  * CHY_IN_QUERY; a missing CHY_REQUIRED member is one unless such a flag says that it comes from
- * elsewhere.
- * Bounds are those of the schema. Texts and lists borrow from the document and the arena.
- * JSON must have the right type; YAML scalars are read as the field's kind wants (true/false,
- * decimal numbers; durations and sizes are plain numbers whose unit is in the name).
- * A field that the document lacks is zero, which its bounds need not allow: chy_schema_check()
- * looks at all.
- * Error texts name the place, "items[3].digest has 65 bytes, ...", for YAML with "line 12: " in
- * front.
- * For an unknown name the text lists what is known. What `ret_value` holds after an error is
- * undefined.
+ * elsewhere. Bounds are those of the schema. Texts and lists borrow from the document and the
+ * arena. JSON must have the right type; YAML scalars are read as the field's kind wants
+ * (true/false, decimal numbers; durations and sizes are plain numbers whose unit is in the name). A
+ * field that the document lacks is zero, which its bounds need not allow: chy_schema_check() looks
+ * at all. Error texts name the place, "items[3].digest has 65 bytes, ...", for YAML with "line 12:
+ * " in front. For an unknown name the text lists what is known. What `ret_value` holds after an
+ * error is undefined.
  *
  * Errors: CHY_E_MALFORMED wrong shape, type, name or value; CHY_E_LIMIT a bound; CHY_E_NOMEM. */
 CHY_MUST_USE enum chy_err chy_doc_read(const struct chy_schema *schema, const struct chy_doc *doc,

@@ -21,8 +21,7 @@ static size_t string_end(struct chy_bytes in, size_t i)
 }
 
 /* jansson recurses once a level and allocates as it goes, so depth and number of values are counted
- * first.
- * Of a text that is no JSON this counts at least what jansson meets before it refuses. */
+ * first. Of a text that is no JSON this counts at least what jansson meets before it refuses. */
 static enum chy_err shape_check(struct chy_bytes in, struct chy_error *err)
 {
     struct shape s = { .nodes = 1 };

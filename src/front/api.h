@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Between HTTP and messages, by the table of operations: path, query and body become a request
- * struct,
- * a reply becomes a body. No I/O; not shared. */
+ * struct, a reply becomes a body. No I/O; not shared. */
 #pragma once
 
 #include "base/arena.h"
@@ -28,9 +27,8 @@ CHY_MUST_USE enum chy_err chy_api_read_request(const struct chy_op_match *match,
 /* Who is asking: by `Authorization: Bearer TOKEN`, else by the client certificate, else nobody.
  *
  * An operation that nobody needs a credential for is served to the holder of a bad certificate as
- * to
- * anybody; for all others:
- * Errors: CHY_E_UNAUTHENTICATED  no credential, another scheme, a certificate that is not ours
+ * to anybody; for all others: Errors: CHY_E_UNAUTHENTICATED no credential, another scheme, a
+ * certificate that is not ours
  *         CHY_E_EXPIRED          our certificate, after its end
  *         CHY_E_CRYPTO, CHY_E_NOMEM */
 CHY_MUST_USE enum chy_err chy_api_read_caller(const struct chy_http_request *request,

@@ -1,9 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* The calls in flight: requests that were handed to signer or query and are not answered yet. A
- * fixed
- * number of slots; the id of a call's frame names its slot and how often that was used, so that a
- * late
- * reply meets nobody. Not shared. */
+ * fixed number of slots; the id of a call's frame names its slot and how often that was used, so
+ * that a late reply meets nobody. Not shared. */
 #pragma once
 
 #include <stdbool.h>

@@ -118,8 +118,7 @@ static void conn_enter(struct chy_conn *c, enum conn_phase phase)
 }
 
 /* A socket closed with unread bytes sends a reset, which may overtake our last answer: say that we
- * are
- * done, then read on until the peer is done too (RFC 9112 section 9.6). */
+ * are done, then read on until the peer is done too (RFC 9112 section 9.6). */
 static void conn_linger(struct chy_conn *c)
 {
     chy_tls_close(c->tls);

@@ -1,10 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /* The connections of the front process: TLS, then HTTP/1.1 or HTTP/2, on the event loop. A
- * connection
- * turns bytes into requests for its host and the host's responses into bytes; it keeps the
- * deadlines,
- * the limits on memory and the order of HTTP/1.1, and knows nothing of what is asked. Not shared.
- * */
+ * connection turns bytes into requests for its host and the host's responses into bytes; it keeps
+ * the deadlines, the limits on memory and the order of HTTP/1.1, and knows nothing of what is
+ * asked. Not shared. */
 #pragma once
 
 #include <stdint.h>
@@ -35,8 +33,7 @@ struct chy_conn_host {
     void (*on_refused)(void *ctx, struct chy_conn *c, int32_t stream,
                        const struct chy_http_refusal *why);
     /* An answer that is still owed to on_request will reach nobody. `stream` 0: that goes for all
-     * of
-     * this connection, which must not be used any more. */
+     * of this connection, which must not be used any more. */
     void (*on_gone)(void *ctx, struct chy_conn *c, int32_t stream);
     void *ctx;
 };
@@ -70,8 +67,7 @@ void chy_conns_drain(struct chy_conns *all);
 struct chy_conn_counts chy_conns_counts(const struct chy_conns *all);
 
 /* Once for every on_request and on_refused that was not followed by on_gone. `response->is_head`
- * and
- * `is_last` are the connection's own affair where HTTP demands them. */
+ * and `is_last` are the connection's own affair where HTTP demands them. */
 void chy_conn_respond(struct chy_conn *c, int32_t stream, const struct chy_http_response *response);
 
 const struct chy_tls_peer *chy_conn_peer(const struct chy_conn *c);

@@ -7,9 +7,9 @@
 #include <sys/resource.h>
 
 #include "base/mem.h"
+#include "doc/doc.h"
 #include "front/openapi.h"
 #include "front/server.h"
-#include "doc/doc.h"
 #include "os/clock.h"
 #include "os/fd.h"
 #include "os/file.h"

@@ -215,8 +215,7 @@ static bool refuse(struct chy_http_refusal *ret_why, int status, const char *det
 }
 
 /* Our own connection options are "close" and "keep-alive"; what else is listed (TE, Upgrade, a
- * field to
- * be dropped) asks a proxy for something that we do not do, so ignoring it is right. */
+ * field to be dropped) asks a proxy for something that we do not do, so ignoring it is right. */
 static bool connection_says_close(const struct chy_http_request *r)
 {
     for (size_t i = 0; i < r->field_count; i++) {

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* What HTTP/1.1 and HTTP/2 have in common: a request as either of them reads it, a response as
- * either
- * of them writes it, and the rules that hold for both. Pure; nothing here is shared between
+ * either of them writes it, and the rules that hold for both. Pure; nothing here is shared between
  * threads.
  *
  * A request borrows from the connection's buffer: it lives until that buffer is touched. */
@@ -72,8 +71,7 @@ bool chy_http_is_token(struct chy_str s);
  * refused. */
 bool chy_http_is_field_value(struct chy_str s);
 /* origin-form of RFC 9112 section 3.2.1: starts with "/", only the characters of a path and a
- * query,
- * every '%' followed by two hexadecimal digits. */
+ * query, every '%' followed by two hexadecimal digits. */
 bool chy_http_is_target(struct chy_str s);
 /* A name, an IPv4 or a bracketed IPv6 address, and perhaps a port (RFC 9110 section 7.2). */
 bool chy_http_is_host(struct chy_str s);
@@ -87,11 +85,9 @@ const struct chy_http_field *chy_http_field_find(const struct chy_http_request *
 bool chy_http_content_length(struct chy_str value, size_t *ret_n);
 
 /* What holds for a request whatever brought it, once its head is complete: fields that may come
- * only
- * once came once, only `Expect: 100-continue`, no Transfer-Encoding, a body only where a method
- * takes
- * one and at most `body_max` bytes. Fills content_length, expects_continue and wants_close.
- * False with the reason in `ret_why` when it is to be refused. */
+ * only once came once, only `Expect: 100-continue`, no Transfer-Encoding, a body only where a
+ * method takes one and at most `body_max` bytes. Fills content_length, expects_continue and
+ * wants_close. False with the reason in `ret_why` when it is to be refused. */
 CHY_MUST_USE bool chy_http_request_check(struct chy_http_request *r, size_t body_max,
                                          struct chy_http_refusal *ret_why);
 

@@ -62,8 +62,7 @@ static struct chy_str trim_blanks(struct chy_str s)
 }
 
 /* field-line = field-name ":" OWS field-value OWS (RFC 9112 section 5). The token rule refuses a
- * blank
- * before the colon (5.1) and a folded line (5.2), which begins with one. */
+ * blank before the colon (5.1) and a folded line (5.2), which begins with one. */
 static bool read_field_line(struct chy_http1 *h, struct chy_bytes in, struct chy_str line)
 {
     const char *colon = memchr(line.p, ':', line.n);

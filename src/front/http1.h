@@ -1,10 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /* HTTP/1.1, the strict part of RFC 9112 that a client of ours needs, incremental over the bytes
- * that
- * have come so far. Bodies have a Content-Length or there is none; where a recipient "may" be
- * lenient
- * this one is not, because two parsers that are lenient in different ways are how requests are
- * smuggled.
+ * that have come so far. Bodies have a Content-Length or there is none; where a recipient "may" be
+ * lenient this one is not, because two parsers that are lenient in different ways are how requests
+ * are smuggled.
  *
  *   METHOD SP /path?query SP HTTP/1.1 CRLF
  *   Name: value CRLF            (no blank before the colon, no folded lines, printable ASCII)
@@ -60,7 +58,6 @@ enum chy_http1_step chy_http1_read(struct chy_http1 *h, struct chy_bytes in,
                                    struct chy_http_request *ret_request, size_t *ret_used);
 
 /* Append one whole response. A failure shows in chy_buf_check(). A field name or value that cannot
- * be
- * in a response (a line break in it) ends the process: it is ours, not the client's. */
+ * be in a response (a line break in it) ends the process: it is ours, not the client's. */
 void chy_http1_write(struct chy_buf *out, const struct chy_http_response *response);
 void chy_http1_write_continue(struct chy_buf *out);

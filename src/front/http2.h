@@ -1,15 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /* HTTP/2 on the server's side, by libnghttp2: the same requests and responses as HTTP/1.1, many at
- * once.
- * Bytes in, bytes out: no socket and no clock of its own (RFC 9113; push, priorities and trailers'
- * content
- * are ignored). Not shared.
+ * once. Bytes in, bytes out: no socket and no clock of its own (RFC 9113; push, priorities and
+ * trailers' content are ignored). Not shared.
  *
  * Limits: CHY_LIMIT_HTTP2_STREAMS requests at once, the head as in HTTP/1.1,
  * CHY_LIMIT_HTTP2_BODIES for all
  * bodies together; a peer that resets streams, sends settings, pings or CONTINUATION frames in
- * floods is
- * told to go away. */
+ * floods is told to go away. */
 #pragma once
 
 #include <stdint.h>

@@ -2,11 +2,9 @@
 /* The target of a request taken apart: the parts of its path and its parameters, decoded. Pure.
  *
  * The path is split at its slashes before anything is decoded, so a "%2F" is part of a name and
- * never a
- * separator. Refused: empty and dot segments, a parameter that comes twice or has no "=", whatever
- * does
- * not decode to UTF-8 without control characters. In the query "+" is a blank, as HTML forms write
- * it. */
+ * never a separator. Refused: empty and dot segments, a parameter that comes twice or has no "=",
+ * whatever does not decode to UTF-8 without control characters. In the query "+" is a blank, as
+ * HTML forms write it. */
 #pragma once
 
 #include "base/arena.h"
@@ -29,8 +27,8 @@ struct chy_target {
 };
 
 /* Take `target` (chy_http_is_target()) apart. What is decoded lives in the arena, the rest in
- * `target`.
- * Errors: CHY_E_MALFORMED  as above; CHY_E_LIMIT  too many segments or parameters; CHY_E_NOMEM */
+ * `target`. Errors: CHY_E_MALFORMED as above; CHY_E_LIMIT too many segments or parameters;
+ * CHY_E_NOMEM */
 CHY_MUST_USE enum chy_err chy_target_parse(struct chy_str target, struct chy_arena *arena,
                                            struct chy_target *ret_target, struct chy_error *err);
 

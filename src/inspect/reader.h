@@ -3,9 +3,8 @@
  * documents that wait for one. Private to src/inspect. Not shared.
  *
  * Whatever a reader does, exactly one answer follows for each document that was taken, unless its
- * peer was
- * dropped: the reader's own if it came whole, in time and decodes, else an error that says what
- * became of the reader. */
+ * peer was dropped: the reader's own if it came whole, in time and decodes, else an error that says
+ * what became of the reader. */
 #pragma once
 
 #include "inspect/run.h"

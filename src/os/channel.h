@@ -83,8 +83,7 @@ int chy_channel_take_fd(struct chy_channel *channel);
 CHY_MUST_USE enum chy_err chy_channel_flush_wait(struct chy_channel *channel, int64_t deadline_us,
                                                  struct chy_error *err);
 /* The next frame, borrowed until the next call on this channel. Queued frames are written
- * meanwhile.
- * Errors: CHY_E_NOT_FOUND the peer closed between two frames
+ * meanwhile. Errors: CHY_E_NOT_FOUND the peer closed between two frames
  *         CHY_E_TIMEOUT   (the channel stays open)
  *         CHY_E_STATE     closed, or attached to a loop
  *         CHY_E_PROTOCOL, CHY_E_IO, CHY_E_NOMEM  the channel is closed */

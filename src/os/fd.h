@@ -28,8 +28,6 @@ CHY_MUST_USE enum chy_err chy_fd_dup(int fd, int *ret_fd, struct chy_error *err)
 CHY_MUST_USE enum chy_err chy_fd_write(int fd, struct chy_bytes bytes, struct chy_error *err);
 
 /* Wait for `events` (POLLIN, POLLOUT) until `deadline_us` of the monotonic clock. Hang-up and
- * errors
- * count as ready: the next read or write tells.
- * Errors: CHY_E_TIMEOUT, CHY_E_IO */
+ * errors count as ready: the next read or write tells. Errors: CHY_E_TIMEOUT, CHY_E_IO */
 CHY_MUST_USE enum chy_err chy_fd_wait(int fd, short events, int64_t deadline_us,
                                       struct chy_error *err);

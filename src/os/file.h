@@ -18,8 +18,8 @@
 #include "base/secret.h"
 
 /* Append the whole file to `to`, whose maximum is the file's; `to` keeps its old content on
- * failure.
- * Errors: CHY_E_NOT_FOUND, CHY_E_LIMIT (larger than `to` may grow), CHY_E_IO, CHY_E_NOMEM */
+ * failure. Errors: CHY_E_NOT_FOUND, CHY_E_LIMIT (larger than `to` may grow), CHY_E_IO, CHY_E_NOMEM
+ * */
 CHY_MUST_USE enum chy_err chy_file_read(int dir_fd, const char *path, struct chy_buf *to,
                                         struct chy_error *err);
 
@@ -80,7 +80,6 @@ CHY_MUST_USE enum chy_err chy_dir_open(int dir_fd, const char *path, int *ret_fd
                                        struct chy_error *err);
 
 /* Take the lock file, made when absent; held until `ret_fd` and all its copies are closed. Never
- * waits.
- * Errors: CHY_E_BUSY another process holds it; the text names it when it is known */
+ * waits. Errors: CHY_E_BUSY another process holds it; the text names it when it is known */
 CHY_MUST_USE enum chy_err chy_file_lock(int dir_fd, const char *path, int *ret_fd,
                                         struct chy_error *err);

@@ -6,8 +6,7 @@
  * then end: it may be half way in. Call with one thread.
  *
  * A loose build (-DCHY_SANDBOX_LOOSE=1, for sanitizers, valgrind and coverage) leaves out what
- * breaks
- * those: seccomp, Landlock's rules for files, the memory limit, and the ban on tracing. */
+ * breaks those: seccomp, Landlock's rules for files, the memory limit, and the ban on tracing. */
 #pragma once
 
 #include <stdbool.h>

@@ -30,8 +30,8 @@ typedef enum chy_err chy_tree_fn(void *ctx, int dir_fd, const struct chy_tree_en
 
 /* Call `fn` for everything in the folder, in the order of names, a folder before what is in it. The
  * first result other than CHY_OK ends the walk. What is there is read folder by folder before `fn`
- * sees it.
- * Errors: CHY_E_NOT_FOUND, CHY_E_IO; CHY_E_LIMIT deeper than CHY_LIMIT_TREE_DEPTH or more than
+ * sees it. Errors: CHY_E_NOT_FOUND, CHY_E_IO; CHY_E_LIMIT deeper than CHY_LIMIT_TREE_DEPTH or more
+ * than
  *         CHY_LIMIT_TREE_ENTRIES in one folder; CHY_E_NOMEM; those of `fn` */
 CHY_MUST_USE enum chy_err chy_tree_walk(int dir_fd, const char *path, chy_tree_fn *fn, void *ctx,
                                         struct chy_error *err);

@@ -8,7 +8,7 @@
 /* A name of a thing that an operation makes or finds. */
 #define NAME(S, m, flags, doc) CHY_F_STR(S, m, flags, 1, CHY_LIMIT_NAME, doc)
 #define TEXT(S, m, flags, doc) CHY_F_STR(S, m, flags, 0, CHY_LIMIT_TEXT, doc)
-#define SCHEMA(nm, cname, T, doc)                                                                  \
+#define SCHEMA(nm, cname, T, doc) \
     const struct chy_schema chy_##cname##_schema = CHY_SCHEMA(nm, T, cname##_fields, doc)
 
 static const struct chy_field hello_fields[] = {
@@ -67,7 +67,8 @@ static const struct chy_field api_token_info_fields[] = {
     CHY_F_TIME(struct chy_api_token_info, expires, 0, "when it ends"),
     CHY_F_BOOL(struct chy_api_token_info, is_revoked, 0, "taken back"),
 };
-SCHEMA("ApiTokenInfo", api_token_info, struct chy_api_token_info, "An API token, without its secret.");
+SCHEMA("ApiTokenInfo", api_token_info, struct chy_api_token_info,
+       "An API token, without its secret.");
 
 static const struct chy_field user_fields[] = {
     NAME(struct chy_user, name, CHY_REQUIRED, "the principal's name"),
@@ -76,8 +77,8 @@ static const struct chy_field user_fields[] = {
     CHY_F_STRS(struct chy_user, groups, 0, CHY_LIMIT_GROUPS, CHY_LIMIT_NAME, "groups"),
     CHY_F_STRS(struct chy_user, roles, 0, CHY_LIMIT_ROLES, CHY_LIMIT_NAME, "roles"),
     CHY_F_TIME(struct chy_user, created, 0, "when it was made"),
-    CHY_F_LIST(struct chy_user, api_tokens, &chy_api_token_info_schema, struct chy_api_token_info, 0,
-               0, CHY_LIMIT_API_TOKENS, "its API tokens"),
+    CHY_F_LIST(struct chy_user, api_tokens, &chy_api_token_info_schema, struct chy_api_token_info,
+               0, 0, CHY_LIMIT_API_TOKENS, "its API tokens"),
 };
 SCHEMA("User", user, struct chy_user, "A principal: a person, a machine or a build job.");
 
@@ -145,7 +146,8 @@ static const struct chy_field api_token_create_fields[] = {
                "operations it may call, e.g. sign or keys.*"),
     CHY_F_STRS(struct chy_api_token_create, keys, 0, CHY_LIMIT_LABELS, CHY_LIMIT_NAME,
                "keys it may use (patterns); none given: whatever policy allows"),
-    CHY_F_U32(struct chy_api_token_create, valid_days, 0, 0, 366, "how long it lives; 0 for 30 days"),
+    CHY_F_U32(struct chy_api_token_create, valid_days, 0, 0, 366,
+              "how long it lives; 0 for 30 days"),
 };
 SCHEMA("ApiTokenCreate", api_token_create, struct chy_api_token_create, "A new API token.");
 
@@ -188,7 +190,8 @@ SCHEMA("TokenList", token_list, struct chy_token_list, "All tokens.");
 static const struct chy_field key_fields[] = {
     NAME(struct chy_key, name, CHY_REQUIRED, "stable name; survives the renewal of certificates"),
     CHY_F_ID(struct chy_key, id, 0, "id"),
-    CHY_F_ENUM(struct chy_key, class, &chy_key_class_enum, enum chy_key_class, CHY_INTERNAL, "class"),
+    CHY_F_ENUM(struct chy_key, class, &chy_key_class_enum, enum chy_key_class, CHY_INTERNAL,
+               "class"),
     CHY_F_ENUM(struct chy_key, type, &chy_key_type_enum, enum chy_key_type, 0, "type"),
     CHY_F_ENUM(struct chy_key, state, &chy_key_state_enum, enum chy_key_state, 0, "state"),
     CHY_F_ENUM(struct chy_key, origin, &chy_key_origin_enum, enum chy_key_origin, 0,
@@ -201,11 +204,13 @@ static const struct chy_field key_fields[] = {
     CHY_F_BOOL(struct chy_key, token_is_software, 0, "in a software token"),
     TEXT(struct chy_key, evidence, 0, "what is known of where it was made"),
     CHY_F_HEX(struct chy_key, object_id, 0, 0, CHY_LIMIT_NAME, "CKA_ID in the token"),
-    CHY_F_BYTES(struct chy_key, public_key, 0, 0, CHY_LIMIT_PUBLIC_KEY, "SubjectPublicKeyInfo, DER"),
+    CHY_F_BYTES(struct chy_key, public_key, 0, 0, CHY_LIMIT_PUBLIC_KEY,
+                "SubjectPublicKeyInfo, DER"),
     CHY_F_HASH(struct chy_key, public_key_sha256, 0, "SHA-256 of it"),
     CHY_F_LIST(struct chy_key, certificates, &chy_certificate_schema, struct chy_certificate, 0, 0,
                CHY_LIMIT_CHAIN, "its certificate and the chain, leaf first"),
-    CHY_F_STR(struct chy_key, guard, CHY_MULTILINE, 0, CHY_LIMIT_GUARD, "what its owners allow at most"),
+    CHY_F_STR(struct chy_key, guard, CHY_MULTILINE, 0, CHY_LIMIT_GUARD,
+              "what its owners allow at most"),
     CHY_F_STRS(struct chy_key, warnings, 0, 8, CHY_LIMIT_TEXT, "what needs attention"),
     CHY_F_TIME(struct chy_key, created, 0, "when it came here"),
 };
@@ -222,11 +227,11 @@ static const struct chy_field key_name_fields[] = {
 };
 SCHEMA("KeyName", key_name, struct chy_key_name, "Names a key.");
 
-#define KEY_PROPERTIES(S)                                                                          \
-    CHY_F_BOOL(S, allow_rsa_2048, 0, "RSA 2048 is refused unless this is set"),                    \
-        NAME(S, token, 0, "the token; none given: the default one"),                               \
-        TEXT(S, purpose, 0, "release, test, …"),                                                   \
-        CHY_F_STRS(S, groups, 0, CHY_LIMIT_GROUPS, CHY_LIMIT_NAME, "key groups"),                  \
+#define KEY_PROPERTIES(S)                                                         \
+    CHY_F_BOOL(S, allow_rsa_2048, 0, "RSA 2048 is refused unless this is set"),   \
+        NAME(S, token, 0, "the token; none given: the default one"),              \
+        TEXT(S, purpose, 0, "release, test, …"),                                  \
+        CHY_F_STRS(S, groups, 0, CHY_LIMIT_GROUPS, CHY_LIMIT_NAME, "key groups"), \
         CHY_F_STRS(S, owners, 0, CHY_LIMIT_GROUPS, CHY_LIMIT_NAME, "principals, or group:NAME")
 
 static const struct chy_field key_create_fields[] = {
@@ -331,7 +336,8 @@ SCHEMA("PolicyList", policy_list, struct chy_policy_list, "Versions of the polic
 static const struct chy_field artifact_fields[] = {
     CHY_F_HEX(struct chy_artifact, digest, 0, 0, CHY_LIMIT_DIGEST,
               "digest of the file; not what is signed"),
-    CHY_F_ENUM(struct chy_artifact, hash, &chy_hash_alg_enum, enum chy_hash_alg, 0, "its algorithm"),
+    CHY_F_ENUM(struct chy_artifact, hash, &chy_hash_alg_enum, enum chy_hash_alg, 0,
+               "its algorithm"),
     CHY_F_U64(struct chy_artifact, size_bytes, 0, 0, INT64_MAX, "size of the file"),
     NAME(struct chy_artifact, type, 0, "jar, pe, …"),
     TEXT(struct chy_artifact, name, 0, "file name"),
@@ -398,8 +404,8 @@ static const struct chy_field sign_result_fields[] = {
 SCHEMA("SignResult", sign_result, struct chy_sign_result, "What became of one item.");
 
 static const struct chy_field sign_response_fields[] = {
-    CHY_F_LIST(struct chy_sign_response, results, &chy_sign_result_schema, struct chy_sign_result, 0,
-               0, CHY_LIMIT_SIGN_ITEMS, "in the order of the items"),
+    CHY_F_LIST(struct chy_sign_response, results, &chy_sign_result_schema, struct chy_sign_result,
+               0, 0, CHY_LIMIT_SIGN_ITEMS, "in the order of the items"),
     CHY_F_U64(struct chy_sign_response, policy_number, 0, 0, UINT64_MAX, "the policy that decided"),
 };
 SCHEMA("SignResponse", sign_response, struct chy_sign_response, "Signatures and refusals.");
@@ -441,7 +447,8 @@ SCHEMA("PolicyExplanation", policy_explanation, struct chy_policy_explanation,
 static const struct chy_field policy_test_result_fields[] = {
     CHY_F_U64(struct chy_policy_test_result, policy_number, 0, 0, UINT64_MAX, "0 for a draft"),
     CHY_F_LIST(struct chy_policy_test_result, items, &chy_policy_explanation_schema,
-               struct chy_policy_explanation, 0, 0, CHY_LIMIT_SIGN_ITEMS, "in the order of the items"),
+               struct chy_policy_explanation, 0, 0, CHY_LIMIT_SIGN_ITEMS,
+               "in the order of the items"),
 };
 SCHEMA("PolicyTestResult", policy_test_result, struct chy_policy_test_result,
        "What the policy would answer.");
@@ -450,8 +457,7 @@ SCHEMA("PolicyTestResult", policy_test_result, struct chy_policy_test_result,
 
 static const struct chy_field log_query_fields[] = {
     CHY_F_U64(struct chy_log_query, after, CHY_IN_QUERY, 0, INT64_MAX, "first index"),
-    CHY_F_U32(struct chy_log_query, limit, CHY_IN_QUERY, 0, CHY_LIMIT_PAGE,
-              "how many; 0 for 100"),
+    CHY_F_U32(struct chy_log_query, limit, CHY_IN_QUERY, 0, CHY_LIMIT_PAGE, "how many; 0 for 100"),
     NAME(struct chy_log_query, key, CHY_IN_QUERY, "only of this key"),
     NAME(struct chy_log_query, principal, CHY_IN_QUERY, "only of this principal"),
     NAME(struct chy_log_query, kind, CHY_IN_QUERY, "only of this kind"),
@@ -467,7 +473,8 @@ static const struct chy_field log_row_fields[] = {
     NAME(struct chy_log_row, principal, 0, "who"),
     NAME(struct chy_log_row, key, 0, "which key"),
     CHY_F_ENUM(struct chy_log_row, decision, &chy_decision_enum, enum chy_decision, 0, "decision"),
-    CHY_F_STRS(struct chy_log_row, rules, 0, CHY_LIMIT_REASONS, CHY_LIMIT_NAME, "rules that decided"),
+    CHY_F_STRS(struct chy_log_row, rules, 0, CHY_LIMIT_REASONS, CHY_LIMIT_NAME,
+               "rules that decided"),
     CHY_F_STR(struct chy_log_row, text, 0, 0, CHY_LIMIT_TEXT * 4, "what happened, in one line"),
     CHY_F_BYTES(struct chy_log_row, entry, 0, 0, CHY_LIMIT_ENTRY, "the leaf's bytes"),
     CHY_F_BYTES(struct chy_log_row, detail, 0, 0, CHY_LIMIT_ENTRY, "the detail record"),

@@ -1,14 +1,14 @@
 /* SPDX-License-Identifier: MIT */
-/* What clients and server say to each other over HTTP: one struct and one schema for each request and
- * each response. The table in ops.h says which operation takes which. Fields are documented in api.c, where
- * their bounds are; OpenAPI is made from there. */
+/* What clients and server say to each other over HTTP: one struct and one schema for each request
+ * and each response. The table in ops.h says which operation takes which. Fields are documented in
+ * api.c, where their bounds are; OpenAPI is made from there. */
 #pragma once
 
 #include "proto/types.h"
 
-/* The version of this interface. A server speaks CHY_API_MIN to CHY_API_MAX; a client says in the header
- * `Chancery-Api` which one it speaks. Within a version, fields are only added: a client ignores unknown
- * fields of an answer, a server refuses unknown fields of a request. */
+/* The version of this interface. A server speaks CHY_API_MIN to CHY_API_MAX; a client says in the
+ * header `Chancery-Api` which one it speaks. Within a version, fields are only added: a client
+ * ignores unknown fields of an answer, a server refuses unknown fields of a request. */
 #define CHY_API_MIN 1
 #define CHY_API_MAX 1
 
@@ -154,12 +154,12 @@ struct chy_key {
     struct chy_strs owners; /* principals, or "group:NAME" */
     struct chy_str token;
     bool token_is_software;
-    struct chy_str evidence; /* what is known of where the key was made */
-    struct chy_bytes object_id; /* CKA_ID in the token */
+    struct chy_str evidence;     /* what is known of where the key was made */
+    struct chy_bytes object_id;  /* CKA_ID in the token */
     struct chy_bytes public_key; /* SubjectPublicKeyInfo, DER */
     uint8_t public_key_sha256[CHY_HASH_BYTES];
     CHY_LIST_OF(struct chy_certificate) certificates; /* leaf first */
-    struct chy_str guard; /* YAML, as the owners wrote it */
+    struct chy_str guard;                             /* YAML, as the owners wrote it */
     struct chy_strs warnings;
     int64_t created_us;
 };
@@ -175,7 +175,7 @@ struct chy_key_name {
 struct chy_key_create {
     struct chy_str name;
     enum chy_key_type type;
-    bool allow_rsa_2048; /* RSA 2048 only where the key says so */
+    bool allow_rsa_2048;  /* RSA 2048 only where the key says so */
     struct chy_str token; /* empty: the default one */
     struct chy_str purpose;
     struct chy_strs groups;
@@ -303,7 +303,7 @@ struct chy_sign_response {
 
 /* Explains, rule by rule, what the policy (or a draft) would answer. Signs and logs nothing. */
 struct chy_policy_test {
-    struct chy_str policy; /* YAML of a draft; empty: the one in force */
+    struct chy_str policy;    /* YAML of a draft; empty: the one in force */
     struct chy_str principal; /* empty: the caller */
     struct chy_str address;   /* as the server would see it; empty: the caller's */
     int64_t time_us;          /* 0: now */
@@ -313,8 +313,8 @@ struct chy_policy_test {
 struct chy_rule_explanation {
     struct chy_str rule;
     struct chy_str effect;
-    bool applies; /* it counts in the decision */
-    struct chy_str matched; /* "yes", "no", "unknown" */
+    bool applies;            /* it counts in the decision */
+    struct chy_str matched;  /* "yes", "no", "unknown" */
     struct chy_strs reasons; /* which matcher failed on which value */
 };
 
@@ -354,8 +354,8 @@ struct chy_log_row {
     struct chy_str key;
     enum chy_decision decision;
     struct chy_strs rules;
-    struct chy_str text; /* one line: what happened */
-    struct chy_bytes entry; /* the leaf's bytes, from which all above comes */
+    struct chy_str text;     /* one line: what happened */
+    struct chy_bytes entry;  /* the leaf's bytes, from which all above comes */
     struct chy_bytes detail; /* the detail record; empty when pruned */
 };
 

@@ -4,10 +4,14 @@
 #include "base/limits.h"
 
 static const struct chy_enum_value entry_kinds[] = {
-    { CHY_ENTRY_SERVER_START, "server.start", NULL }, { CHY_ENTRY_SERVER_STOP, "server.stop", NULL },
-    { CHY_ENTRY_SIGN_INTENT, "sign.intent", NULL },   { CHY_ENTRY_SIGN_OUTCOME, "sign.outcome", NULL },
-    { CHY_ENTRY_KEY, "key", NULL },                   { CHY_ENTRY_POLICY, "policy", NULL },
-    { CHY_ENTRY_USER, "user", NULL },                 { CHY_ENTRY_RECOVERY, "recovery", NULL },
+    { CHY_ENTRY_SERVER_START, "server.start", NULL },
+    { CHY_ENTRY_SERVER_STOP, "server.stop", NULL },
+    { CHY_ENTRY_SIGN_INTENT, "sign.intent", NULL },
+    { CHY_ENTRY_SIGN_OUTCOME, "sign.outcome", NULL },
+    { CHY_ENTRY_KEY, "key", NULL },
+    { CHY_ENTRY_POLICY, "policy", NULL },
+    { CHY_ENTRY_USER, "user", NULL },
+    { CHY_ENTRY_RECOVERY, "recovery", NULL },
     { CHY_ENTRY_KEY_INTENT, "key.intent", NULL },
 };
 const struct chy_enum chy_entry_kind_enum = CHY_ENUM("entry kind", entry_kinds);
@@ -43,7 +47,8 @@ static const struct chy_field entry_fields[] = {
     CHY_F_HEX(S, artifact_digest, 0, 0, CHY_LIMIT_DIGEST, "digest of the file"),
     CHY_F_STR(S, artifact_type, 0, 0, CHY_LIMIT_NAME, "type of the file"),
     CHY_F_U64(S, artifact_size_bytes, 0, 0, INT64_MAX, "size of the file"),
-    CHY_F_LIST(S, facts, &chy_fact_schema, struct chy_fact, 0, 0, CHY_LIMIT_FACTS * 2, "public facts"),
+    CHY_F_LIST(S, facts, &chy_fact_schema, struct chy_fact, 0, 0, CHY_LIMIT_FACTS * 2,
+               "public facts"),
     CHY_F_LIST(S, labels, &chy_label_schema, struct chy_label, CHY_AS_MAP, 0, CHY_LIMIT_LABELS,
                "labels that the caller declared"),
     CHY_F_ENUM(S, outcome, &chy_outcome_enum, enum chy_outcome, 0, "outcome"),

@@ -4,16 +4,17 @@
 #include "base/limits.h"
 
 /* Between our own processes the words are short: the structs' comments say what the fields mean. */
-#define NAME(S, m) CHY_F_STR(S, m, 0, 0, CHY_LIMIT_NAME, NULL)
-#define TEXT(S, m) CHY_F_STR(S, m, 0, 0, CHY_LIMIT_TEXT, NULL)
-#define PATH(S, m) CHY_F_STR(S, m, 0, 0, CHY_LIMIT_PATH, NULL)
+#define NAME(S, m)      CHY_F_STR(S, m, 0, 0, CHY_LIMIT_NAME, NULL)
+#define TEXT(S, m)      CHY_F_STR(S, m, 0, 0, CHY_LIMIT_TEXT, NULL)
+#define PATH(S, m)      CHY_F_STR(S, m, 0, 0, CHY_LIMIT_PATH, NULL)
 #define BLOB(S, m, max) CHY_F_BYTES(S, m, 0, 0, max, NULL)
-#define NUMBER(S, m) CHY_F_U32(S, m, 0, 0, UINT32_MAX, NULL)
-#define FLAG(S, m) CHY_F_BOOL(S, m, 0, NULL)
-#define HASH(S, m) CHY_F_HASH(S, m, 0, NULL)
-#define TIME(S, m) CHY_F_TIME(S, m, 0, NULL)
-#define SCHEMA(cname) const struct chy_schema chy_##cname##_schema = \
-    CHY_SCHEMA(#cname, struct chy_##cname, cname##_fields, NULL)
+#define NUMBER(S, m)    CHY_F_U32(S, m, 0, 0, UINT32_MAX, NULL)
+#define FLAG(S, m)      CHY_F_BOOL(S, m, 0, NULL)
+#define HASH(S, m)      CHY_F_HASH(S, m, 0, NULL)
+#define TIME(S, m)      CHY_F_TIME(S, m, 0, NULL)
+#define SCHEMA(cname)                              \
+    const struct chy_schema chy_##cname##_schema = \
+        CHY_SCHEMA(#cname, struct chy_##cname, cname##_fields, NULL)
 
 static const struct chy_enum_value processes[] = {
     { CHY_PROCESS_SUPERVISOR, "supervisor", NULL }, { CHY_PROCESS_FRONT, "front", NULL },
@@ -75,12 +76,8 @@ SCHEMA(front_config);
 
 #define S struct chy_query_config
 static const struct chy_field query_config_fields[] = {
-    NAME(S, version),
-    PATH(S, store),
-    PATH(S, anchor),
-    NAME(S, origin),
-    NAME(S, log_level),
-    NAME(S, user),
+    NAME(S, version), PATH(S, store),     PATH(S, anchor),
+    NAME(S, origin),  NAME(S, log_level), NAME(S, user),
 };
 #undef S
 SCHEMA(query_config);
@@ -202,7 +199,8 @@ static SCHEMA(counter);
 static const struct chy_field status_fields[] = {
     FLAG(S, is_ready),
     TEXT(S, text),
-    CHY_F_LIST(S, counters, &chy_counter_schema, struct chy_counter, 0, 0, CHY_LIMIT_COUNTERS, NULL),
+    CHY_F_LIST(S, counters, &chy_counter_schema, struct chy_counter, 0, 0, CHY_LIMIT_COUNTERS,
+               NULL),
 };
 #undef S
 SCHEMA(status);
@@ -225,8 +223,8 @@ static const struct chy_field token_sign_item_fields[] = {
 static SCHEMA(token_sign_item);
 
 static const struct chy_field token_sign_fields[] = {
-    CHY_F_LIST(struct chy_token_sign, items, &chy_token_sign_item_schema, struct chy_token_sign_item,
-               0, 1, CHY_LIMIT_SIGN_ITEMS, NULL),
+    CHY_F_LIST(struct chy_token_sign, items, &chy_token_sign_item_schema,
+               struct chy_token_sign_item, 0, 1, CHY_LIMIT_SIGN_ITEMS, NULL),
 };
 SCHEMA(token_sign);
 
@@ -331,7 +329,8 @@ static const struct chy_field inspect_request_fields[] = {
     BLOB(S, serial, CHY_ID_BYTES),
     TIME(S, not_before),
     TIME(S, not_after),
-    CHY_F_LIST(S, contents, &chy_content_schema, struct chy_content, 0, 0, CHY_LIMIT_SIGN_ITEMS, NULL),
+    CHY_F_LIST(S, contents, &chy_content_schema, struct chy_content, 0, 0, CHY_LIMIT_SIGN_ITEMS,
+               NULL),
 };
 #undef S
 SCHEMA(inspect_request);
@@ -343,8 +342,8 @@ static const struct chy_field inspect_reply_fields[] = {
     BLOB(S, made, CHY_LIMIT_FRAME / 2),
     BLOB(S, public_key, CHY_LIMIT_PUBLIC_KEY),
     TEXT(S, subject),
-    CHY_F_LIST(S, certificates, &chy_certificate_schema, struct chy_certificate, 0, 0, CHY_LIMIT_CHAIN,
-               NULL),
+    CHY_F_LIST(S, certificates, &chy_certificate_schema, struct chy_certificate, 0, 0,
+               CHY_LIMIT_CHAIN, NULL),
     CHY_F_LIST(S, content_results, &chy_content_result_schema, struct chy_content_result, 0, 0,
                CHY_LIMIT_SIGN_ITEMS, NULL),
 };

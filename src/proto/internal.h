@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: MIT */
-/* The messages between the server's own processes: the type of a frame says which struct its payload is
- * the canonical form of. A frame of an unknown type, or one that its receiver does not expect from that
- * peer, ends the connection.
+/* The messages between the server's own processes: the type of a frame says which struct its
+ * payload is the canonical form of. A frame of an unknown type, or one that its receiver does not
+ * expect from that peer, ends the connection.
  *
- * Start: the supervisor's channel is descriptor 3. Its first frame is CONFIG (the role's struct), then
- * PEER and FILE frames with one descriptor each, in any order and again whenever a peer is restarted;
- * the process answers READY when it can work. DRAIN asks it to finish what is in flight and to exit 0. */
+ * Start: the supervisor's channel is descriptor 3. Its first frame is CONFIG (the role's struct),
+ * then PEER and FILE frames with one descriptor each, in any order and again whenever a peer is
+ * restarted; the process answers READY when it can work. DRAIN asks it to finish what is in flight
+ * and to exit 0. */
 #pragma once
 
 #include "proto/api.h"
@@ -21,20 +22,20 @@ enum chy_msg {
     CHY_MSG_DRAIN,      /* struct chy_empty */
     CHY_MSG_HUNG,       /* to the supervisor: struct chy_peer that does not answer; kill it */
 
-    CHY_MSG_CALL = 16, /* front -> signer, query: struct chy_call; same frame id in the reply */
-    CHY_MSG_REPLY,     /* struct chy_reply */
-    CHY_MSG_TRUST,     /* signer -> front: struct chy_trust, at once and after every change */
-    CHY_MSG_STATUS,    /* front -> signer, query: struct chy_empty */
+    CHY_MSG_CALL = 16,    /* front -> signer, query: struct chy_call; same frame id in the reply */
+    CHY_MSG_REPLY,        /* struct chy_reply */
+    CHY_MSG_TRUST,        /* signer -> front: struct chy_trust, at once and after every change */
+    CHY_MSG_STATUS,       /* front -> signer, query: struct chy_empty */
     CHY_MSG_STATUS_REPLY, /* struct chy_status */
 
     CHY_MSG_TOKEN_SIGN = 32, /* signer -> token: struct chy_token_sign */
     CHY_MSG_TOKEN_SIGN_REPLY,
-    CHY_MSG_TOKEN_GENERATE, /* struct chy_token_generate */
-    CHY_MSG_TOKEN_FIND,     /* struct chy_token_find: for adoption */
-    CHY_MSG_TOKEN_KEY_REPLY, /* struct chy_token_key_reply: to GENERATE and FIND */
-    CHY_MSG_TOKEN_DROP,     /* struct chy_token_drop: forget cached handles and copies */
+    CHY_MSG_TOKEN_GENERATE,   /* struct chy_token_generate */
+    CHY_MSG_TOKEN_FIND,       /* struct chy_token_find: for adoption */
+    CHY_MSG_TOKEN_KEY_REPLY,  /* struct chy_token_key_reply: to GENERATE and FIND */
+    CHY_MSG_TOKEN_DROP,       /* struct chy_token_drop: forget cached handles and copies */
     CHY_MSG_TOKEN_DROP_REPLY, /* struct chy_token_drop_reply */
-    CHY_MSG_TOKEN_INFO,     /* token -> signer, unasked, when ready: struct chy_token_info_msg */
+    CHY_MSG_TOKEN_INFO,       /* token -> signer, unasked, when ready: struct chy_token_info_msg */
 
     CHY_MSG_INSPECT = 48,  /* signer, query -> inspect: struct chy_inspect_request */
     CHY_MSG_INSPECT_REPLY, /* struct chy_inspect_reply */
@@ -74,7 +75,7 @@ struct chy_front_config {
     uint32_t body_timeout_ms;
     uint32_t idle_timeout_ms;
     uint32_t max_calls_per_connection; /* in flight */
-    uint32_t max_calls; /* in flight, all connections: past it 503 */
+    uint32_t max_calls;                /* in flight, all connections: past it 503 */
     uint32_t max_calls_per_principal;
     bool metrics_for_everybody; /* else /metrics needs the role auditor */
     struct chy_str log_level;
@@ -83,7 +84,7 @@ struct chy_front_config {
 
 struct chy_query_config {
     struct chy_str version;
-    struct chy_str store; /* path of the SQLite file */
+    struct chy_str store;  /* path of the SQLite file */
     struct chy_str anchor; /* path of the checkpoint file outside the store */
     struct chy_str origin; /* of the log: the name in checkpoints */
     struct chy_str log_level;
@@ -105,19 +106,19 @@ struct chy_signer_token {
 struct chy_signer_config {
     struct chy_str version;
     struct chy_str node;
-    struct chy_str origin; /* of the log: the name in checkpoints */
-    struct chy_str store;  /* path of the SQLite file */
-    struct chy_str anchor; /* path of the checkpoint file outside the store */
+    struct chy_str origin;              /* of the log: the name in checkpoints */
+    struct chy_str store;               /* path of the SQLite file */
+    struct chy_str anchor;              /* path of the checkpoint file outside the store */
     uint8_t server_pin[CHY_HASH_BYTES]; /* SHA-256 of the TLS key's SPKI, for enrolment codes */
-    struct chy_str public_url; /* https://host:port, for enrolment codes */
+    struct chy_str public_url;          /* https://host:port, for enrolment codes */
     uint8_t config_sha256[CHY_HASH_BYTES];
     CHY_LIST_OF(struct chy_signer_token) tokens;
     struct chy_str default_token;
     struct chy_str log_token; /* that holds the log's key; empty: the default one */
     uint32_t client_certificate_hours;
-    uint32_t commit_pace_us;  /* perf.md: 250 */
-    uint32_t max_queue;       /* digests waiting for one token; past it: busy */
-    uint32_t token_timeout_ms; /* a token process that holds a batch longer is killed */
+    uint32_t commit_pace_us;     /* perf.md: 250 */
+    uint32_t max_queue;          /* digests waiting for one token; past it: busy */
+    uint32_t token_timeout_ms;   /* a token process that holds a batch longer is killed */
     uint32_t denials_per_minute; /* of one principal; past it: 429, and no more leaves */
     bool accept_older_store;
     struct chy_str log_level;
@@ -131,12 +132,12 @@ struct chy_token_config {
     struct chy_str module_sha256; /* hex; empty: not checked */
     struct chy_str slot_label;
     struct chy_str slot_serial;
-    struct chy_str lock; /* path of the lock file around C_Initialize and C_Login */
+    struct chy_str lock;      /* path of the lock file around C_Initialize and C_Login */
     struct chy_str directory; /* the token's files, which it may read and write; empty: none */
     bool is_software;
-    bool copy_keys; /* sign with a session-object copy */
-    bool verify_signatures; /* also software elliptic-curve ones; RSA and hardware always */
-    uint32_t threads; /* sessions that sign at once: 1 for a software token */
+    bool copy_keys;          /* sign with a session-object copy */
+    bool verify_signatures;  /* also software elliptic-curve ones; RSA and hardware always */
+    uint32_t threads;        /* sessions that sign at once: 1 for a software token */
     struct chy_strs profile; /* what the module needs besides: "network", "fork", "files" */
     struct chy_str log_level;
     struct chy_str user;
@@ -162,11 +163,12 @@ struct chy_call {
 };
 
 struct chy_reply {
-    uint32_t code; /* minus enum chy_err; 0 is CHY_OK */
-    struct chy_str text; /* one sentence for the caller */
-    uint32_t retry_after_s; /* with busy and rate-limited */
+    uint32_t code;            /* minus enum chy_err; 0 is CHY_OK */
+    struct chy_str text;      /* one sentence for the caller */
+    uint32_t retry_after_s;   /* with busy and rate-limited */
     struct chy_str principal; /* who it was, once known: for front's limits */
-    struct chy_bytes response; /* canonical form of the row's response schema; may come with an error */
+    /* canonical form of the row's response schema; may come with an error */
+    struct chy_bytes response;
 };
 
 struct chy_trust {
@@ -189,8 +191,8 @@ struct chy_status {
 
 /* --- token --- */
 
-/* Names a key in a token: the object's CKA_ID, and the hash of the public key that it must have. A token
- * process that finds another key under the id refuses. */
+/* Names a key in a token: the object's CKA_ID, and the hash of the public key that it must have. A
+ * token process that finds another key under the id refuses. */
 struct chy_token_key_ref {
     struct chy_bytes object_id;
     uint8_t public_key_sha256[CHY_HASH_BYTES];
@@ -223,7 +225,7 @@ struct chy_token_generate {
 };
 
 struct chy_token_find {
-    struct chy_str label;       /* one of the two */
+    struct chy_str label; /* one of the two */
     struct chy_bytes object_id;
 };
 
@@ -242,7 +244,8 @@ struct chy_token_key_reply {
 
 struct chy_token_drop {
     struct chy_token_key_ref key;
-    bool destroy; /* also destroy the objects in the token; asked of one process, after all dropped */
+    /* also destroy the objects in the token; asked of one process, after all dropped */
+    bool destroy;
 };
 
 struct chy_token_drop_reply {
@@ -257,13 +260,14 @@ struct chy_token_info_msg {
 /* --- inspect --- */
 
 enum chy_inspect_what {
-    CHY_INSPECT_POLICY = 1,     /* text -> canonical policy */
-    CHY_INSPECT_GUARD,          /* text -> canonical guard */
-    CHY_INSPECT_CHAIN,          /* text (PEM) or bytes (one DER), public_key, now -> certificates */
-    CHY_INSPECT_CSR,            /* text (PEM, PKCS#10) -> public_key, subject; signature checked */
-    CHY_INSPECT_CONTENT,        /* contents -> content_results */
-    CHY_INSPECT_BUILD_CSR,      /* subject, sans, public_key -> made (to be signed) */
-    CHY_INSPECT_BUILD_CERTIFICATE, /* profile, issuer, subject, public_key, … -> made (to be signed) */
+    CHY_INSPECT_POLICY = 1, /* text -> canonical policy */
+    CHY_INSPECT_GUARD,      /* text -> canonical guard */
+    CHY_INSPECT_CHAIN,      /* text (PEM) or bytes (one DER), public_key, now -> certificates */
+    CHY_INSPECT_CSR,        /* text (PEM, PKCS#10) -> public_key, subject; signature checked */
+    CHY_INSPECT_CONTENT,    /* contents -> content_results */
+    CHY_INSPECT_BUILD_CSR,  /* subject, sans, public_key -> made (to be signed) */
+    /* profile, issuer, subject, public_key, … -> made (to be signed) */
+    CHY_INSPECT_BUILD_CERTIFICATE,
 };
 
 enum chy_certificate_profile {
@@ -281,7 +285,7 @@ struct chy_content {
 };
 
 struct chy_content_result {
-    bool matches; /* the content hashes to the digest */
+    bool matches;                       /* the content hashes to the digest */
     CHY_LIST_OF(struct chy_fact) facts; /* basis server */
 };
 
@@ -295,8 +299,8 @@ struct chy_inspect_request {
     struct chy_strs sans;
     enum chy_certificate_profile profile;
     enum chy_sign_alg signed_by; /* the algorithm that will sign what is built */
-    struct chy_bytes issuer; /* certificate of the issuer, DER; empty: self-signed */
-    struct chy_bytes serial; /* 16 random bytes */
+    struct chy_bytes issuer;     /* certificate of the issuer, DER; empty: self-signed */
+    struct chy_bytes serial;     /* 16 random bytes */
     int64_t not_before_us;
     int64_t not_after_us;
     CHY_LIST_OF(struct chy_content) contents;

@@ -10,17 +10,21 @@ enum {
     MANAGE_KEYS = CHY_MAY_KEY_MANAGER,
     MANAGE_USERS = CHY_MAY_ADMINISTRATOR,
     READ_USERS = CHY_MAY_ADMINISTRATOR | CHY_MAY_AUDITOR,
-    READ_POLICY = CHY_MAY_POLICY_AUTHOR | CHY_MAY_AUDITOR | CHY_MAY_ADMINISTRATOR |
-                  CHY_MAY_KEY_MANAGER,
+    READ_POLICY =
+        CHY_MAY_POLICY_AUTHOR | CHY_MAY_AUDITOR | CHY_MAY_ADMINISTRATOR | CHY_MAY_KEY_MANAGER,
     READ_LOG = CHY_MAY_AUDITOR | CHY_MAY_ADMINISTRATOR,
 };
 
-#define ROW(op, id, method, path, server, may, req, resp, doc)                                     \
-    { CHY_OP_##op, id, CHY_HTTP_##method, path, CHY_OP_BY_##server, may, false,                    \
-      &chy_##req##_schema, &chy_##resp##_schema, doc }
-#define RAW(op, id, path, may, req, doc)                                                           \
-    { CHY_OP_##op, id, CHY_HTTP_GET, path, CHY_OP_BY_QUERY, may, true, &chy_##req##_schema,        \
-      &chy_raw_schema, doc }
+#define ROW(op, id, method, path, server, may, req, resp, doc)                    \
+    {                                                                             \
+        CHY_OP_##op, id, CHY_HTTP_##method, path, CHY_OP_BY_##server, may, false, \
+            &chy_##req##_schema, &chy_##resp##_schema, doc                        \
+    }
+#define RAW(op, id, path, may, req, doc)                                                      \
+    {                                                                                         \
+        CHY_OP_##op, id, CHY_HTTP_GET, path, CHY_OP_BY_QUERY, may, true, &chy_##req##_schema, \
+            &chy_raw_schema, doc                                                              \
+    }
 
 /* clang-format off */
 const struct chy_op_row chy_op_rows[] = {

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* The table of operations: the HTTP interface, what each takes and answers, who serves it and who may
- * call it. front routes by it, the client calls by it, OpenAPI is printed from it, signer and query each
- * keep a table of handlers by operation. To add an operation: a row here, its schemas in api.h, a handler. */
+/* The table of operations: the HTTP interface, what each takes and answers, who serves it and who
+ * may call it. front routes by it, the client calls by it, OpenAPI is printed from it, signer and
+ * query each keep a table of handlers by operation. To add an operation: a row here, its schemas in
+ * api.h, a handler. */
 #pragma once
 
 #include "proto/api.h"
@@ -60,8 +61,8 @@ enum chy_http_method {
 
 /* Who may call. Roles are flags: any of those set will do. */
 enum {
-    CHY_MAY_ANYBODY = 1u << 0,  /* also without a credential */
-    CHY_MAY_KNOWN = 1u << 1,    /* every principal that is not disabled */
+    CHY_MAY_ANYBODY = 1u << 0, /* also without a credential */
+    CHY_MAY_KNOWN = 1u << 1,   /* every principal that is not disabled */
     CHY_MAY_ADMINISTRATOR = 1u << 2,
     CHY_MAY_KEY_MANAGER = 1u << 3,
     CHY_MAY_POLICY_AUTHOR = 1u << 4,
@@ -89,11 +90,11 @@ extern const size_t chy_op_rows_n;
 const struct chy_op_row *chy_op_row(int op);
 const char *chy_http_method_name(enum chy_http_method method); /* "GET" */
 
-/* The row whose path matches `path` (already split from the query, percent-decoding not yet done) and
- * method. A path that is known under other methods only sets *ret_allow to "GET, PUT" (static storage of
- * the caller, CHY_OP_ALLOW_BYTES) and answers NULL; an unknown one sets it to "".
+/* The row whose path matches `path` (already split from the query, percent-decoding not yet done)
+ * and method. A path that is known under other methods only sets *ret_allow to "GET, PUT" (static
+ * storage of the caller, CHY_OP_ALLOW_BYTES) and answers NULL; an unknown one sets it to "".
  * Path parameters come back as views into `path`, in the order of the {…} in the row's path. */
-#define CHY_OP_PARAMS 4
+#define CHY_OP_PARAMS      4
 #define CHY_OP_ALLOW_BYTES 40
 struct chy_op_match {
     const struct chy_op_row *row;
@@ -107,6 +108,7 @@ bool chy_op_find(enum chy_http_method method, struct chy_str path, struct chy_op
 /* Whether an API token with these scopes may call the operation: "sign", "keys.*", "*". */
 bool chy_op_in_scopes(const struct chy_op_row *row, struct chy_strs scopes);
 /* "{…}" parts of a row's path filled from the struct; for the client. Values are percent-encoded.
- * Query parameters that are not empty follow as "?a=b&c=d". Errors: CHY_E_ARG, CHY_E_LIMIT, CHY_E_NOMEM. */
+ * Query parameters that are not empty follow as "?a=b&c=d". Errors: CHY_E_ARG, CHY_E_LIMIT,
+ * CHY_E_NOMEM. */
 CHY_MUST_USE enum chy_err chy_op_path(const struct chy_op_row *row, const void *request,
                                       struct chy_buf *out, struct chy_error *err);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* The nouns that messages share: enumerations with their names on the wire and in documents. The numbers
- * are in log entries and in stored policies: never renumber, only add. */
+/* The nouns that messages share: enumerations with their names on the wire and in documents. The
+ * numbers are in log entries and in stored policies: never renumber, only add. */
 #pragma once
 
 #include "codec/schema.h"
@@ -43,7 +43,8 @@ enum chy_hashed_by {
     CHY_HASHED_BY_TOOL = 1,     /* the tool gave a digest and its algorithm */
     CHY_HASHED_BY_CLIENT = 2,   /* our client hashed what the tool or the user gave */
     CHY_HASHED_BY_INFERRED = 3, /* the tool gave bytes; the hash is inferred from their length */
-    CHY_HASHED_BY_SERVER = 4,   /* the content came along and was hashed again here; never declared */
+    /* the content came along and was hashed again here; never declared */
+    CHY_HASHED_BY_SERVER = 4,
 };
 
 enum chy_receipt_kind {
@@ -125,7 +126,7 @@ enum chy_sign_alg chy_key_type_default_alg(enum chy_key_type type);
 
 /* A fact about a request. The names known today are in src/policy/facts.h. */
 struct chy_fact {
-    struct chy_str name;  /* "application.path" */
+    struct chy_str name; /* "application.path" */
     struct chy_str value;
     enum chy_basis basis;
 };

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* The anchor: the newest published checkpoint, in a file outside the store, so that a store that was
- * replaced by an older copy is noticed. Two slots, written in turn and made durable before a checkpoint
- * is shown to anybody; a torn write loses the newer slot at most, whose checkpoint nobody has seen.
+/* The anchor: the newest published checkpoint, in a file outside the store, so that a store that
+ * was replaced by an older copy is noticed. Two slots, written in turn and made durable before a
+ * checkpoint is shown to anybody; a torn write loses the newer slot at most, whose checkpoint
+ * nobody has seen.
  *
  *   slot 0 at 0, slot 1 at 4096 (all integers big-endian)
  *     8 bytes   "CHYANCH1"

@@ -118,7 +118,8 @@ enum chy_err chy_principal_check(const struct chy_principal *p, const struct chy
     return CHY_OK;
 }
 
-/* Glob with * (any run) and ? (any one byte), without recursion: on a mismatch go back to the last star. */
+/* Glob with * (any run) and ? (any one byte), without recursion: on a mismatch go back to the last
+ * star. */
 static bool glob_matches(struct chy_str pattern, struct chy_str text)
 {
     size_t p = 0;

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* What the store's objects hold: the canonical form (codec/schema.h) of these structs. A change of one is
- * a migration of the store. Also the typed reading and writing of them, for signer and query. */
+/* What the store's objects hold: the canonical form (codec/schema.h) of these structs. A change of
+ * one is a migration of the store. Also the typed reading and writing of them, for signer and
+ * query. */
 #pragma once
 
 #include "proto/internal.h"
@@ -39,7 +40,8 @@ extern const struct chy_schema chy_key_record_schema, chy_credential_record_sche
     chy_code_record_schema, chy_policy_record_schema;
 
 /* Read an object into its struct, which borrows from the arena.
- * Errors: CHY_E_NOT_FOUND; CHY_E_INTEGRITY what is stored does not decode; CHY_E_STORE, CHY_E_NOMEM */
+ * Errors: CHY_E_NOT_FOUND; CHY_E_INTEGRITY what is stored does not decode; CHY_E_STORE,
+ * CHY_E_NOMEM */
 CHY_MUST_USE enum chy_err chy_record_get(struct chy_store *s, enum chy_object_kind kind,
                                          struct chy_str name, const struct chy_schema *schema,
                                          struct chy_arena *arena, void *ret_record,
@@ -49,22 +51,24 @@ CHY_MUST_USE enum chy_err chy_record_put(struct chy_store *s, enum chy_object_ki
                                          struct chy_str name, const struct chy_schema *schema,
                                          const void *record, struct chy_error *err);
 
-/* The object name of a policy's number, and of a credential's or code's hash. In the arena; p is NULL when
- * it is full. */
+/* The object name of a policy's number, and of a credential's or code's hash. In the arena; p is
+ * NULL when it is full. */
 CHY_MUST_USE struct chy_str chy_record_policy_name(struct chy_arena *arena, uint64_t number);
 CHY_MUST_USE struct chy_str chy_record_hash_name(struct chy_arena *arena,
                                                  const uint8_t hash[CHY_HASH_BYTES]);
 
 /* META objects. */
 #define CHY_META_POLICY_NUMBER "policy-number" /* struct chy_policy_number: the one in force */
-#define CHY_META_INIT          "init" /* struct chy_user: made by `chanceryd init`, not yet in the log */
+/* struct chy_user: made by `chanceryd init`, not yet in the log */
+#define CHY_META_INIT "init"
 
-/* The number of the policy in force; 0 when none was ever applied. Errors: CHY_E_STORE, CHY_E_INTEGRITY */
+/* The number of the policy in force; 0 when none was ever applied. Errors: CHY_E_STORE,
+ * CHY_E_INTEGRITY */
 CHY_MUST_USE enum chy_err chy_record_policy_number(struct chy_store *s, uint64_t *ret_number,
                                                    struct chy_error *err);
 
-/* What needs attention about a key at `now_us`: certificate ended or ends within 90 days, none at all,
- * a development certificate, a software token. In the arena. Errors: CHY_E_NOMEM */
+/* What needs attention about a key at `now_us`: certificate ended or ends within 90 days, none at
+ * all, a development certificate, a software token. In the arena. Errors: CHY_E_NOMEM */
 CHY_MUST_USE enum chy_err chy_record_key_warnings(struct chy_key *key, int64_t now_us,
                                                   struct chy_arena *arena, struct chy_error *err);
 

@@ -49,7 +49,8 @@ static const char *const statements[ST_COUNT_] = {
     [ST_WALK] = "SELECT name, body FROM object WHERE kind = ?1 ORDER BY name",
 };
 
-/* Migration n brings a store from version n to n + 1. Never change one that was released: append. */
+/* Migration n brings a store from version n to n + 1. Never change one that was released:
+ * append. */
 static const char *const migrations[] = {
     "CREATE TABLE leaf (idx INTEGER PRIMARY KEY, entry BLOB NOT NULL, detail BLOB);"
     "CREATE TABLE tile (level INTEGER NOT NULL, idx INTEGER NOT NULL, hashes BLOB NOT NULL,"
@@ -106,8 +107,8 @@ static void statement_reset(sqlite3_stmt **st)
 
 static void bind_bytes(sqlite3_stmt *st, int at, struct chy_bytes b)
 {
-    /* A failed bind shows as a failed step: NOT NULL columns and lengths catch it. The static binding
-     * is safe because every statement is stepped before its caller returns. */
+    /* A failed bind shows as a failed step: NOT NULL columns and lengths catch it. The static
+     * binding is safe because every statement is stepped before its caller returns. */
     CHY_IGNORE(
         sqlite3_bind_blob64(st, at, b.p != NULL ? (const void *)b.p : "", b.n, SQLITE_STATIC));
 }
@@ -217,8 +218,8 @@ static enum chy_err set_up(struct chy_store *s, struct chy_error *err)
         CHY_TRY(exec(s, "PRAGMA application_id = " CHY_STRINGIFY(APPLICATION_ID), err));
     /* What is deleted is overwritten; SQLite does not keep this in the file. */
     CHY_TRY(exec(s, "PRAGMA secure_delete = ON", err));
-    /* FULL: a commit is on the disk when it returns. maintain() checkpoints between batches, because
-     * SQLite's own checkpoints fall into somebody's latency. */
+    /* FULL: a commit is on the disk when it returns. maintain() checkpoints between batches,
+     * because SQLite's own checkpoints fall into somebody's latency. */
     CHY_TRY(
         exec(s,
              "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA wal_autocheckpoint = 0;"

@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: MIT */
-/* The store: the log's leaves and tiles, and named objects (keys, principals, credentials, policies). One
- * interface; SQLite stands behind it today, PostgreSQL can. The signer has it open for writing, query
- * for reading; nobody else opens it.
+/* The store: the log's leaves and tiles, and named objects (keys, principals, credentials,
+ * policies). One interface; SQLite stands behind it today, PostgreSQL can. The signer has it open
+ * for writing, query for reading; nobody else opens it.
  *
- * Everything that changes it stands between begin and commit; commit returns when the change is durable.
- * After a failed commit nobody knows what is on the disk: close the store and begin anew.
+ * Everything that changes it stands between begin and commit; commit returns when the change is
+ * durable. After a failed commit nobody knows what is on the disk: close the store and begin anew.
  *
- * Objects are bytes under (kind, name); what is in them is said by records.h. Not shared between threads. */
+ * Objects are bytes under (kind, name); what is in them is said by records.h. Not shared between
+ * threads. */
 #pragma once
 
 #include "base/arena.h"
@@ -38,8 +39,8 @@ CHY_MUST_USE enum chy_err chy_store_open(const char *path, enum chy_store_mode m
 void chy_store_close(struct chy_store *s);
 void chy_store_closep(struct chy_store **s);
 
-/* One transaction at a time. In READ mode begin and abort hold one consistent view for several reads.
- * Errors: CHY_E_STORE; CHY_E_STATE begin within a transaction, commit without one */
+/* One transaction at a time. In READ mode begin and abort hold one consistent view for several
+ * reads. Errors: CHY_E_STORE; CHY_E_STATE begin within a transaction, commit without one */
 CHY_MUST_USE enum chy_err chy_store_begin(struct chy_store *s, struct chy_error *err);
 CHY_MUST_USE enum chy_err chy_store_commit(struct chy_store *s, struct chy_error *err);
 /* Gives a transaction up; without one it does nothing. */
@@ -56,13 +57,14 @@ CHY_MUST_USE enum chy_err chy_store_log_size(struct chy_store *s, uint64_t *ret_
 CHY_MUST_USE enum chy_err chy_store_log_append(struct chy_store *s, uint64_t index,
                                                struct chy_bytes entry, struct chy_bytes detail,
                                                struct chy_error *err);
-/* Both come back in the arena; `ret_detail` may be NULL. Errors: CHY_E_NOT_FOUND, CHY_E_STORE, CHY_E_NOMEM */
+/* Both come back in the arena; `ret_detail` may be NULL. Errors: CHY_E_NOT_FOUND, CHY_E_STORE,
+ * CHY_E_NOMEM */
 CHY_MUST_USE enum chy_err chy_store_log_get(struct chy_store *s, uint64_t index,
                                             struct chy_arena *arena, struct chy_bytes *ret_entry,
                                             struct chy_bytes *ret_detail, struct chy_error *err);
 
-/* Called for each leaf in order; the views live during the call. CHY_OK goes on; CHY_E_EXISTS ends the
- * walk without an error; anything else ends it with that error. */
+/* Called for each leaf in order; the views live during the call. CHY_OK goes on; CHY_E_EXISTS ends
+ * the walk without an error; anything else ends it with that error. */
 typedef enum chy_err chy_store_leaf_fn(void *ctx, uint64_t index, struct chy_bytes entry,
                                        struct chy_bytes detail, struct chy_error *err);
 CHY_MUST_USE enum chy_err chy_store_log_walk(struct chy_store *s, uint64_t from, uint64_t count,
@@ -70,7 +72,8 @@ CHY_MUST_USE enum chy_err chy_store_log_walk(struct chy_store *s, uint64_t from,
                                              struct chy_error *err);
 
 /* Full hash tiles: 256 hashes of 32 bytes at (level, index); see c2sp.org/tlog-tiles.
- * Errors of put: CHY_E_ARG not 8,192 bytes, CHY_E_STATE, CHY_E_STORE; of get: CHY_E_NOT_FOUND, CHY_E_STORE */
+ * Errors of put: CHY_E_ARG not 8,192 bytes, CHY_E_STATE, CHY_E_STORE; of get: CHY_E_NOT_FOUND,
+ * CHY_E_STORE */
 #define CHY_STORE_TILE_BYTES 8192
 CHY_MUST_USE enum chy_err chy_store_tile_put(struct chy_store *s, unsigned level, uint64_t index,
                                              struct chy_bytes hashes, struct chy_error *err);
@@ -91,8 +94,8 @@ CHY_MUST_USE enum chy_err chy_store_get(struct chy_store *s, enum chy_object_kin
 /* Errors: CHY_E_NOT_FOUND, CHY_E_STATE, CHY_E_STORE */
 CHY_MUST_USE enum chy_err chy_store_delete(struct chy_store *s, enum chy_object_kind kind,
                                            struct chy_str name, struct chy_error *err);
-/* Every object of a kind in the order of names (bytewise); as with chy_store_leaf_fn. The function may not
- * change the store. */
+/* Every object of a kind in the order of names (bytewise); as with chy_store_leaf_fn. The function
+ * may not change the store. */
 typedef enum chy_err chy_store_object_fn(void *ctx, struct chy_str name, struct chy_bytes body,
                                          struct chy_error *err);
 CHY_MUST_USE enum chy_err chy_store_walk(struct chy_store *s, enum chy_object_kind kind,
@@ -103,6 +106,6 @@ CHY_MUST_USE enum chy_err chy_store_walk(struct chy_store *s, enum chy_object_ki
 CHY_MUST_USE enum chy_err chy_store_copy(struct chy_store *s, const char *path,
                                          struct chy_error *err);
 
-/* Between batches: fold the write-ahead log back into the database when it has grown. Cheap when it has
- * not. Errors: CHY_E_STORE */
+/* Between batches: fold the write-ahead log back into the database when it has grown. Cheap when it
+ * has not. Errors: CHY_E_STORE */
 CHY_MUST_USE enum chy_err chy_store_maintain(struct chy_store *s, struct chy_error *err);

@@ -8,8 +8,7 @@
 #include "base/err.h"
 
 /* Copy one regular file; the new one has mode 0600 and is durable. Folders on its way are made,
- * 0700.
- * Errors: CHY_E_EXISTS the new one is there; CHY_E_NOT_FOUND, CHY_E_IO, CHY_E_LIMIT */
+ * 0700. Errors: CHY_E_EXISTS the new one is there; CHY_E_NOT_FOUND, CHY_E_IO, CHY_E_LIMIT */
 CHY_MUST_USE enum chy_err copy_file(int from_dir, const char *from, int to_dir, const char *to,
                                     struct chy_error *err);
 /* The folders on the way to `path`. Errors: CHY_E_IO, CHY_E_LIMIT */

@@ -35,9 +35,8 @@ struct chy_plan {
 
 /* Read the configuration file at `path`, check it, and check what it names: that the TLS
  * certificate and key can be read and belong together, and that nobody else can read the key or a
- * PIN file.
- * Errors: those of chy_config_load(), which name the line; CHY_E_FORBIDDEN a secret that others can
- * read;
+ * PIN file. Errors: those of chy_config_load(), which name the line; CHY_E_FORBIDDEN a secret that
+ * others can read;
  *         CHY_E_CONFLICT certificate and key do not belong together; CHY_E_NOT_FOUND, CHY_E_IO,
  *         CHY_E_MALFORMED, CHY_E_LIMIT, CHY_E_NOMEM */
 CHY_MUST_USE enum chy_err chy_plan_load(const char *path, struct chy_plan **ret_plan,

@@ -41,8 +41,7 @@ bool chy_tlog_receipt_append(struct chy_buf *out, const struct chy_tlog_receipt 
 
 /* CHY_OK only if the checkpoint is signed by the log's key among `keys` and the proof shows that
  * the entry with this leaf hash stands at receipt->index. The checkpoint's origin is a view of the
- * receipt.
- * Errors: CHY_E_INTEGRITY, CHY_E_MALFORMED, CHY_E_LIMIT, CHY_E_NOMEM */
+ * receipt. Errors: CHY_E_INTEGRITY, CHY_E_MALFORMED, CHY_E_LIMIT, CHY_E_NOMEM */
 CHY_MUST_USE enum chy_err chy_tlog_receipt_check(struct chy_hasher *h,
                                                  const struct chy_tlog_receipt *receipt,
                                                  const struct chy_tlog_hash *leaf,

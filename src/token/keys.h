@@ -36,7 +36,8 @@ struct chy_keys_options {
      * copy, the key itself is used. */
     bool copies;
     bool verify_signatures;
-    struct chy_module *module; /* whose lock is held while objects are made or destroyed; NULL: none */
+    /* whose lock is held while objects are made or destroyed; NULL: none */
+    struct chy_module *module;
 };
 
 /* The slot must outlive the keys. Errors: CHY_E_NOMEM */

@@ -25,7 +25,7 @@
 
 struct chy_module {
     char *path;
-    int image_fd; /* the sealed copy; -1 once it is loaded, and with that the process's */
+    int image_fd;    /* the sealed copy; -1 once it is loaded, and with that the process's */
     char *lock_path; /* NULL: none */
     int lock_fd;
     uint8_t sha256[CHY_HASH_BYTES];

@@ -43,9 +43,9 @@ void chy_module_freep(struct chy_module **module);
 CHY_MUST_USE enum chy_err chy_module_load(struct chy_module *module, struct chy_str lock_path,
                                           struct chy_error *err);
 void chy_module_unlock(struct chy_module *module);
-/* Take the lock of chy_module_load() again, for what changes the token's files: SoftHSM reads them all
- * when it starts, and does not find a token whose files are being written. One thread at a time.
- * Errors: CHY_E_TIMEOUT, CHY_E_IO, CHY_E_NOT_FOUND as above */
+/* Take the lock of chy_module_load() again, for what changes the token's files: SoftHSM reads them
+ * all when it starts, and does not find a token whose files are being written. One thread at a
+ * time. Errors: CHY_E_TIMEOUT, CHY_E_IO, CHY_E_NOT_FOUND as above */
 CHY_MUST_USE enum chy_err chy_module_lock(struct chy_module *module, struct chy_error *err);
 /* C_Finalize; a module that was not loaded, or has ended, is left alone. */
 void chy_module_end(struct chy_module *module);

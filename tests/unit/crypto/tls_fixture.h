@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Certificates made on the spot and a TLS client at the other end of a socket pair, for the tests
- * of
- * src/crypto/tls.h and of the front process. Failures end the test. */
+ * of src/crypto/tls.h and of the front process. Failures end the test. */
 #pragma once
 
 #include <stdbool.h>

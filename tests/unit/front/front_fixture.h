@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* A front process in a child of the test, with the test as its supervisor, signer, query and
- * clients.
- * Everything waits with a deadline; failures end the test. */
+ * clients. Everything waits with a deadline; failures end the test. */
 #pragma once
 
 #include <stdbool.h>

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* The parts of the front process that need no process: slots of calls, problem documents, the
- * reading
- * of requests and the writing of answers by the table of operations. */
+ * reading of requests and the writing of answers by the table of operations. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>

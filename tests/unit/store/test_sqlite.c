@@ -244,19 +244,20 @@ static void test_store_tile__comes_back_whole(void **state)
 static enum chy_err collect(void *ctx, struct chy_str name, struct chy_bytes body,
                             struct chy_error *err)
 {
-    char *names = ctx;
+    struct chy_buf *names = ctx;
     (void)body;
     (void)err;
-    strncat(names, name.p, name.n);
-    strcat(names, " ");
+    chy_buf_append_str(names, name);
+    chy_buf_append_c(names, " ");
     return CHY_OK;
 }
 
 static void test_store_objects__are_put_replaced_walked_and_deleted(void **state)
 {
     struct fixture *f = *state;
-    char names[64] = "";
+    struct chy_buf names;
     struct chy_bytes body;
+    chy_buf_init(&names, 64);
     begin(f);
     assert_int_equal(
         chy_store_put(f->store, CHY_OBJECT_KEY, CHY_STR("b"), text_bytes("1"), &f->err), CHY_OK);
@@ -267,8 +268,9 @@ static void test_store_objects__are_put_replaced_walked_and_deleted(void **state
     assert_int_equal(
         chy_store_put(f->store, CHY_OBJECT_KEY, CHY_STR("b"), text_bytes("4"), &f->err), CHY_OK);
     commit(f);
-    assert_int_equal(chy_store_walk(f->store, CHY_OBJECT_KEY, collect, names, &f->err), CHY_OK);
-    assert_string_equal(names, "a b ");
+    assert_int_equal(chy_store_walk(f->store, CHY_OBJECT_KEY, collect, &names, &f->err), CHY_OK);
+    assert_true(chy_str_equal_c(chy_buf_str(&names), "a b "));
+    chy_buf_done(&names);
     assert_int_equal(
         chy_store_get(f->store, CHY_OBJECT_KEY, CHY_STR("b"), &f->arena, &body, &f->err), CHY_OK);
     assert_true(chy_bytes_equal(body, text_bytes("4")));

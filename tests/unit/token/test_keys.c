@@ -35,9 +35,9 @@ static struct fixture fx;
 static struct chy_token_key_reply keys[ROWS];
 static struct chy_arena kept; /* what `keys` points to */
 
-static const struct chy_keys_options plain = { false, false };
-static const struct chy_keys_options copying = { true, false };
-static const struct chy_keys_options verifying = { false, true };
+static const struct chy_keys_options plain = { .copies = false };
+static const struct chy_keys_options copying = { .copies = true };
+static const struct chy_keys_options verifying = { .verify_signatures = true };
 
 static int make(void **state)
 {
@@ -262,10 +262,10 @@ static void test_keys_sign__verifies_later_ones_where_the_rule_says_so(void **st
         struct chy_keys_options options;
         enum chy_err wanted;
     } cases[] = {
-        { NULL, P256, { false, false }, CHY_OK }, /* software, and the setting is off */
-        { NULL, P256, { false, true }, CHY_E_INTEGRITY },
-        { NULL, 0, { false, false }, CHY_E_INTEGRITY },
-        { "hardware", P256, { false, false }, CHY_E_INTEGRITY },
+        { NULL, P256, { .copies = false }, CHY_OK }, /* software, and the setting is off */
+        { NULL, P256, { .verify_signatures = true }, CHY_E_INTEGRITY },
+        { NULL, 0, { .copies = false }, CHY_E_INTEGRITY },
+        { "hardware", P256, { .copies = false }, CHY_E_INTEGRITY },
     };
     for (size_t i = 0; i < CHY_ARRAY_LEN(cases); i++) {
         struct chy_signature signature;

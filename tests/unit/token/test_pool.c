@@ -18,7 +18,7 @@ static int make(void **state)
 {
     (void)state;
     fixture_make(&fx);
-    fixture_open(&fx, fx.softhsm, (struct chy_keys_options){ false, false });
+    fixture_open(&fx, fx.softhsm, (struct chy_keys_options){ .copies = false });
     assert_code(chy_loop_new(&loop, NULL), CHY_OK);
     return 0;
 }

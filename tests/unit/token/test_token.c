@@ -31,7 +31,7 @@ static int make(void **state)
     (void)state;
     fixture_make(&fx);
     chy_arena_init(&kept, CHY_LIMIT_ARENA);
-    fixture_open(&fx, fx.softhsm, (struct chy_keys_options){ false, false });
+    fixture_open(&fx, fx.softhsm, (struct chy_keys_options){ .copies = false });
     keep(CHY_KEY_RSA_2048, "rsa", &rsa);
     keep(CHY_KEY_P256, "p256", &p256);
     keep(CHY_KEY_ED25519, "ed25519", &ed25519);
