@@ -218,13 +218,13 @@ static struct chy_str profile_name(const struct chy_cli *cli, const struct chy_c
 int chy_cli_run_enroll(struct chy_cli *cli, const struct chy_cli_args *args)
 {
     struct chy_error err;
-    struct chy_str code = chy_cli_arg(args, "CODE");
+    struct chy_str code = { NULL, 0 };
     struct chy_str url =
         chy_cli_has(args, "url") ? chy_cli_arg(args, "url") : chy_str_of(cli->env.url);
     struct chy_str dir;
     struct chy_profile profile;
     enum chy_err r = chy_client_dir(&cli->env, &cli->arena, &dir, &err);
-    if (r == CHY_OK && code.n == 0)
+    if (r == CHY_OK)
         r = read_code(cli, &code, &err);
     if (r == CHY_OK)
         r = chy_client_enroll(dir, profile_name(cli, args), code, url, &cli->arena, &profile, &err);

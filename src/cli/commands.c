@@ -41,12 +41,6 @@ const size_t chy_cli_globals_n = CHY_ARRAY_LEN(chy_cli_globals);
 
 static const struct chy_cli_option name_options[] = { POS("NAME", "name", 0) };
 
-/* --- who --- */
-
-static const struct chy_cli_option enroll_options[] = {
-    OWN_POS("CODE", 0, "the enrolment code; asked for on standard input when it is not given"),
-};
-
 /* --- keys --- */
 
 #define KEY_PROPERTIES                                                                           \
@@ -219,10 +213,11 @@ static const struct chy_cli_option help_options[] = {
 /* clang-format off */
 const struct chy_cli_command chy_cli_commands[] = {
     RUN("enroll", NULL, "turn an enrolment code into a client certificate of this machine",
-        "An administrator makes the code with chancery users code. The private key is made here and never "
+        "An administrator makes the code with chancery users code. It is a line of standard input, asked for at a "
+        "terminal, and no argument: other users of the machine see those. The private key is made here and never "
         "leaves; the certificate is short-lived and renewed by itself whenever chancery runs. When it has "
         "ended, ask an administrator for a new code.",
-        OPTIONS(enroll_options), 0, NULL, chy_cli_run_enroll),
+        NO_OPTIONS, 0, NULL, chy_cli_run_enroll),
     CALL("whoami", NULL, "show who the server takes you for", NO_OPTIONS, WHOAMI, NULL),
     RUN("version", NULL, "show the versions of this program and of the server", NULL, NO_OPTIONS, 0, NULL,
         chy_cli_run_version),

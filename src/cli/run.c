@@ -37,7 +37,7 @@ int chy_cli_fail(struct chy_cli *cli, const struct chy_error *err)
         (err->code == CHY_E_EXPIRED || err->code == CHY_E_UNAUTHENTICATED))
         hint = "Ask an administrator for a new API token.";
     if (cli->has_settings && cli->settings.profile.url.n == 0 && err->code == CHY_E_STATE)
-        hint = "Enrol with chancery enroll CODE, or set CHANCERY_URL.";
+        hint = "Enrol with chancery enroll, or set CHANCERY_URL.";
     (void)fprintf(cli->err, "%s%s\n", hint != NULL ? ". " : "", hint != NULL ? hint : "");
     return chy_err_exit_code(err->code);
 }

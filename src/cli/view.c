@@ -144,7 +144,7 @@ static void print_code(FILE *out, const void *response)
     const struct chy_enrolment_code *c = response;
     chy_cli_print_text(out, c->code);
     print_until(out, "\nIt works once, until ", c->expires_us);
-    (void)fputs(": chancery enroll CODE\n", out);
+    (void)fputs(": chancery enroll asks for it.\n", out);
 }
 const struct chy_cli_view chy_view_code = { .print = print_code };
 

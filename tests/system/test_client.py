@@ -57,7 +57,7 @@ def fixture_client(tmp_path):
 
 @pytest.fixture(name="enrolled")
 def fixture_enrolled(stub, client):
-    client("enroll", stub.code())
+    client("enroll", text=stub.code() + "\n")
     stub.requests.clear()
     return client
 
@@ -69,7 +69,7 @@ def mode_of(path):
 # --- enrolment ---
 
 def test_enroll__makes_a_profile(stub, client):
-    out = client("enroll", stub.code())
+    out = client("enroll", text=stub.code() + "\n")
     assert out == f'You are "alice" at {stub.url} (profile "default").\n'
     assert mode_of(client.pem) == 0o600
     assert mode_of(client.dir / "config.yaml") == 0o600
@@ -85,33 +85,33 @@ def test_enroll__code_from_standard_input(stub, client):
 
 
 def test_enroll__sends_no_private_key(stub, client):
-    client("enroll", stub.code())
+    client("enroll", text=stub.code() + "\n")
     body = json.dumps(stub.asked("POST /v1/enroll")[0].body)
     assert "PRIVATE" not in body
     assert "BEGIN CERTIFICATE REQUEST" in body
 
 
 def test_enroll__another_server_gets_nothing(stub, client):
-    client("enroll", stub.code(pin=bytes(32)), code=REFUSED)
+    client("enroll", code=REFUSED, text=stub.code(pin=bytes(32)) + "\n")
     assert "not the pinned one" in client.err
     assert not stub.requests
     assert not client.pem.exists()
 
 
 def test_enroll__wrong_code(stub, client):
-    client("enroll", stub.code(secret=b"t" * 20), code=REFUSED)
+    client("enroll", code=REFUSED, text=stub.code(secret=b"t" * 20) + "\n")
     assert "this code is not known (request abab" in client.err
     assert not client.pem.exists()
 
 
 @pytest.mark.parametrize("code", ["chy1.x.y", "hello", "chy1." + "A" * 43 + "." + "A" * 27 + ".?"])
 def test_enroll__no_code(client, code):
-    client("enroll", code, code=USE)
+    client("enroll", code=USE, text=code + "\n")
     assert "enrolment code" in client.err
 
 
 def test_enroll__url_of_the_command_line(stub, client):
-    client("enroll", stub.code(url="https://127.0.0.1:1"), "--url", stub.url)
+    client("enroll", "--url", stub.url, text=stub.code(url="https://127.0.0.1:1") + "\n")
     assert client("whoami")
 
 
@@ -120,18 +120,18 @@ def test_enroll__certificate_of_another_key(stub, client):
     leaf = pem_of(stub.ca.issue(other.public_key(), "alice"))
     stub.answers["POST /v1/enroll"] = lambda r: (200, {
         "principal": "alice", "certificate": leaf, "not_after": "2030-01-01T00:00:00Z"}, {})
-    client("enroll", stub.code(), code=TROUBLE)
+    client("enroll", code=TROUBLE, text=stub.code() + "\n")
     assert "another key" in client.err
     assert not client.pem.exists()
 
 
 def test_enroll__second_profile_keeps_the_first(stub, enrolled):
-    enrolled("enroll", stub.code(), "--profile", "other")
+    enrolled("enroll", "--profile", "other", text=stub.code() + "\n")
     text = (enrolled.dir / "config.yaml").read_text()
     assert text.count("url:") == 2
     assert 'profile: "default"' in text
     assert enrolled("whoami", "--profile", "other")
-    enrolled("enroll", stub.code(), "--profile", "other")
+    enrolled("enroll", "--profile", "other", text=stub.code() + "\n")
     assert (enrolled.dir / "config.yaml").read_text() == text
 
 
@@ -334,7 +334,7 @@ def test_answer__endless(stub, enrolled):
 def test_old_tls(tmp_path, client):
     stub = Stub(tmp_path, tls="1.2")
     try:
-        client("enroll", stub.code(), code=TROUBLE)
+        client("enroll", code=TROUBLE, text=stub.code() + "\n")
         assert not stub.requests
     finally:
         stub.close()

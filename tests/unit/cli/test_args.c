@@ -114,10 +114,20 @@ static void test_parse__noun_alone(void **state)
     (void)state;
     assert_int_equal(parse("whoami"), CHY_OK);
     assert_null(args.command->verb);
-    assert_int_equal(parse("enroll CODE"), CHY_OK);
-    assert_arg("CODE", "CODE");
     assert_int_equal(parse("enroll"), CHY_OK);
-    assert_arg("CODE", "");
+}
+
+static void test_parse__no_secret_in_an_argument(void **state)
+{
+    (void)state;
+    assert_int_equal(parse("enroll CODE"), CHY_E_ARG);
+}
+
+static void test_parse__noun_and_its_positional(void **state)
+{
+    (void)state;
+    assert_int_equal(parse("keys show k"), CHY_OK);
+    assert_arg("NAME", "k");
 }
 
 static void test_parse__help(void **state)
@@ -272,6 +282,8 @@ int main(void)
         T(test_parse__double_dash),
         T(test_parse__empty_values),
         T(test_parse__noun_alone),
+        T(test_parse__no_secret_in_an_argument),
+        T(test_parse__noun_and_its_positional),
         T(test_parse__help),
         T(test_parse__wrong),
         T(test_parse__limit),
