@@ -1,0 +1,260 @@
+# SPDX-License-Identifier: MIT
+"""What changes while a request waits counts (threat 32), and what cannot be logged is not signed (threat 15)."""
+
+import base64
+import os
+import signal
+import subprocess
+import threading
+import time
+
+import pytest
+
+from api import Api, World, item, ok, refused, running_world
+from conftest import SOON, Server
+
+needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="needs root")
+
+
+@pytest.fixture(scope="module")
+def world():
+    with running_world(token_timeout_ms=30000) as made:
+        made.admin.policy()
+        yield made
+
+
+class stopped_tokens:  # pylint: disable=invalid-name
+    """The token processes stand still: whatever is asked of them waits."""
+
+    def __init__(self, world):
+        self.pids = [pid for pid, role in world.server.processes().items() if role == "token"]
+
+    def __enter__(self):
+        for pid in self.pids:
+            os.kill(pid, signal.SIGSTOP)
+        return self
+
+    def __exit__(self, *_):
+        for pid in self.pids:
+            os.kill(pid, signal.SIGCONT)
+
+
+def sign_while_stopped(world, key, change):
+    """Ask for signatures, make the change while they wait for the token, and let the token go on."""
+    answers = []
+    before = world.log_size()
+
+    def ask():
+        api = Api(world, world.admin.identity)
+        answers.append(api.sign_items([item(key, b"%d" % i) for i in range(400)]))
+        api.close()
+    thread = threading.Thread(target=ask)
+    with stopped_tokens(world):
+        thread.start()
+        deadline = time.monotonic() + SOON
+        while world.log_size() < before + 400:
+            assert time.monotonic() < deadline
+            time.sleep(0.01)
+        time.sleep(0.1)  # the intents are durable; let the first batches reach the tokens
+        change()
+    thread.join()
+    return answers[0], world.entries(before)
+
+
+@pytest.mark.parametrize("kind", ["p256", "rsa-3072"])
+def test_a_key_that_is_disabled_while_requests_wait(world, kind):
+    """When `disable` has been answered, no signature leaves, not even of what was allowed before."""
+    name = f"raced-{kind}"
+    world.admin.key(name, kind)
+    if kind != "p256":
+        return_items = [item(name, b"%d" % i, "rsa-pkcs1-sha256") for i in range(400)]
+        assert return_items
+        world.admin.policy()
+    changed = []
+
+    def disable():
+        api = Api(world, world.admin.identity)
+        changed.append(ok(api.post(f"/v1/keys/{name}/disable"))["state"])
+        api.close()
+    if kind == "p256":
+        answer, entries = sign_while_stopped(world, name, disable)
+    else:
+        answers = []
+        before = world.log_size()
+
+        def ask():
+            api = Api(world, world.admin.identity)
+            answers.append(api.sign_items([item(name, b"%d" % i, "rsa-pkcs1-sha256") for i in range(400)]))
+            api.close()
+        thread = threading.Thread(target=ask)
+        with stopped_tokens(world):
+            thread.start()
+            deadline = time.monotonic() + SOON
+            while world.log_size() < before + 400:
+                assert time.monotonic() < deadline
+                time.sleep(0.01)
+            time.sleep(0.1)
+            disable()
+        thread.join()
+        answer, entries = answers[0], world.entries(before)
+    assert changed == ["disabled"]
+    refused(answer, 409, "wrong-state")
+    assert not any(result.get("is_signed") or "signature" in result for result in answer.result)
+    outcomes = [e for e, _ in entries if e["kind"] == "sign.outcome"]
+    assert len(outcomes) == 400 and {e["outcome"] for e in outcomes} == {"failed"}
+    ok(world.admin.post(f"/v1/keys/{name}/enable"))
+    ok(world.admin.sign(name, algorithm="ecdsa-sha256" if kind == "p256" else "rsa-pkcs1-sha256"))
+
+
+def test_a_key_that_is_destroyed_while_requests_wait(world):
+    world.admin.key("doomed")
+    done = []
+
+    def destroy():
+        def ask():
+            api = Api(world, world.admin.identity)
+            done.append(api.post("/v1/keys/doomed/destroy", {"confirm": "doomed"}))
+            api.close()
+        thread = threading.Thread(target=ask)
+        thread.start()
+        time.sleep(0.3)
+        done.insert(0, thread)
+    answer, entries = sign_while_stopped(world, "doomed", destroy)
+    done[0].join()
+    assert ok(done[1])["state"] == "destroyed"
+    refused(answer, 409, "wrong-state")
+    assert {e["outcome"] for e, _ in entries if e["kind"] == "sign.outcome"} == {"failed"}
+    refused(world.admin.sign("doomed"), 409, "wrong-state")
+
+
+def test_who_is_disabled_is_out_at_once(world):
+    world.admin.key("k")
+    person = world.person("racer")
+    for _ in range(10):
+        ok(world.admin.put("/v1/users/racer", {"is_disabled": {"value": True}}))
+        refused(person.sign("k"), 401, "unauthenticated")
+        ok(world.admin.put("/v1/users/racer", {"is_disabled": {"value": False}}))
+        ok(person.sign("k"))
+
+
+def test_one_code_makes_one_client(world):
+    """Two who come at the same moment with the same code: one of them gets in."""
+    from api import Identity
+    world.person("twins")
+    for _ in range(5):
+        code = world.code_for("twins").split(".")[2]
+        answers, barrier = [], threading.Barrier(6)
+
+        def enroll(number, code=code, answers=answers, barrier=barrier):
+            api = Api(world)
+            csr = Identity(world.folder, f"twin-{number}").csr()
+            barrier.wait()
+            answers.append(api.post("/v1/enroll", {"code": code, "csr": csr}).status)
+            api.close()
+        threads = [threading.Thread(target=enroll, args=(n,)) for n in range(6)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        assert answers.count(200) == 1 and set(answers) <= {200, 401, 409}, answers
+
+
+def test_one_name_makes_one_key(world):
+    answers, barrier = [], threading.Barrier(6)
+
+    def create():
+        api = Api(world, world.admin.identity)
+        barrier.wait()
+        answers.append(api.post("/v1/keys", {"name": "contested", "type": "p256"}))
+        api.close()
+    threads = [threading.Thread(target=create) for _ in range(6)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    statuses = sorted(answer.status for answer in answers)
+    assert statuses == [200, 409, 409, 409, 409, 409], answers
+
+
+def test_two_policies_at_once_have_two_numbers(world):
+    answers, barrier = [], threading.Barrier(4)
+    number = ok(world.admin.get("/v1/policies/0"))["number"]
+
+    def apply(n):
+        api = Api(world, world.admin.identity)
+        barrier.wait()
+        text = f"version: 1\nrules:\n  - name: by-{n}\n    effect: allow\n"
+        answers.append(api.post("/v1/policies", {"policy": text, "expected_number": number}))
+        api.close()
+    threads = [threading.Thread(target=apply, args=(n,)) for n in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    won = [answer for answer in answers if answer.status == 200]
+    assert len(won) == 1 and won[0].json["number"] == number + 1
+    assert all(answer.status in (200, 409) for answer in answers), answers
+    world.admin.policy()
+
+
+# --- the log cannot be written (15) ---
+
+@needs_root
+def test_a_full_disk_stops_signing(tmp_path):
+    """Nothing is signed that cannot be logged, and it goes on when there is room again."""
+    folder = tmp_path / "small"
+    folder.mkdir()
+    for place in (folder, *folder.parents):
+        if str(place).startswith("/tmp/") and place != tmp_path.parents[-2]:
+            place.chmod(place.stat().st_mode | 0o011)
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=24m,mode=0755", "none", folder], check=True)
+    server = None
+    try:
+        server = Server(folder)
+        server.set("denials_per_minute", 1000000)
+        world = World(server.start())
+        world.admin.key("k")
+        world.admin.policy()
+        ok(world.admin.sign("k"))
+        filler = folder / "filler"
+        with open(filler, "wb") as out:
+            try:
+                while True:
+                    out.write(b"x" * 65536)
+                    out.flush()
+            except OSError:
+                pass
+        signed, refusals = [], 0
+        deadline = time.monotonic() + 20
+        while time.monotonic() < deadline and refusals < 5:
+            try:
+                answer = world.admin.sign_items([item("k", b"%d" % i) for i in range(200)])
+            except OSError:
+                world.admin.close()
+                continue
+            if answer.status == 200:
+                signed += [(base64.b64decode(r["signature"]), r["outcome"]["index"])
+                           for r in answer.json["results"]]
+            else:
+                assert answer.status in (500, 503), answer
+                assert "signature\":" not in answer.body.decode()
+                refusals += 1
+                time.sleep(0.2)
+        assert refusals >= 5, "the disk never got full"
+        filler.unlink()
+        server.wait_ready()
+        deadline = time.monotonic() + SOON
+        while (answer := world.admin.sign("k")).status != 200:
+            assert time.monotonic() < deadline, server.log()
+            time.sleep(0.2)
+        from test_api_log import check_complete
+        entries = check_complete(world, [])
+        import hashlib
+        for signature, index in signed:
+            assert entries[index]["result_sha256"] == hashlib.sha256(signature).hexdigest()
+        world.stop()
+    finally:
+        if server is not None:
+            server.drop()
+        time.sleep(0.2)
+        subprocess.run(["umount", "-l", folder], check=True)
