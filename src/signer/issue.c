@@ -2,6 +2,7 @@
 #include "signer/issue.h"
 
 #include "base/limits.h"
+#include "codec/der.h"
 #include "crypto/hash.h"
 #include "crypto/pem.h"
 #include "crypto/signature.h"
@@ -74,12 +75,63 @@ static enum chy_err issue_intended(struct job *job, struct chy_error *err)
     return tokens_sign_job(job, is->signer, issue_alg(is), input, issue_signed, err);
 }
 
+static enum chy_err skip(struct chy_bytes *in, unsigned tag, struct chy_error *err)
+{
+    struct chy_bytes body;
+    return chy_der_take(in, tag, &body, err);
+}
+
+/* What comes before the public key: of a request its version 0 and subject, of a certificate
+ * version 3 ([0] INTEGER 2), serial number, algorithm, issuer, validity and subject. */
+static enum chy_err built_head(struct chy_bytes *in, bool is_request, struct chy_error *err)
+{
+    struct chy_bytes version = *in;
+    uint64_t number = 0;
+    if (!is_request)
+        CHY_TRY(chy_der_take(in, CHY_DER_CONTEXT_SET(0), &version, err));
+    CHY_TRY(chy_der_take_u64(is_request ? in : &version, &number, err));
+    if (number != (is_request ? 0 : 2))
+        return chy_fail(err, CHY_E_MALFORMED, "its version is %llu", (unsigned long long)number);
+    if (is_request)
+        return skip(in, CHY_DER_SEQUENCE, err);
+    CHY_TRY(skip(in, CHY_DER_INTEGER, err));
+    for (unsigned i = 0; i < 4; i++)
+        CHY_TRY(skip(in, CHY_DER_SEQUENCE, err));
+    return CHY_OK;
+}
+
+static enum chy_err built_read(const struct issue *is, struct chy_error *err)
+{
+    bool is_request = is->build.what == CHY_INSPECT_BUILD_CSR;
+    struct chy_bytes in = is->to_be_signed;
+    struct chy_bytes body;
+    struct chy_der_item key;
+    CHY_TRY(chy_der_take(&in, CHY_DER_SEQUENCE, &body, err));
+    CHY_TRY(chy_der_end(in, err));
+    CHY_TRY(built_head(&body, is_request, err));
+    CHY_TRY(chy_der_next(&body, &key, err));
+    if (!chy_bytes_equal(key.whole, is->build.public_key))
+        return chy_fail(err, CHY_E_MALFORMED, "it is about another public key");
+    CHY_TRY(skip(&body, is_request ? CHY_DER_CONTEXT_SET(0) : CHY_DER_CONTEXT_SET(3), err));
+    return chy_der_end(body, err);
+}
+
+/* No policy is asked about what inspect builds, so it must not be able to have a key sign anything
+ * but a request or a certificate for the public key that it was given. */
+static enum chy_err built_check(const struct issue *is, struct chy_error *err)
+{
+    struct chy_error why;
+    if (built_read(is, &why) == CHY_OK)
+        return CHY_OK;
+    return chy_fail(err, CHY_E_PROTOCOL, "inspect did not build what it was asked for: %s",
+                    why.text);
+}
+
 static enum chy_err issue_built(struct job *job, struct chy_error *err)
 {
     struct issue *is = job->state;
     is->to_be_signed = job->inspected->made;
-    if (is->to_be_signed.n == 0)
-        return chy_fail(err, CHY_E_PROTOCOL, "inspect built nothing");
+    CHY_TRY(built_check(is, err));
     enum chy_hash_alg hash = chy_sign_alg_hash(issue_alg(is));
     uint8_t *digest = chy_arena_alloc(&job->arena, 1, CHY_LIMIT_DIGEST);
     if (digest == NULL)
