@@ -262,6 +262,58 @@ static void test_full_disk__fails_who_waits_and_ends(void **state)
     fx_stop(&f);
 }
 
+/* --- the clock --- */
+
+/* An open intent, written by a clock that stood `ahead_us` before ours. */
+static void put_intent(int64_t ahead_us)
+{
+    struct chy_store *store = NULL;
+    static const uint8_t digest[32] = { 9 };
+    struct chy_entry e = { .version = CHY_ENTRY_VERSION,
+                           .kind = CHY_ENTRY_SIGN_INTENT,
+                           .time_us = chy_clock_realtime_us() + ahead_us,
+                           .action = CHY_STR("sign"),
+                           .principal = CHY_STR("alice"),
+                           .decision = CHY_DECISION_ALLOWED,
+                           .algorithm = CHY_ALG_ECDSA_SHA256,
+                           .digest = { digest, 32 } };
+    struct chy_buf b;
+    chy_buf_init(&b, CHY_LIMIT_ENTRY);
+    assert_int_equal(chy_schema_encode(&chy_entry_schema, &e, &b, NULL), CHY_OK);
+    assert_int_equal(chy_store_open(f.store_path.p, CHY_STORE_WRITE, &store, NULL), CHY_OK);
+    assert_int_equal(chy_store_begin(store, NULL), CHY_OK);
+    assert_int_equal(
+        chy_store_log_append(store, 0, chy_buf_bytes(&b), (struct chy_bytes){ NULL, 0 }, NULL),
+        CHY_OK);
+    assert_int_equal(chy_store_commit(store, NULL), CHY_OK);
+    chy_store_close(store);
+    chy_buf_done(&b);
+}
+
+static void test_clock__a_little_behind_the_log_is_made_up(void **state)
+{
+    (void)state;
+    put_intent(30 * SECOND_US);
+    fx_start(&f);
+    fx_stop(&f);
+    assert_int_equal(open_intents(), 0); /* which looks at the order of the times */
+    assert_int_equal(fx_count(&f, CHY_ENTRY_SIGN_OUTCOME, "sign", CHY_OUTCOME_UNKNOWN), 1);
+}
+
+static void test_clock__far_behind_the_log_begins_nothing_and_ends_what_is_open(void **state)
+{
+    (void)state;
+    put_intent(600 * SECOND_US);
+    fx_spawn(&f);
+    fx_connect_all(&f);
+    fx_pump(&f, SECOND_US, NULL);
+    assert_false(f.is_ready);
+    assert_int_equal(fx_signed(&f, fx_sign(&f, "k", 1), NULL), CHY_E_BUSY);
+    fx_stop(&f);
+    assert_int_equal(open_intents(), 0);
+    assert_int_equal(fx_log(&f).n, 2);
+}
+
 /* --- the checkpoint outside the store --- */
 
 static void copy_file(const char *from, const char *to)
@@ -453,6 +505,10 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_kill__at_any_moment, setup, teardown),
         cmocka_unit_test_setup_teardown(test_kill__in_the_first_start, setup, teardown),
         cmocka_unit_test_setup_teardown(test_full_disk__fails_who_waits_and_ends, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_clock__a_little_behind_the_log_is_made_up, setup,
+                                        teardown),
+        cmocka_unit_test_setup_teardown(
+            test_clock__far_behind_the_log_begins_nothing_and_ends_what_is_open, setup, teardown),
         cmocka_unit_test_setup_teardown(test_anchor__an_older_store_is_refused_and_may_be_accepted,
                                         setup, teardown),
         cmocka_unit_test_setup_teardown(test_anchor__another_log_of_the_same_length_is_refused,

@@ -526,6 +526,44 @@ static void test_sign__a_full_queue_refuses_what_does_not_fit(void **state)
     finish();
 }
 
+static void long_queue(struct chy_signer_config *c)
+{
+    c->max_queue = 100000;
+}
+
+/* Every intent that is let in has a place for its outcome; what finds no place is refused whole. */
+static void test_sign__more_than_a_batch_holds_is_refused_whole(void **state)
+{
+    enum {
+        CALLS = 15
+    };
+    uint64_t ids[CALLS];
+    size_t ok = 0;
+    size_t busy = 0;
+    (void)state;
+    start_with(long_queue);
+    f.workers[0].mode = f.workers[1].mode = WORKER_HOLDS;
+    for (size_t i = 0; i < CALLS; i++)
+        ids[i] = fx_sign(&f, "k", CHY_LIMIT_SIGN_ITEMS);
+    fx_pump(&f, SECOND_US, NULL);
+    fx_release(&f, 0);
+    fx_release(&f, 1);
+    for (size_t i = 0; i < CALLS; i++) {
+        struct chy_sign_response response;
+        enum chy_err r = fx_signed(&f, ids[i], &response);
+        ok += r == CHY_OK ? 1 : 0;
+        busy += r == CHY_E_BUSY ? 1 : 0;
+        if (r == CHY_E_BUSY)
+            assert_int_equal(response.results.n, 0);
+    }
+    assert_int_equal(ok + busy, CALLS);
+    assert_true(ok >= 9);
+    assert_true(busy >= 2);
+    assert_int_equal(fx_signed(&f, fx_sign(&f, "k", 1), NULL), CHY_OK);
+    finish();
+    assert_int_equal(fx_count(&f, CHY_ENTRY_SIGN_INTENT, "sign", CHY_OUTCOME_NONE), ok * 1000 + 1);
+}
+
 /* --- others fail --- */
 
 static void test_sign__a_front_that_dies_takes_no_outcome_along(void **state)
@@ -674,6 +712,7 @@ int main(void)
         cmocka_unit_test_teardown(test_sign__a_late_answer_counts, teardown),
         cmocka_unit_test_teardown(test_sign__a_deadline_in_the_queue, teardown),
         cmocka_unit_test_teardown(test_sign__a_full_queue_refuses_what_does_not_fit, teardown),
+        cmocka_unit_test_teardown(test_sign__more_than_a_batch_holds_is_refused_whole, teardown),
         cmocka_unit_test_teardown(test_sign__a_front_that_dies_takes_no_outcome_along, teardown),
         cmocka_unit_test_teardown(test_sign__inspect_dies_or_is_silent, teardown),
         cmocka_unit_test_teardown(test_sign__a_signature_of_a_key_disabled_meanwhile_does_not_leave,
