@@ -174,13 +174,15 @@ static enum chy_err bool_read(const struct reader *r, const struct place *at,
     return CHY_OK;
 }
 
-/* "a, b, c" as far as there is room. */
+/* "a, b, c" as far as there is room; not the "none" that stands for what was not said. */
 static const char *names_join(char *out, size_t size, const struct chy_enum *e)
 {
     size_t n = 0;
     out[0] = '\0';
     for (size_t i = 0; i < e->n && n < size; i++) {
-        int w = snprintf(out + n, size - n, "%s%s", i > 0 ? ", " : "", e->values[i].name);
+        if (e->values[i].value == 0 && strcmp(e->values[i].name, "none") == 0)
+            continue;
+        int w = snprintf(out + n, size - n, "%s%s", n > 0 ? ", " : "", e->values[i].name);
         n += w > 0 ? (size_t)w : 0;
     }
     return out;

@@ -225,7 +225,7 @@ static const struct refusal json_refusals[] = {
     { "\"u64\":-1", CHY_E_LIMIT, "u64 is -1, expected 0 at least" },
     { "\"when\":1", CHY_E_MALFORMED, "when is a number, expected a text" },
     { "\"when\":\"today\"", CHY_E_MALFORMED, "when is wrong: \"today\" is no time of RFC 3339" },
-    { "\"color\":\"blue\"", CHY_E_MALFORMED, "color is \"blue\", expected one of: none, red" },
+    { "\"color\":\"blue\"", CHY_E_MALFORMED, "color is \"blue\", expected one of: red" },
     { "\"color\":1", CHY_E_MALFORMED, "color is a number, expected a text" },
     { "\"bytes\":\"//4\"", CHY_E_MALFORMED, "bytes is wrong: base 64 text has 3 characters" },
     { "\"bytes\":\"/w==\"", CHY_E_MALFORMED, "bytes has 1 bytes, at least 2 are needed" },
