@@ -317,6 +317,11 @@ enum chy_err chy_cli_read_text(struct chy_str path, size_t max_bytes, struct chy
             return chy_fail(err, CHY_E_NOMEM, "no memory for a file's name");
         CHY_TRY(chy_file_read(AT_FDCWD, name.p, &text, err));
     }
+    /* A file of a certificate often has the key as well: that is never sent anywhere. */
+    static const char mark[] = "PRIVATE KEY-----";
+    if (text.n != 0 && memmem(text.p, text.n, mark, sizeof mark - 1) != NULL)
+        return chy_fail(err, CHY_E_ARG, "there is a private key in %.*s: nothing of it was sent",
+                        CHY_STR_ARG(path));
     struct chy_str copy = chy_arena_str(arena, chy_buf_str(&text));
     if (copy.p == NULL)
         return chy_fail(err, CHY_E_NOMEM, "no memory for %.*s", CHY_STR_ARG(path));

@@ -41,6 +41,8 @@ const size_t chy_cli_globals_n = CHY_ARRAY_LEN(chy_cli_globals);
 
 static const struct chy_cli_option name_options[] = { POS("NAME", "name", 0) };
 
+static const struct chy_cli_option pem_options[] = { POS("NAME", "name", 0), OUT_FILE };
+
 /* --- keys --- */
 
 #define KEY_PROPERTIES                                                                           \
@@ -229,6 +231,8 @@ const struct chy_cli_command chy_cli_commands[] = {
 
     CALL("keys", "list", "list the keys", NO_OPTIONS, KEYS_LIST, &chy_view_keys),
     CALL("keys", "show", "show a key with its certificates", OPTIONS(name_options), KEYS_SHOW, NULL),
+    RUN("keys", "public", "print the public key of a key, PEM", "It is what openssl verifies a signature with.",
+        OPTIONS(pem_options), CHY_OP_KEYS_SHOW, NULL, chy_cli_run_key_public),
     CALL("keys", "create", "make a key in a token", OPTIONS(key_create_options), KEYS_CREATE, NULL),
     CALL("keys", "adopt", "take on a key that is in a token already", OPTIONS(key_adopt_options), KEYS_ADOPT,
          NULL),
@@ -245,6 +249,8 @@ const struct chy_cli_command chy_cli_commands[] = {
         CHY_OP_CERTS_CSR, NULL, chy_cli_run_to_file),
     CALL("certs", "import", "give a key the certificate chain that a CA issued", OPTIONS(import_options),
          CERTS_IMPORT, NULL),
+    RUN("certs", "show", "print the certificate of a key and its chain, PEM", NULL, OPTIONS(pem_options),
+        CHY_OP_KEYS_SHOW, NULL, chy_cli_run_cert_show),
     CALL("certs", "development", "have the built-in CA issue a certificate that nobody outside trusts",
          OPTIONS(development_options), CERTS_DEVELOPMENT, NULL),
     RUN("certs", "ca", "print the certificate of the built-in development CA", NULL, OPTIONS(out_options),

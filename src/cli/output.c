@@ -163,6 +163,30 @@ static size_t name_width(const struct chy_schema *schema, const void *value)
     return width;
 }
 
+/* Sentences, which commas would run together. */
+static bool has_sentences(const struct chy_field *f, const void *value)
+{
+    const struct chy_strs *s = chy_field_in(f, value);
+    for (size_t i = 0; f->kind == CHY_KIND_STRS && i < s->n; i++) {
+        if (s->p[i].n != 0 && memchr(s->p[i].p, ' ', s->p[i].n) != NULL)
+            return true;
+    }
+    return false;
+}
+
+static void print_sentences(FILE *out, const struct chy_field *f, const void *value, unsigned depth)
+{
+    const struct chy_strs *s = chy_field_in(f, value);
+    (void)fprintf(out, "%*s%s:\n", (int)(2 * depth), "", f->name);
+    for (size_t i = 0; i < s->n; i++) {
+        CHY_CLEANUP(chy_buf_done) struct chy_buf line;
+        chy_buf_init(&line, CELL_MAX);
+        append_line(&line, s->p[i]);
+        (void)fprintf(out, "%*s- %.*s\n", (int)(2 * (depth + 1)), "",
+                      CHY_STR_ARG(chy_buf_str(&line)));
+    }
+}
+
 static void print_field(FILE *out, const struct chy_field *f, const void *value, size_t width,
                         unsigned depth)
 {
@@ -170,6 +194,10 @@ static void print_field(FILE *out, const struct chy_field *f, const void *value,
     if (f->kind == CHY_KIND_STR && memchr(text->p, '\n', text->n) != NULL) {
         (void)fprintf(out, "%*s%s:\n", (int)(2 * depth), "", f->name);
         print_lines(out, *text, depth + 1);
+        return;
+    }
+    if (has_sentences(f, value)) {
+        print_sentences(out, f, value, depth);
         return;
     }
     CHY_CLEANUP(chy_buf_done) struct chy_buf cell;

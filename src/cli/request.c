@@ -110,7 +110,13 @@ static enum chy_err ask_key_type(struct chy_cli *cli, const struct chy_cli_args 
     struct chy_key_name name = { chy_cli_arg(args, "key") };
     struct chy_key key;
     CHY_TRY(chy_cli_client(cli, args, err));
-    CHY_TRY(chy_client_call(cli->client, CHY_OP_KEYS_SHOW, &name, &cli->arena, &key, err));
+    enum chy_err r = chy_client_call(cli->client, CHY_OP_KEYS_SHOW, &name, &cli->arena, &key, err);
+    if (r == CHY_E_FORBIDDEN)
+        return chy_fail(err, r,
+                        "what key \"%.*s\" signs with may not be asked: give --algorithm, or use a "
+                        "token with the scope keys.show too",
+                        CHY_STR_ARG(name.name));
+    CHY_TRY(r);
     *ret_type = key.type;
     return CHY_OK;
 }

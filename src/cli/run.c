@@ -29,6 +29,14 @@ static const char *advice(enum chy_err code)
     return NULL;
 }
 
+/* The connection was refused here: the server could not prove who it is. */
+static const char *server_advice(const struct chy_settings *settings)
+{
+    if (settings->profile.pin.n != 0)
+        return "If its administrator says that it has a new key, enrol again with a new code.";
+    return "Name the CA of its certificate with CHANCERY_CA, or enrol with a code.";
+}
+
 int chy_cli_fail(struct chy_cli *cli, const struct chy_error *err)
 {
     const char *hint = advice(err->code);
@@ -36,6 +44,10 @@ int chy_cli_fail(struct chy_cli *cli, const struct chy_error *err)
     if (cli->has_settings && cli->settings.token != NULL &&
         (err->code == CHY_E_EXPIRED || err->code == CHY_E_UNAUTHENTICATED))
         hint = "Ask an administrator for a new API token.";
+    if (!cli->has_settings && err->code == CHY_E_UNAUTHENTICATED)
+        hint = NULL; /* enrolment itself was refused */
+    if (cli->client != NULL && err->code == CHY_E_INTEGRITY && err->sys != 0)
+        hint = server_advice(&cli->settings);
     if (cli->has_settings && cli->settings.profile.url.n == 0 && err->code == CHY_E_STATE)
         hint = "Enrol with chancery enroll, or set CHANCERY_URL.";
     (void)fprintf(cli->err, "%s%s\n", hint != NULL ? ". " : "", hint != NULL ? hint : "");
@@ -150,7 +162,7 @@ int chy_cli_run_to_file(struct chy_cli *cli, const struct chy_cli_args *args)
     if (path.n != 0) {
         r = chy_cli_write_file(cli, path, chy_str_bytes(text), is_secret ? 0600 : 0644, &err);
         if (is_secret)
-            *(struct chy_str *)chy_field_at(first, response) = CHY_STR("(in the file)");
+            *(struct chy_str *)chy_field_at(first, response) = chy_cli_arg(args, "out");
         if (r == CHY_OK && (cli->is_json || is_secret))
             r = chy_cli_print(cli, args->command->view, row->response, response, &err);
     } else if (cli->is_json || args->command->view != NULL) {

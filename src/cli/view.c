@@ -154,7 +154,7 @@ static void print_api_token(FILE *out, const void *response)
     char id[CHY_HEX_SIZE(CHY_ID_BYTES)];
     chy_hex_encode((struct chy_bytes){ t->info.id, sizeof t->info.id }, id);
     chy_cli_print_text(out, t->token);
-    (void)fprintf(out, "\nIt is shown this once. Its id is %s", id);
+    (void)fprintf(out, "\nIt is given this once. Its id is %s", id);
     print_until(out, ", it ends ", t->info.expires_us);
     (void)fputs(".\n", out);
 }

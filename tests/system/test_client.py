@@ -101,6 +101,7 @@ def test_enroll__another_server_gets_nothing(stub, client):
 def test_enroll__wrong_code(stub, client):
     client("enroll", code=REFUSED, text=stub.code(secret=b"t" * 20) + "\n")
     assert "this code is not known (request abab" in client.err
+    assert "Enrol this machine" not in client.err  # that is what was tried
     assert not client.pem.exists()
 
 
@@ -172,6 +173,7 @@ def test_ca__name_must_fit(stub, client):
 
 def test_ca__system_does_not_know_the_server(stub, client):
     client("whoami", "--url", stub.url, code=REFUSED)
+    assert "CHANCERY_CA" in client.err
     assert not stub.requests
 
 
@@ -207,6 +209,20 @@ def test_profile__credential_stays_with_its_server(stub, enrolled, tmp_path):
         enrolled("whoami", code=REFUSED)
         assert other.asked("GET /v1/whoami")[0].principal is None
         assert not stub.requests
+    finally:
+        other.close()
+
+
+def test_pin__a_server_with_a_new_key(stub, enrolled, tmp_path):
+    (tmp_path / "second").mkdir()
+    other = Stub(tmp_path / "second")
+    try:
+        config = enrolled.dir / "config.yaml"
+        config.write_text(config.read_text().replace(stub.url, other.url))
+        enrolled("whoami", code=REFUSED)
+        assert "not the pinned one" in enrolled.err
+        assert "enrol again with a new code" in enrolled.err
+        assert not other.requests
     finally:
         other.close()
 
@@ -654,10 +670,18 @@ def test_secret_to_a_file(stub, enrolled, tmp_path):
     stub.answers["POST /v1/users/ci/api-tokens"] = lambda r: (200, {
         "token": "tok-secret", "info": {"id": "11" * 16, "expires": "2030-01-01T00:00:00Z"}}, {})
     out = enrolled("users", "add-token", "ci", "--scope", "sign", "--out", tmp_path / "t")
+    assert out.splitlines()[0] == str(tmp_path / "t")
     assert "tok-secret" not in out
     assert (tmp_path / "t").read_text() == "tok-secret"
     assert mode_of(tmp_path / "t") == 0o600
     assert "tok-secret" in enrolled("users", "add-token", "ci", "--scope", "sign")
+
+
+def test_sign__a_key_that_may_not_be_asked_for_its_type(stub, enrolled, tmp_path):
+    stub.answers["GET /v1/keys/k"] = lambda r: problem(403, "forbidden", "scopes")
+    (tmp_path / "f").write_text("x")
+    enrolled("sign", "--raw", "--key", "k", tmp_path / "f", code=REFUSED)
+    assert "give --algorithm, or use a token with the scope keys.show too" in enrolled.err
 
 
 def test_full_output_is_trouble(enrolled):

@@ -38,6 +38,18 @@ static void assert_printed(const char *expected)
     assert_string_equal(text, expected);
 }
 
+static void test_record__sentences_one_a_line(void **state)
+{
+    (void)state;
+    const struct chy_str warnings[] = { CHY_STR("it ends, soon"), CHY_STR("so\nwhat") };
+    const struct chy_key key = { .name = CHY_STR("k"),
+                                 .type = CHY_KEY_P256,
+                                 .warnings = { warnings, 2 } };
+    chy_cli_print_record(out, &chy_key_schema, &key);
+    assert_int_equal(fclose(out), 0);
+    assert_non_null(strstr(text, "\nwarnings:\n  - it ends, soon\n  - so?what\n"));
+}
+
 static const struct chy_str groups[] = { { "a", 1 }, { "b\nc", 3 } };
 
 static void test_record__of_a_user(void **state)
@@ -132,9 +144,13 @@ static void test_text__control_characters(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        T(test_record__of_a_user),          T(test_record__lines_are_set_in),
-        T(test_record__long_bytes_are_cut), T(test_view__table),
-        T(test_view__empty_table),          T(test_view__none_is_a_record),
+        T(test_record__sentences_one_a_line),
+        T(test_record__of_a_user),
+        T(test_record__lines_are_set_in),
+        T(test_record__long_bytes_are_cut),
+        T(test_view__table),
+        T(test_view__empty_table),
+        T(test_view__none_is_a_record),
         T(test_text__control_characters),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

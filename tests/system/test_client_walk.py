@@ -1,0 +1,84 @@
+# SPDX-License-Identifier: MIT
+"""The commands of docs/client.md that are marked to be followed are followed, word for word."""
+
+import re
+import shutil
+
+import pytest
+from conftest import CHANCERY, SOURCE, environment, run
+
+PAGE = SOURCE / "docs/client.md"
+SERVER = "https://sign.example.org:8443"
+
+
+def commands_of(walk):
+    """The marked blocks of one walk, in their order."""
+    text = PAGE.read_text(encoding="utf-8")
+    found = re.findall(rf"<!-- walk: {walk} -->\n```sh\n(.*?)```\n", text, re.DOTALL)
+    assert found, f"{PAGE} has no walk {walk}"
+    return "".join(found)
+
+
+def follow(server, home, walk, text=""):
+    """What a person in `home` sees who types all of it; a command that fails ends it."""
+    home.mkdir(exist_ok=True)
+    env = environment(HOME=str(home), CHANCERY_URL=server.url)
+    env["PATH"] = f"{CHANCERY.parent}:{env['PATH']}"
+    script = commands_of(walk).replace(SERVER, server.url)
+    done = run("bash", "-euc", script, env=env, cwd=home, input=text, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
+
+
+@pytest.fixture(name="administrator")
+def fixture_administrator(server):
+    """The home of somebody who followed the first walk, and what he saw."""
+    home = server.folder / "administrator"
+    return home, follow(server, home, "first", server.made["enrolment_code"] + "\n")
+
+
+def test_walk__from_a_code_to_a_verified_signature(administrator):
+    home, seen = administrator
+    assert 'You are "admin" at ' in seen
+    assert "Policy 1 is in force: 1 rule" in seen
+    assert "Verified OK\n" in seen
+    assert "release.pem: OK\n" in seen
+    assert seen.count("verified ") == 1
+    # What was imported comes out as it went in.
+    assert (home / "release.pem").read_text() == (home / "chain.pem").read_text()
+
+
+def test_walk__a_build_job_signs_by_a_token(server, administrator):
+    home, _ = administrator
+    follow(server, home, "token")
+    job = server.folder / "job"
+    job.mkdir()
+    shutil.copy(home / "ci.token", job)
+    shutil.copy(server.data / "tls/certificate.pem", job / "server.pem")
+    (job / "app.tar").write_text("what the build made\n")
+    assert "signed app.tar: key release, ecdsa-sha256" in follow(server, job, "job")
+    run("openssl", "dgst", "-sha256", "-verify", home / "release.pub", "-signature",
+        job / "app.tar.sig", job / "app.tar")
+
+
+def test_a_private_key_is_never_sent(administrator):
+    home, _ = administrator
+    (home / "both.pem").write_text((home / "leaf.pem").read_text() + (home / "ca.key").read_text())
+    done = run(CHANCERY, "certs", "import", "release", "both.pem", check=False, cwd=home,
+               env=environment(HOME=str(home)))
+    assert done.returncode == 2
+    assert done.stderr == ("chancery: there is a private key in both.pem: nothing of it was "
+                           "sent\n")
+
+
+def test_certs_show__none_yet(signing):
+    done = signing.run("certs", "show", "k", check=False)
+    assert (done.returncode, done.stdout) == (1, "")
+    assert 'key "k" has no certificate yet' in done.stderr
+
+
+def test_keys_public__is_what_openssl_reads(signing):
+    shown = signing.run("keys", "public", "k").stdout
+    assert shown == signing.public_key("k").read_text()
+    assert signing.json("keys", "public", "k") == {"pem": shown}
+    assert run("openssl", "pkey", "-pubin", "-noout", input=shown).stdout == ""
