@@ -139,7 +139,8 @@ static enum chy_err uniqueness_check(const struct job *job, const struct chy_key
     const struct key *other;
     for (other = job->s->keys; other != NULL; other = other->next) {
         const struct chy_key *o = &other->record.key;
-        if (memcmp(o->public_key_sha256, k->public_key_sha256, CHY_HASH_BYTES) != 0)
+        if (!chy_bytes_equal((struct chy_bytes){ o->public_key_sha256, CHY_HASH_BYTES },
+                             (struct chy_bytes){ k->public_key_sha256, CHY_HASH_BYTES }))
             continue;
         if (o->class != CHY_KEY_CLASS_SIGNING)
             return chy_fail(err, CHY_E_FORBIDDEN, "this key is the server's own, %.*s",

@@ -150,7 +150,7 @@ static enum chy_err read_last_time(struct ledger *l, struct chy_error *err)
 
 /* An operator may go on without what was published, and that is written: own.c. What is published
  * next then starts anew; the checkpoint that does not fit is not shown again. */
-static enum chy_err accept(struct ledger *l, const char *what, enum chy_err refusal)
+static enum chy_err go_on_without(struct ledger *l, const char *what, enum chy_err refusal)
 {
     if (!l->s->config.accept_older_store)
         return refusal;
@@ -180,7 +180,7 @@ static enum chy_err check_against_anchor(struct ledger *l, struct chy_error *err
     struct chy_bytes note;
     CHY_TRY(chy_anchor_read(l->anchor, &arena, &note, err));
     if (note.n == 0 && l->is_anchored)
-        return accept(
+        return go_on_without(
             l, "the file of the newest checkpoint was lost",
             chy_fail(err, CHY_E_INTEGRITY,
                      "the file of the newest checkpoint, outside the store, is gone or empty, so "
@@ -193,7 +193,7 @@ static enum chy_err check_against_anchor(struct ledger *l, struct chy_error *err
     CHY_TRY(chy_tlog_note_text(note, &text, err));
     CHY_TRY(chy_tlog_checkpoint_parse(text, &cp, err));
     if (cp.size > l->size)
-        return accept(
+        return go_on_without(
             l, "the store is older than a checkpoint that was published",
             chy_fail(err, CHY_E_INTEGRITY,
                      "the store holds %llu log entries, but a checkpoint of %llu was published: "
@@ -203,7 +203,7 @@ static enum chy_err check_against_anchor(struct ledger *l, struct chy_error *err
     struct chy_tlog_edge edge;
     CHY_TRY(chy_tlog_tree_edge_at(l->tree, cp.size, &edge, err));
     if (!chy_tlog_hash_equal(chy_tlog_edge_root(&edge), &cp.root))
-        return accept(
+        return go_on_without(
             l, "the store's log is another one than that of which a checkpoint was published",
             chy_fail(
                 err, CHY_E_INTEGRITY,

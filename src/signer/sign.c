@@ -60,7 +60,8 @@ static enum chy_err digest_check(const struct chy_sign_item *a, struct chy_error
         if (a->message.n == 0 || a->digest.n != 0 || a->content.n != 0)
             return chy_fail(
                 err, CHY_E_MALFORMED,
-                "ed25519 signs a message of 1 to %d bytes, and neither digest nor content goes with it",
+                "ed25519 signs a message of 1 to %d bytes, and neither digest nor content goes "
+                "with it",
                 CHY_LIMIT_CONTENT);
         if (a->hashed_by != CHY_HASHED_BY_NOBODY)
             return chy_fail(err, CHY_E_MALFORMED,

@@ -340,7 +340,8 @@ static void tasks_answered(struct worker *w, struct flight *f, struct chy_token_
         const struct chy_token_sign_result *result = &reply->results.p[i++];
         enum chy_err code = signer_code(result->code);
         struct chy_error err;
-        /* The key is in our store: it is the token that has failed, not the caller who asked for it. */
+        /* The key is in our store: it is the token that has failed, not the caller who asked for
+         * it. */
         if (code == CHY_E_NOT_FOUND)
             code = CHY_E_TOKEN;
         w->tasks--;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* What is changed by people: keys, principals, enrolment, API tokens, policies; two at the same moment,
- * and what fails half-way. */
+/* What is changed by people: keys, principals, enrolment, API tokens, policies; two at the same
+ * moment, and what fails half-way. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>

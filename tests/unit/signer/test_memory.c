@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* A signer whose memory ends at the n-th allocation of a request, for every n: it may answer an error, not
- * answer, or end; it may not crash, nor sign what is not written, nor leave an intent without outcome. */
+/* A signer whose memory ends at the n-th allocation of a request, for every n: it may answer an
+ * error, not answer, or end; it may not crash, nor sign what is not written, nor leave an intent
+ * without outcome. */
 #include <errno.h>
 #include <setjmp.h>
 #include <signal.h>
