@@ -424,8 +424,10 @@ static enum chy_err scopes_check(struct chy_strs scopes, struct chy_error *err)
         for (size_t k = 0; k < chy_op_rows_n && !known; k++)
             known = chy_op_in_scopes(&chy_op_rows[k], one);
         if (!known)
-            return chy_fail(err, CHY_E_ARG, "\"%.*s\" covers no operation; `chancery roles list` and /openapi.json name them",
-                            CHY_STR_ARG(scopes.p[i]));
+            return chy_fail(
+                err, CHY_E_ARG,
+                "\"%.*s\" covers no operation; `chancery roles list` and /openapi.json name them",
+                CHY_STR_ARG(scopes.p[i]));
     }
     return CHY_OK;
 }

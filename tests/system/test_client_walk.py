@@ -1,21 +1,26 @@
 # SPDX-License-Identifier: MIT
-"""The commands of docs/client.md that are marked to be followed are followed, word for word."""
+"""The commands of the documentation that are marked to be followed are followed, word for word."""
 
+import datetime
 import re
 import shutil
+import signal
 
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
 from conftest import CHANCERY, SOURCE, environment, run
 
-PAGE = SOURCE / "docs/client.md"
+PAGES = [SOURCE / "docs/client.md", SOURCE / "docs/operations.md"]
 SERVER = "https://sign.example.org:8443"
 
 
 def commands_of(walk):
     """The marked blocks of one walk, in their order."""
-    text = PAGE.read_text(encoding="utf-8")
+    text = "".join(page.read_text(encoding="utf-8") for page in PAGES)
     found = re.findall(rf"<!-- walk: {walk} -->\n```sh\n(.*?)```\n", text, re.DOTALL)
-    assert found, f"{PAGE} has no walk {walk}"
+    assert found, f"no page has a walk {walk}"
     return "".join(found)
 
 
@@ -59,6 +64,40 @@ def test_walk__a_build_job_signs_by_a_token(server, administrator):
     assert "signed app.tar: key release, ecdsa-sha256" in follow(server, job, "job")
     run("openssl", "dgst", "-sha256", "-verify", home / "release.pub", "-signature",
         job / "app.tar.sig", job / "app.tar")
+
+
+def write_ended_certificate(path):
+    """What is in the place of a client's certificate is one that ended yesterday."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "admin")])
+    now = datetime.datetime.utcnow()
+    certificate = (x509.CertificateBuilder().subject_name(name).issuer_name(name).serial_number(1)
+                   .public_key(key.public_key()).not_valid_before(now - datetime.timedelta(8))
+                   .not_valid_after(now - datetime.timedelta(1)).sign(key, hashes.SHA256()))
+    path.write_bytes(key.private_bytes(serialization.Encoding.PEM,
+                                       serialization.PrivateFormat.PKCS8,
+                                       serialization.NoEncryption())
+                     + certificate.public_bytes(serialization.Encoding.PEM))
+
+
+def test_walk__the_administrator_comes_back_too_late(server, admin):
+    follow(server, admin.home, "safe")
+    write_ended_certificate(admin.home / ".config/chancery/default.pem")
+    assert "ended" in admin.run("whoami", check=False).stderr
+    assert 'You are "admin"' in follow(server, admin.home, "locked out")
+    assert admin.run("whoami").stdout.startswith("principal: admin\n")
+    assert not (admin.home / "code").exists()
+
+
+def test_walk__the_server_has_a_new_key(server, admin):
+    tls = server.data / "tls"
+    run("openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes",
+        "-subj", "/CN=localhost", "-keyout", tls / "key.pem", "-out", tls / "certificate.pem")
+    server.signal(signal.SIGHUP)
+    server.wait_event("server.new_tls_key")
+    assert "not the pinned one" in admin.run("whoami", check=False).stderr
+    shutil.copy(tls / "certificate.pem", admin.home / "server.pem")
+    assert follow(server, admin.home, "pin").startswith("principal: admin\n")
 
 
 def test_a_private_key_is_never_sent(administrator):
