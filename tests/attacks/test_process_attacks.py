@@ -190,13 +190,20 @@ def deadly(server):
     ]
 
 
+def is_at_work(pid):
+    """Past the start: its sandbox is entered."""
+    try:
+        return status_of(pid)["Seccomp"] == "2"
+    except (OSError, KeyError):
+        return False  # it has ended meanwhile
+
+
 def wait_for(server, role, but):
     deadline = time.monotonic() + _system.SOON
     while time.monotonic() < deadline:
-        found = [pid for pid, name in server.processes().items() if name == role and pid not in but]
-        if found and b"@" in pathlib.Path(f"/proc/{found[0]}/cmdline").read_bytes() and \
-                status_of(found[0])["Seccomp"] == "2":
-            return found[0]
+        for pid, name in server.processes().items():
+            if name == role and pid not in but and is_at_work(pid):
+                return pid
         time.sleep(0.02)
     raise AssertionError(f"{role} did not come back")
 
