@@ -322,6 +322,9 @@ enum chy_err chy_cli_read_text(struct chy_str path, size_t max_bytes, struct chy
     if (text.n != 0 && memmem(text.p, text.n, mark, sizeof mark - 1) != NULL)
         return chy_fail(err, CHY_E_ARG, "there is a private key in %.*s: nothing of it was sent",
                         CHY_STR_ARG(path));
+    if (!chy_utf8_is_valid(chy_buf_str(&text)))
+        return chy_fail(err, CHY_E_ARG, "%.*s is no text in UTF-8; a certificate must be PEM",
+                        CHY_STR_ARG(path));
     struct chy_str copy = chy_arena_str(arena, chy_buf_str(&text));
     if (copy.p == NULL)
         return chy_fail(err, CHY_E_NOMEM, "no memory for %.*s", CHY_STR_ARG(path));

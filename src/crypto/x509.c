@@ -283,6 +283,9 @@ enum chy_err chy_x509_chain_parse(struct chy_arena *a, struct chy_bytes in,
     ret_chain->n = 0;
     if (chy_pem_has(in, "CERTIFICATE"))
         CHY_TRY(chain_parse_pem(a, in, ret_chain, err));
+    else if (in.n != 0 && in.p[0] != 0x30) /* DER begins with a SEQUENCE */
+        return chy_fail(err, CHY_E_MALFORMED,
+                        "there is no certificate in it: neither PEM (BEGIN CERTIFICATE) nor DER");
     else
         CHY_TRY(chain_parse_der(a, in, ret_chain, err));
     if (ret_chain->n == 0)

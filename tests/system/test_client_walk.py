@@ -110,6 +110,17 @@ def test_a_private_key_is_never_sent(administrator):
                            "sent\n")
 
 
+def test_certs_import__what_is_no_pem_is_told(administrator):
+    home, _ = administrator
+    run("openssl", "x509", "-in", home / "leaf.pem", "-outform", "DER", "-out", home / "leaf.der")
+    for name, text in (("leaf.der", "leaf.der is no text in UTF-8; a certificate must be PEM"),
+                       ("release.csr", "there is no certificate in it: neither PEM")):
+        done = run(CHANCERY, "certs", "import", "release", name, check=False, cwd=home,
+                   env=environment(HOME=str(home)))
+        assert done.returncode == 2
+        assert text in done.stderr
+
+
 def test_certs_show__none_yet(signing):
     done = signing.run("certs", "show", "k", check=False)
     assert (done.returncode, done.stdout) == (1, "")
