@@ -104,7 +104,7 @@ def test_unit__pages_are_installed(installed, unit):
 def test_doc__links_lead_somewhere(installed):
     pages = list((installed / "share/doc/chancery").rglob("*.md"))
     links = [(page, link) for page in pages
-             for link in re.findall(r"\]\(([^)#:]+)(?:#[^)]*)?\)", page.read_text(encoding="utf-8"))]
+             for link in re.findall(r"\]\(([^)#:]+)(?:#[^)]*)?\)", page.read_text("utf-8"))]
     assert links
     assert [link for link in links if not (link[0].parent / link[1]).exists()] == []
 
