@@ -2,6 +2,7 @@
 """Tokens that are gone, that are not the one they were, that hang, die or lie: never another key in their
 place, never a signature that is not verified and logged (threats 19, 20, 21, 28, 30)."""
 
+import base64
 import hashlib
 import os
 import shutil
@@ -27,21 +28,6 @@ def give_to(folder, like):
     for place, folders, files in os.walk(folder):
         for name in [*folders, *files]:
             os.chown(os.path.join(place, name), info.st_uid, info.st_gid)
-
-
-def launch_broken(world, event, **fields):
-    """A server that runs but cannot be ready; the line of its log that says why."""
-    world.server.launch()
-    ready = world.server.wait_event("server.ready")
-    world.server.url = "https://" + ready["address"].split()[0]
-    return world.server.wait_event(event, **fields)
-
-
-def end(world):
-    for client in (world.admin, world.nobody):
-        client.close()
-    world.server.signal(signal.SIGTERM)
-    world.server.wait_end()
 
 
 @pytest.fixture
@@ -166,7 +152,6 @@ def test_a_wrong_pin_is_tried_once(world):
 
 def test_tokens_that_are_killed_under_load(world):
     """Errors, then recovery; nothing is signed twice, nothing is lost from the log."""
-    import base64
     answered, stop, lock = [], threading.Event(), threading.Lock()
 
     def sign_on(number):

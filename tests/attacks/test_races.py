@@ -2,6 +2,7 @@
 """What changes while a request waits counts (threat 32), and what cannot be logged is not signed (threat 15)."""
 
 import base64
+import hashlib
 import os
 import signal
 import subprocess
@@ -10,8 +11,9 @@ import time
 
 import pytest
 
-from api import Api, World, item, ok, refused, running_world
+from api import Api, Identity, World, item, ok, refused, running_world
 from conftest import SOON, Server
+from test_api_log import check_complete
 
 needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="needs root")
 
@@ -19,6 +21,7 @@ needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="needs root")
 @pytest.fixture(scope="module")
 def world():
     with running_world(token_timeout_ms=30000) as made:
+        made.admin.key("k")
         made.admin.policy()
         yield made
 
@@ -39,14 +42,14 @@ class stopped_tokens:  # pylint: disable=invalid-name
             os.kill(pid, signal.SIGCONT)
 
 
-def sign_while_stopped(world, key, change):
+def sign_while_stopped(world, key, algorithm, change):
     """Ask for signatures, make the change while they wait for the token, and let the token go on."""
     answers = []
     before = world.log_size()
 
     def ask():
         api = Api(world, world.admin.identity)
-        answers.append(api.sign_items([item(key, b"%d" % i) for i in range(400)]))
+        answers.append(api.sign_items([item(key, b"%d" % i, algorithm) for i in range(400)]))
         api.close()
     thread = threading.Thread(target=ask)
     with stopped_tokens(world):
@@ -58,77 +61,54 @@ def sign_while_stopped(world, key, change):
         time.sleep(0.1)  # the intents are durable; let the first batches reach the tokens
         change()
     thread.join()
-    return answers[0], world.entries(before)
+    return answers[0], [entry for entry, _ in world.entries(before)]
 
 
-@pytest.mark.parametrize("kind", ["p256", "rsa-3072"])
-def test_a_key_that_is_disabled_while_requests_wait(world, kind):
-    """When `disable` has been answered, no signature leaves, not even of what was allowed before."""
+@pytest.mark.parametrize("kind,algorithm", [("p256", "ecdsa-sha256"), ("rsa-3072", "rsa-pkcs1-sha256")])
+def test_a_key_that_is_disabled_while_requests_wait(world, kind, algorithm):
+    """When `disable` has been answered, no signature leaves, not even of what the token has in hand."""
     name = f"raced-{kind}"
     world.admin.key(name, kind)
-    if kind != "p256":
-        return_items = [item(name, b"%d" % i, "rsa-pkcs1-sha256") for i in range(400)]
-        assert return_items
-        world.admin.policy()
     changed = []
 
     def disable():
-        api = Api(world, world.admin.identity)
-        changed.append(ok(api.post(f"/v1/keys/{name}/disable"))["state"])
-        api.close()
-    if kind == "p256":
-        answer, entries = sign_while_stopped(world, name, disable)
-    else:
-        answers = []
-        before = world.log_size()
-
-        def ask():
-            api = Api(world, world.admin.identity)
-            answers.append(api.sign_items([item(name, b"%d" % i, "rsa-pkcs1-sha256") for i in range(400)]))
-            api.close()
-        thread = threading.Thread(target=ask)
-        with stopped_tokens(world):
-            thread.start()
-            deadline = time.monotonic() + SOON
-            while world.log_size() < before + 400:
-                assert time.monotonic() < deadline
-                time.sleep(0.01)
-            time.sleep(0.1)
-            disable()
-        thread.join()
-        answer, entries = answers[0], world.entries(before)
+        changed.append(ok(world.admin.post(f"/v1/keys/{name}/disable"))["state"])
+    answer, entries = sign_while_stopped(world, name, algorithm, disable)
     assert changed == ["disabled"]
     refused(answer, 409, "wrong-state")
     assert not any(result.get("is_signed") or "signature" in result for result in answer.result)
-    outcomes = [e for e, _ in entries if e["kind"] == "sign.outcome"]
-    assert len(outcomes) == 400 and {e["outcome"] for e in outcomes} == {"failed"}
+    outcomes = [entry["outcome"] for entry in entries if entry["kind"] == "sign.outcome"]
+    assert outcomes == ["failed"] * 400
     ok(world.admin.post(f"/v1/keys/{name}/enable"))
-    ok(world.admin.sign(name, algorithm="ecdsa-sha256" if kind == "p256" else "rsa-pkcs1-sha256"))
+    ok(world.admin.sign(name, algorithm=algorithm))
 
 
 def test_a_key_that_is_destroyed_while_requests_wait(world):
     world.admin.key("doomed")
-    done = []
+    answers = []
+
+    def ask():
+        answers.append(world.admin.post("/v1/keys/doomed/destroy", {"confirm": "doomed"}))
+    destroying = threading.Thread(target=ask)
 
     def destroy():
-        def ask():
-            api = Api(world, world.admin.identity)
-            done.append(api.post("/v1/keys/doomed/destroy", {"confirm": "doomed"}))
-            api.close()
-        thread = threading.Thread(target=ask)
-        thread.start()
-        time.sleep(0.3)
-        done.insert(0, thread)
-    answer, entries = sign_while_stopped(world, "doomed", destroy)
-    done[0].join()
-    assert ok(done[1])["state"] == "destroyed"
+        """It is answered when every token process has dropped the key: they stand still."""
+        size = world.log_size()
+        destroying.start()
+        deadline = time.monotonic() + SOON
+        while world.log_size() == size:
+            assert time.monotonic() < deadline
+            time.sleep(0.01)
+        assert not answers
+    answer, entries = sign_while_stopped(world, "doomed", "ecdsa-sha256", destroy)
+    destroying.join()
+    assert ok(answers[0])["state"] == "destroyed"
     refused(answer, 409, "wrong-state")
-    assert {e["outcome"] for e, _ in entries if e["kind"] == "sign.outcome"} == {"failed"}
+    assert {entry["outcome"] for entry in entries if entry["kind"] == "sign.outcome"} == {"failed"}
     refused(world.admin.sign("doomed"), 409, "wrong-state")
 
 
 def test_who_is_disabled_is_out_at_once(world):
-    world.admin.key("k")
     person = world.person("racer")
     for _ in range(10):
         ok(world.admin.put("/v1/users/racer", {"is_disabled": {"value": True}}))
@@ -139,7 +119,6 @@ def test_who_is_disabled_is_out_at_once(world):
 
 def test_one_code_makes_one_client(world):
     """Two who come at the same moment with the same code: one of them gets in."""
-    from api import Identity
     world.person("twins")
     for _ in range(5):
         code = world.code_for("twins").split(".")[2]
@@ -247,9 +226,7 @@ def test_a_full_disk_stops_signing(tmp_path):
         while (answer := world.admin.sign("k")).status != 200:
             assert time.monotonic() < deadline, server.log()
             time.sleep(0.2)
-        from test_api_log import check_complete
         entries = check_complete(world, [])
-        import hashlib
         for signature, index in signed:
             assert entries[index]["result_sha256"] == hashlib.sha256(signature).hexdigest()
         world.stop()

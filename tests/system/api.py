@@ -341,6 +341,8 @@ class World:
         for person in self.people.values():
             person.close()
         self.server.stop()
+        log = self.server.log()  # a process may have ended badly, and another taken its place
+        assert "Sanitizer" not in log and "runtime error:" not in log, log
 
     def restart(self):
         self.stop()

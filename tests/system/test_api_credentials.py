@@ -6,6 +6,8 @@ import datetime
 import hashlib
 import os
 import re
+import sqlite3
+import time
 
 import pytest
 from cryptography import x509
@@ -210,7 +212,6 @@ def test_a_token_is_stored_by_its_hash_alone(world):
 
 def expire(world, name):
     """Let a principal's credentials end an hour ago, in the store of a server that is stopped."""
-    import sqlite3
     with sqlite3.connect(world.store) as db:
         rows = db.execute("SELECT name, body FROM object WHERE kind = 3").fetchall()
         changed = 0
@@ -230,7 +231,6 @@ def expire(world, name):
 
 def aged(body):
     """A credential record whose `expires` is an hour ago: principal, method, then what is told of a token."""
-    import time
     n = int.from_bytes(body[:4], "big")
     at = 4 + n + 2 + 16                                        # principal, method, id
     at += 4 + int.from_bytes(body[at:at + 4], "big")           # description

@@ -177,8 +177,7 @@ def test_health(world):
         answer = world.nobody.get(path)
         assert (answer.status, answer.body) == (200, text)
         assert world.nobody.call("HEAD", path).status == 200
-        refused(world.nobody.post(path), 405 if world.nobody.post(path).status == 405 else 404,
-                "unsupported" if world.nobody.post(path).status == 405 else "not-found")
+        assert world.nobody.post(path).status in (404, 405)
 
 
 SAMPLE = re.compile(r'([a-zA-Z_:][a-zA-Z0-9_:]*)(?:\{((?:[a-z_]+="(?:[^"\\\n]|\\["\\n])*",?)*)\})? (-?[0-9.e+]+)$')

@@ -2,6 +2,7 @@
 """Policies and guards: what is loaded and what is refused, that a change holds at once, that the explanation
 agrees with what happens, and that denials do not flood the log."""
 
+import base64
 import hashlib
 import random
 
@@ -171,7 +172,6 @@ def test_a_purpose_is_not_another(world):
 
 def test_certificates_are_not_signed_with_a_signing_key(world):
     """No signing oracle: what is shown is recognised, what is not shown is refused (threat 12)."""
-    import base64
     world.admin.policy(ALLOW_ALL + rule("no-certificates", "deny", MATCH + "fact:\n        content.type:\n"
                                         "          value: [x509-*, csr-info]\n          basis: server\n"))
     tbs = world.admin.identity.certificate.tbs_certificate_bytes

@@ -2,8 +2,8 @@
 """Requests that are wrong as bytes, as HTTP and as JSON, sent by a principal who may sign: each gets a clear
 error, changes nothing, and the server goes on."""
 
-import json
 import socket
+import ssl
 import time
 
 import pytest
@@ -246,7 +246,6 @@ def test_a_method_that_is_not_for_this_path(world, method):
 
 
 def test_tls_of_the_past_and_plain_http(world):
-    import ssl
     context = world.nobody.context()
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     context.maximum_version = ssl.TLSVersion.TLSv1_2
