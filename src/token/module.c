@@ -193,6 +193,18 @@ enum chy_err chy_module_lock(struct chy_module *m, struct chy_error *err)
     }
 }
 
+enum chy_err chy_module_lock_at(struct chy_module *module, struct chy_str lock_path,
+                                struct chy_error *err)
+{
+    if (lock_path.n == 0)
+        return CHY_OK;
+    chy_freep(&module->lock_path);
+    module->lock_path = chy_strdup(lock_path);
+    if (module->lock_path == NULL)
+        return chy_fail(err, CHY_E_NOMEM, "cannot allocate the path of a lock");
+    return chy_module_lock(module, err);
+}
+
 void chy_module_unlock(struct chy_module *module)
 {
     chy_fd_closep(&module->lock_fd);
@@ -238,12 +250,8 @@ enum chy_err chy_module_load(struct chy_module *module, struct chy_str lock_path
 {
     if (module->functions != NULL)
         return chy_fail(err, CHY_E_STATE, "the PKCS#11 module %s is loaded already", module->path);
-    if (lock_path.n > 0) {
-        module->lock_path = chy_strdup(lock_path);
-        if (module->lock_path == NULL)
-            return chy_fail(err, CHY_E_NOMEM, "cannot allocate the path of a lock");
-    }
-    CHY_TRY(chy_module_lock(module, err));
+    if (module->lock_fd < 0)
+        CHY_TRY(chy_module_lock_at(module, lock_path, err));
     CHY_TRY(image_load(module, err));
     CHY_ASSERT(module->functions != NULL);
     CK_C_INITIALIZE_ARGS args = { .flags = CKF_OS_LOCKING_OK };

@@ -43,6 +43,10 @@ void chy_module_freep(struct chy_module **module);
 CHY_MUST_USE enum chy_err chy_module_load(struct chy_module *module, struct chy_str lock_path,
                                           struct chy_error *err);
 void chy_module_unlock(struct chy_module *module);
+/* Take the lock before the load, for what must be done before it; the load then has it.
+ * Errors: CHY_E_TIMEOUT, CHY_E_IO, CHY_E_NOT_FOUND, CHY_E_NOMEM as above */
+CHY_MUST_USE enum chy_err chy_module_lock_at(struct chy_module *module, struct chy_str lock_path,
+                                             struct chy_error *err);
 /* Take the lock of chy_module_load() again, for what changes the token's files: SoftHSM reads them
  * all when it starts, and does not find a token whose files are being written. One thread at a
  * time. Errors: CHY_E_TIMEOUT, CHY_E_IO, CHY_E_NOT_FOUND as above */

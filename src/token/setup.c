@@ -20,6 +20,7 @@
 #include "os/random.h"
 #include "os/sys.h"
 #include "proto/types.h"
+#include "token/guard.h"
 #include "token/module.h"
 #include "token/rv.h"
 #include "token/session.h"
@@ -310,6 +311,7 @@ enum chy_err chy_setup_softhsm(const struct chy_setup_options *options,
         return chy_fail_sys(err, CHY_E_NOMEM, errno, "cannot map memory to share with a child");
     report = shared;
     CHY_TRY(child_run(options, &paths, report, err));
+    CHY_TRY(chy_guard_save(options->directory, err));
     *ret_result = report->result;
     return CHY_OK;
 }

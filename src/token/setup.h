@@ -4,6 +4,7 @@
  *     DIR/softhsm2.conf   SOFTHSM2_CONF of every process that uses it; names DIR/tokens
  *     DIR/tokens/         SoftHSM's files, 0700: back these up together with the PINs
  *     DIR/lock            the lock file of its processes
+ *     DIR/safe/           a copy of what a killed log-in would tear: see guard.h
  *
  * The module runs in a child process, never in the caller's. The caller has one thread. */
 #pragma once

@@ -17,6 +17,7 @@
 #include "os/process.h"
 #include "proto/internal.h"
 #include "token/answer.h"
+#include "token/guard.h"
 #include "token/keys.h"
 #include "token/pool.h"
 #include "token/profile.h"
@@ -278,6 +279,26 @@ static enum chy_err receive_start(struct token *t, struct chy_error *err)
     return CHY_OK;
 }
 
+/* A process of this token may have been killed while it logged in: see guard.h. */
+static enum chy_err files_restore(struct token *t, struct chy_error *err)
+{
+    size_t count = 0;
+    if (t->config.directory.n == 0 || !t->config.is_software)
+        return CHY_OK;
+    CHY_TRY(chy_guard_restore(t->config.directory, &count, err));
+    if (count > 0)
+        chy_log(&t->log, CHY_LOG_WARNING, "token.restored", CHY_L_STR("token", t->config.name),
+                CHY_L_CSTR("why", "its file was torn when a process was killed"));
+    return CHY_OK;
+}
+
+static enum chy_err files_save(struct token *t, struct chy_error *err)
+{
+    if (t->config.directory.n == 0 || !t->config.is_software)
+        return CHY_OK;
+    return chy_guard_save(t->config.directory, err);
+}
+
 static enum chy_err slot_start(struct token *t, struct chy_error *err)
 {
     const struct chy_slot_options options = {
@@ -286,8 +307,12 @@ static enum chy_err slot_start(struct token *t, struct chy_error *err)
         .pin = t->pin,
         .is_software = t->config.is_software,
     };
+    CHY_TRY(chy_module_lock_at(t->module, t->config.lock, err));
+    CHY_TRY(files_restore(t, err));
     CHY_TRY(chy_module_load(t->module, t->config.lock, err));
     enum chy_err r = chy_slot_open(t->module, &options, &t->slot, err);
+    if (r == CHY_OK)
+        r = files_save(t, err);
     chy_module_unlock(t->module);
     /* Whether it was right or wrong, the PIN is not needed again. */
     chy_secret_freep(&t->pin);

@@ -171,12 +171,14 @@ class Server:
             [str(self.program), "--config", str(self.config), *arguments], user=self.user,
             env=environment(), stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
             stderr=subprocess.PIPE, text=True, errors="replace")
-        threading.Thread(target=self._read, args=(self.process.stderr,), daemon=True).start()
+        threading.Thread(target=self._read, args=(self.process.stderr, self.news),
+                         daemon=True).start()
 
-    def _read(self, stream):
+    @staticmethod
+    def _read(stream, news):  # of this very process: an earlier one's may still be read
         for line in stream:
-            self.news.put(line)
-        self.news.put(None)
+            news.put(line)
+        news.put(None)
 
     def _next(self, deadline):
         line = self.news.get(timeout=max(0.001, deadline - time.monotonic()))

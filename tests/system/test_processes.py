@@ -180,3 +180,27 @@ def test_a_supervisor_that_is_killed_takes_all_with_it(make_server):
     server.drop()
     server.start()
     server.stop()
+
+
+def test_a_start_that_is_killed_at_any_time_does_not_lose_the_token(server, signing):
+    """SoftHSM writes the token's file in place when it logs in: a kill in between tears it."""
+    signing.sign()
+    server.stop()
+    token_file = next((server.data / "tokens/soft/tokens").glob("*/token.object"))
+    whole = token_file.read_bytes()
+    for part in (0, 1, len(whole) // 2, len(whole) - 1):
+        owner = token_file.stat()
+        token_file.write_bytes(whole[:part])
+        os.chown(token_file, owner.st_uid, owner.st_gid)
+        server.start()
+        assert any(line.get("event") == "token.restored" for line in server.lines)
+        signing.at(server.url).sign()
+        server.stop()
+    for _ in range(10):
+        server.launch()
+        server.wait_event("server.starting")
+        server.process.kill()
+        server.process.wait()
+        server.drop()
+    server.start()
+    signing.at(server.url).sign()
