@@ -96,7 +96,10 @@ static void test_receipt__any_changed_byte_is_found(void **state)
         static const uint8_t meaning[] = { 0, '\n', ' ', '0', '1', '9', '+', '/', '=', 'A' };
         uint8_t was = b.p[i];
         for (size_t k = 0; k < 8 + sizeof meaning; k++) {
-            b.p[i] = k < 8 ? (uint8_t)(was ^ 1u << k) : meaning[k - 8];
+            if (k < 8)
+                b.p[i] = (uint8_t)(was ^ 1u << k);
+            else
+                b.p[i] = meaning[k - 8];
             if (b.p[i] != was)
                 assert_int_not_equal(verify(chy_buf_bytes(&b), &leaves[INDEX]), CHY_OK);
         }
