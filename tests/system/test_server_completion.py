@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""The completion of chanceryd knows every command and option that its --help names, and no others."""
+"""The completion of chanceryd knows what its --help names, and nothing else."""
 
 import re
 import subprocess

@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -81,8 +82,12 @@ static void make_store(struct fixture *f)
 {
     struct chy_store *store = NULL;
     struct chy_error err;
+    /* As the signer makes its files: SQLite would change the mode of those beside this one to its
+     * own, which the sandbox forbids. */
+    mode_t old = umask(027);
     if (chy_store_open(f->store_path.p, CHY_STORE_CREATE, &store, &err) != CHY_OK)
         fail_msg("%s", err.text);
+    umask(old);
     assert_int_equal(chy_store_begin(store, NULL), CHY_OK);
     put_user(f, store, "root", true);
     put_user(f, store, "alice", false);
