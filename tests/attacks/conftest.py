@@ -11,4 +11,6 @@ _spec = importlib.util.spec_from_file_location("system_conftest", SYSTEM / "conf
 _module = importlib.util.module_from_spec(_spec)
 _spec.loader.exec_module(_module)
 # Whatever a test takes from "conftest" is there, whichever of the two folders ran first.
-globals().update({name: value for name, value in vars(_module).items() if not name.startswith("__")})
+globals().update(
+    {name: value for name, value in vars(_module).items() if not name.startswith("__")}
+)

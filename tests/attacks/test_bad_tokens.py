@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: MIT
-"""Tokens that are gone, that are not the one they were, that hang, die or lie: never another key in their
-place, never a signature that is not verified and logged (threats 19, 20, 21, 28, 30)."""
+"""Tokens that are gone, that are not the one they were, that hang, die or lie: never another key in
+their place, never a signature that is not verified and logged (threats 19, 20, 21, 28, 30)."""
 
 import base64
 import hashlib
@@ -40,6 +40,7 @@ def world():
 
 # --- the token is gone (21) ---
 
+
 def test_a_token_that_is_gone_is_not_replaced(world):
     ok(world.admin.sign("k"))
     world.stop()
@@ -53,8 +54,10 @@ def test_a_token_that_is_gone_is_not_replaced(world):
     deadline = time.monotonic() + 6
     while time.monotonic() < deadline:
         entries = world.entries()
-        assert not any(e["kind"] == "sign.outcome" and e["outcome"] == "done" and
-                       e["time"] / 1e6 > time.time() for e, _ in entries)
+        assert not any(
+            e["kind"] == "sign.outcome" and e["outcome"] == "done" and e["time"] / 1e6 > time.time()
+            for e, _ in entries
+        )
         assert list(tokens.iterdir()) == [], "a token was made in the place of the one that is gone"
         time.sleep(0.5)
     world.server.signal(signal.SIGTERM)
@@ -70,13 +73,30 @@ def test_a_token_of_the_same_name_with_other_keys_signs_nothing(world):
     ok(world.admin.sign("k"))
     world.stop()
     folder = world.server.data / "tokens/soft"
-    pins = [(world.server.data / f"secrets/soft.{name}").read_text().strip() for name in ("pin", "so-pin")]
+    pins = [
+        (world.server.data / f"secrets/soft.{name}").read_text().strip()
+        for name in ("pin", "so-pin")
+    ]
     owner = folder.stat()
     shutil.move(folder / "tokens", world.folder / "away")
     (folder / "tokens").mkdir(mode=0o700)
-    subprocess.run(["softhsm2-util", "--init-token", "--free", "--label", "soft", "--pin", pins[0],
-                    "--so-pin", pins[1]], check=True, capture_output=True, timeout=SOON,
-                   env=environment(SOFTHSM2_CONF=str(folder / "softhsm2.conf")))
+    subprocess.run(
+        [
+            "softhsm2-util",
+            "--init-token",
+            "--free",
+            "--label",
+            "soft",
+            "--pin",
+            pins[0],
+            "--so-pin",
+            pins[1],
+        ],
+        check=True,
+        capture_output=True,
+        timeout=SOON,
+        env=environment(SOFTHSM2_CONF=str(folder / "softhsm2.conf")),
+    )
     give_to(folder, owner)
     world.server.launch()
     ready = world.server.wait_event("server.ready")
@@ -94,10 +114,17 @@ def test_a_token_of_the_same_name_with_other_keys_signs_nothing(world):
         if answer.status != 503:
             break
         time.sleep(0.2)
-    listed = subprocess.run(["pkcs11-tool", "--module", SOFTHSM, "--login", "--pin", pins[0], "-O"],
-                            check=True, capture_output=True, text=True, timeout=SOON,
-                            env=environment(SOFTHSM2_CONF=str(folder / "softhsm2.conf"))).stdout
-    assert "@log" not in listed and "@client-ca" not in listed, "keys were made anew in a strange token"
+    listed = subprocess.run(
+        ["pkcs11-tool", "--module", SOFTHSM, "--login", "--pin", pins[0], "-O"],
+        check=True,
+        capture_output=True,
+        text=True,
+        timeout=SOON,
+        env=environment(SOFTHSM2_CONF=str(folder / "softhsm2.conf")),
+    ).stdout
+    assert (
+        "@log" not in listed and "@client-ca" not in listed
+    ), "keys were made anew in a strange token"
     world.admin.close()
     world.server.signal(signal.SIGKILL)
     world.server.wait_end()
@@ -126,6 +153,7 @@ def test_a_module_with_another_hash_is_not_loaded(world):
 
 # --- the PIN (19) ---
 
+
 def test_a_wrong_pin_is_tried_once(world):
     """A token that locks itself after some tries must not be locked by restarts."""
     world.stop()
@@ -150,6 +178,7 @@ def test_a_wrong_pin_is_tried_once(world):
 
 # --- the token dies or hangs (20) ---
 
+
 def test_tokens_that_are_killed_under_load(world):
     """Errors, then recovery; nothing is signed twice, nothing is lost from the log."""
     answered, stop, lock = [], threading.Event(), threading.Lock()
@@ -163,9 +192,15 @@ def test_tokens_that_are_killed_under_load(world):
             assert answer.status in (200, 502, 503, 504), answer
             results = answer.json["results"] if answer.status == 200 else []
             with lock:
-                answered.extend((hashlib.sha256(data + b"%d" % n).hexdigest(),
-                                 base64.b64decode(result["signature"]), result["outcome"]["index"])
-                                for n, result in enumerate(results) if result.get("is_signed"))
+                answered.extend(
+                    (
+                        hashlib.sha256(data + b"%d" % n).hexdigest(),
+                        base64.b64decode(result["signature"]),
+                        result["outcome"]["index"],
+                    )
+                    for n, result in enumerate(results)
+                    if result.get("is_signed")
+                )
         api.close()
 
     threads = [threading.Thread(target=sign_on, args=(n,)) for n in range(3)]
@@ -192,6 +227,7 @@ def test_tokens_that_are_killed_under_load(world):
 
 # --- the token lies (30) ---
 
+
 @pytest.fixture(scope="module")
 def liar():
     """A server whose module does as SoftHSM does, but for the fault that a file names."""
@@ -211,7 +247,7 @@ def liar():
         yield made
 
 
-class fault:  # pylint: disable=invalid-name
+class fault:
     def __init__(self, world, text):
         folder = world.server.data / "tokens/soft"
         self.path = folder / "softhsm2.conf.fault"
@@ -254,11 +290,22 @@ def signs_again(world):
     world.server.wait_ready()
 
 
-@pytest.mark.parametrize("lie", ["wrong-signature", "truncated-signature", "empty-signature", "other-key",
-                                 "function-failed", "long-signature"])
+@pytest.mark.parametrize(
+    "lie",
+    [
+        "wrong-signature",
+        "truncated-signature",
+        "empty-signature",
+        "other-key",
+        "function-failed",
+        "long-signature",
+    ],
+)
 def test_a_wrong_signature_never_leaves(liar, lie):
     size = liar.log_size()
-    keys = ["k"] if lie == "other-key" else list(ALGORITHMS)  # there is one other key, of the type of k
+    keys = (
+        ["k"] if lie == "other-key" else list(ALGORITHMS)
+    )  # there is one other key, of the type of k
     with fault(liar, lie):
         answers = [liar.admin.sign(key, algorithm=ALGORITHMS[key]) for key in keys]
     for answer in answers:
@@ -275,8 +322,9 @@ def test_a_key_that_gave_a_wrong_signature_is_in_quarantine(liar):
     """One fault in RSA gives the key away to who has a right signature and the wrong one."""
     workers = ok(liar.admin.get("/v1/tokens"))["tokens"][0]["workers"]
     with fault(liar, "wrong-signature"):
-        answer = liar.admin.sign_items([item("r", b"%d" % i, "rsa-pss-sha256")
-                                        for i in range(50 * workers)])
+        answer = liar.admin.sign_items(
+            [item("r", b"%d" % i, "rsa-pss-sha256") for i in range(50 * workers)]
+        )
         assert answer.status in (500, 502), answer
     for _ in range(3):
         answer = liar.admin.sign("r", algorithm="rsa-pss-sha256")
@@ -304,7 +352,8 @@ def test_keys_that_say_they_are_extractable_are_not_taken(liar):
 
 
 def test_a_module_that_does_more_than_sign(liar):
-    """It runs where it can start no program and open no connection: who tries is killed, and replaced."""
+    """It runs where it can start no program and open no connection: who tries is killed, and
+    replaced."""
     if liar.server.is_loose:
         return
     for lie in ("exec", "socket"):

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: MIT
-"""What changes while a request waits counts (threat 32), and what cannot be logged is not signed (threat 15)."""
+"""What changes while a request waits counts (threat 32), and what cannot be logged is not signed
+(threat 15)."""
 
 import base64
 import hashlib
@@ -26,7 +27,7 @@ def world():
         yield made
 
 
-class stopped_tokens:  # pylint: disable=invalid-name
+class stopped_tokens:
     """The token processes stand still: whatever is asked of them waits."""
 
     def __init__(self, world):
@@ -43,7 +44,8 @@ class stopped_tokens:  # pylint: disable=invalid-name
 
 
 def sign_while_stopped(world, key, algorithm, change):
-    """Ask for signatures, make the change while they wait for the token, and let the token go on."""
+    """Ask for signatures, make the change while they wait for the token, and let the token go
+    on."""
     answers = []
     before = world.log_size()
 
@@ -51,6 +53,7 @@ def sign_while_stopped(world, key, algorithm, change):
         api = Api(world, world.admin.identity)
         answers.append(api.sign_items([item(key, b"%d" % i, algorithm) for i in range(400)]))
         api.close()
+
     thread = threading.Thread(target=ask)
     with stopped_tokens(world):
         thread.start()
@@ -64,15 +67,19 @@ def sign_while_stopped(world, key, algorithm, change):
     return answers[0], [entry for entry, _ in world.entries(before)]
 
 
-@pytest.mark.parametrize("kind,algorithm", [("p256", "ecdsa-sha256"), ("rsa-3072", "rsa-pkcs1-sha256")])
+@pytest.mark.parametrize(
+    "kind,algorithm", [("p256", "ecdsa-sha256"), ("rsa-3072", "rsa-pkcs1-sha256")]
+)
 def test_a_key_that_is_disabled_while_requests_wait(world, kind, algorithm):
-    """When `disable` has been answered, no signature leaves, not even of what the token has in hand."""
+    """When `disable` has been answered, no signature leaves, not even of what the token has in
+    hand."""
     name = f"raced-{kind}"
     world.admin.key(name, kind)
     changed = []
 
     def disable():
         changed.append(ok(world.admin.post(f"/v1/keys/{name}/disable"))["state"])
+
     answer, entries = sign_while_stopped(world, name, algorithm, disable)
     assert changed == ["disabled"]
     refused(answer, 409, "wrong-state")
@@ -89,6 +96,7 @@ def test_a_key_that_is_destroyed_while_requests_wait(world):
 
     def ask():
         answers.append(world.admin.post("/v1/keys/doomed/destroy", {"confirm": "doomed"}))
+
     destroying = threading.Thread(target=ask)
 
     def destroy():
@@ -100,6 +108,7 @@ def test_a_key_that_is_destroyed_while_requests_wait(world):
             assert time.monotonic() < deadline
             time.sleep(0.01)
         assert not answers
+
     answer, entries = sign_while_stopped(world, "doomed", "ecdsa-sha256", destroy)
     destroying.join()
     assert ok(answers[0])["state"] == "destroyed"
@@ -130,6 +139,7 @@ def test_one_code_makes_one_client(world):
             barrier.wait()
             answers.append(api.post("/v1/enroll", {"code": code, "csr": csr}).status)
             api.close()
+
         threads = [threading.Thread(target=enroll, args=(n,)) for n in range(6)]
         for thread in threads:
             thread.start()
@@ -146,6 +156,7 @@ def test_one_name_makes_one_key(world):
         barrier.wait()
         answers.append(api.post("/v1/keys", {"name": "contested", "type": "p256"}))
         api.close()
+
     threads = [threading.Thread(target=create) for _ in range(6)]
     for thread in threads:
         thread.start()
@@ -165,6 +176,7 @@ def test_two_policies_at_once_have_two_numbers(world):
         text = f"version: 1\nrules:\n  - name: by-{n}\n    effect: allow\n"
         answers.append(api.post("/v1/policies", {"policy": text, "expected_number": number}))
         api.close()
+
     threads = [threading.Thread(target=apply, args=(n,)) for n in range(4)]
     for thread in threads:
         thread.start()
@@ -177,6 +189,7 @@ def test_two_policies_at_once_have_two_numbers(world):
 
 
 # --- the log cannot be written (15) ---
+
 
 @needs_root
 def test_a_full_disk_stops_signing(tmp_path):
@@ -212,8 +225,10 @@ def test_a_full_disk_stops_signing(tmp_path):
                 world.admin.close()
                 continue
             if answer.status == 200:
-                signed += [(base64.b64decode(r["signature"]), r["outcome"]["index"])
-                           for r in answer.json["results"]]
+                signed += [
+                    (base64.b64decode(r["signature"]), r["outcome"]["index"])
+                    for r in answer.json["results"]
+                ]
             else:
                 assert answer.status in (500, 503), answer
                 assert "signature\":" not in answer.body.decode()

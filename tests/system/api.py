@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: MIT
-"""A client of the HTTP interface for tests: it can be wrong in every way that the command `chancery` cannot.
+"""A client of the HTTP interface for tests: it can be wrong in every way that the command
+`chancery` cannot.
 
-    Api          one credential (a client certificate, an API token, none) and one kept-open connection
+    Api          one credential (a client certificate, an API token, none), one kept-open connection
     Answer       status, headers, body
     World        a running server with an administrator, and what tests need of it
     logformat    beside this file: entries, receipts and tiles, read by another program than ours
@@ -106,9 +107,14 @@ class Identity:
     def take(self, chain):
         """Keep key and certificates in one file, as Python's ssl wants them."""
         self.certificate = x509.load_pem_x509_certificate(chain.encode())
-        self.file.write_bytes(self.key.private_bytes(
-            serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8,
-            serialization.NoEncryption()) + chain.encode())
+        self.file.write_bytes(
+            self.key.private_bytes(
+                serialization.Encoding.PEM,
+                serialization.PrivateFormat.PKCS8,
+                serialization.NoEncryption(),
+            )
+            + chain.encode()
+        )
         self.file.chmod(0o600)
         return self
 
@@ -145,8 +151,9 @@ class Api:
             self.close()
             self._url = self.world.server.url
             host, port = self.world.address
-            self._connection = http.client.HTTPSConnection(host, port, context=self.context(),
-                                                           timeout=SOON)
+            self._connection = http.client.HTTPSConnection(
+                host, port, context=self.context(), timeout=SOON
+            )
         return self._connection
 
     def call(self, method, path, body=None, headers=None, raw=None):
@@ -177,12 +184,14 @@ class Api:
         return self.call("GET", path, headers=headers)
 
     def post(self, path, body=None, **options):
-        return self.call("POST", path, {} if body is None and "raw" not in options else body,
-                         **options)
+        return self.call(
+            "POST", path, {} if body is None and "raw" not in options else body, **options
+        )
 
     def put(self, path, body=None, **options):
-        return self.call("PUT", path, body if body is not None or "raw" in options else {},
-                         **options)
+        return self.call(
+            "PUT", path, body if body is not None or "raw" in options else {}, **options
+        )
 
     def delete(self, path):
         return self.call("DELETE", path)
@@ -202,15 +211,22 @@ class Api:
 
     def sign(self, key, data=b"what is signed", algorithm="ecdsa-sha256", **more):
         """One item, hashed here; `more` goes to the request, but for the members of an item."""
-        of_item = {name: more.pop(name) for name in ("facts", "artifact", "content", "digest",
-                                                     "message", "hashed_by") if name in more}
+        of_item = {
+            name: more.pop(name)
+            for name in ("facts", "artifact", "content", "digest", "message", "hashed_by")
+            if name in more
+        }
         return self.sign_items([item(key, data, algorithm, **of_item)], **more)
 
 
 def item(key, data=b"what is signed", algorithm="ecdsa-sha256", **more):
     if algorithm == "ed25519":
-        made = {"key": key, "algorithm": algorithm, "hashed_by": "nobody",
-                "message": base64.b64encode(data).decode()}
+        made = {
+            "key": key,
+            "algorithm": algorithm,
+            "hashed_by": "nobody",
+            "message": base64.b64encode(data).decode(),
+        }
     else:
         digest = hashlib.new(algorithm.rsplit("-", 1)[1], data).hexdigest()
         made = {"key": key, "algorithm": algorithm, "hashed_by": "client", "digest": digest}
@@ -239,8 +255,9 @@ class World:
 
     def enroll(self, name, code):
         identity = Identity(self.folder, name)
-        answer = ok(self.nobody.post("/v1/enroll", {"code": code.split(".")[2],
-                                                    "csr": identity.csr()}))
+        answer = ok(
+            self.nobody.post("/v1/enroll", {"code": code.split(".")[2], "csr": identity.csr()})
+        )
         assert answer["principal"] == name
         return identity.take(answer["certificate"])
 
@@ -255,8 +272,11 @@ class World:
     def person(self, name, roles=(), groups=(), is_agent=False):
         """A principal with a client certificate; made the first time it is asked for."""
         if name not in self.people:
-            ok(self.admin.post("/v1/users", {"name": name, "roles": list(roles),
-                                             "groups": list(groups)}))
+            ok(
+                self.admin.post(
+                    "/v1/users", {"name": name, "roles": list(roles), "groups": list(groups)}
+                )
+            )
             identity = self.enroll(name, self.code_for(name, is_agent=is_agent))
             self.people[name] = Api(self, identity)
         return self.people[name]
@@ -278,23 +298,46 @@ class World:
         data_file.write_bytes(data)
         signature_file.write_bytes(base64.b64decode(signature))
         if algorithm == "ed25519":
-            words = ["pkeyutl", "-verify", "-pubin", "-inkey", self.public_key(key), "-rawin",
-                     "-in", data_file, "-sigfile", signature_file]
+            words = [
+                "pkeyutl",
+                "-verify",
+                "-pubin",
+                "-inkey",
+                self.public_key(key),
+                "-rawin",
+                "-in",
+                data_file,
+                "-sigfile",
+                signature_file,
+            ]
         else:
             name = algorithm.rsplit("-", 1)[1]
-            words = ["dgst", f"-{name}", "-verify", self.public_key(key), "-signature",
-                     signature_file]
+            words = [
+                "dgst",
+                f"-{name}",
+                "-verify",
+                self.public_key(key),
+                "-signature",
+                signature_file,
+            ]
             if algorithm.startswith("rsa-pss"):
-                words += ["-sigopt", "rsa_padding_mode:pss", "-sigopt", "rsa_pss_saltlen:digest",
-                          "-sigopt", f"rsa_mgf1_md:{name}"]
+                words += [
+                    "-sigopt",
+                    "rsa_padding_mode:pss",
+                    "-sigopt",
+                    "rsa_pss_saltlen:digest",
+                    "-sigopt",
+                    f"rsa_mgf1_md:{name}",
+                ]
             words.append(data_file)
         return openssl(*words, check=False).returncode == 0
 
     # --- the store, as it is on the disk ---
 
     def _read(self, query):
-        with contextlib.closing(sqlite3.connect(f"file:{self.store}?mode=ro", uri=True,
-                                                timeout=SOON)) as db:
+        with contextlib.closing(
+            sqlite3.connect(f"file:{self.store}?mode=ro", uri=True, timeout=SOON)
+        ) as db:
             return db.execute(query).fetchall()
 
     def log_size(self):
@@ -351,20 +394,39 @@ class World:
 
 # --- other people's programs: OpenSSL as the judge, OpenSC as a guest in the token ---
 
+
 def softhsm(server, *words):
     """pkcs11-tool in the server's soft token, as whoever has its PIN could."""
     pin = (server.data / "secrets/soft.pin").read_text().strip()
     done = subprocess.run(
-        ["pkcs11-tool", "--module", "/usr/lib/softhsm/libsofthsm2.so", "--login", "--pin", pin,
-         *(str(word) for word in words)], capture_output=True, text=True, timeout=SOON, check=False,
-        env=environment(SOFTHSM2_CONF=str(server.data / "tokens/soft/softhsm2.conf")))
+        [
+            "pkcs11-tool",
+            "--module",
+            "/usr/lib/softhsm/libsofthsm2.so",
+            "--login",
+            "--pin",
+            pin,
+            *(str(word) for word in words),
+        ],
+        capture_output=True,
+        text=True,
+        timeout=SOON,
+        check=False,
+        env=environment(SOFTHSM2_CONF=str(server.data / "tokens/soft/softhsm2.conf")),
+    )
     assert done.returncode == 0, (words, done.stdout, done.stderr)
     return done.stdout
 
 
 def openssl(*words, check=True, **options):
-    done = subprocess.run(["openssl", *(str(word) for word in words)], capture_output=True,
-                          timeout=SOON, check=False, env=environment(), **options)
+    done = subprocess.run(
+        ["openssl", *(str(word) for word in words)],
+        capture_output=True,
+        timeout=SOON,
+        check=False,
+        env=environment(),
+        **options,
+    )
     if check:
         assert done.returncode == 0, (words, done.stdout, done.stderr)
     return done
@@ -391,8 +453,8 @@ def running_world(**settings):
 
 @pytest.fixture(scope="module")
 def world():
-    """One server for the tests of a file: the keys k (P-256), r (RSA 3072) and e (Ed25519), and a policy by
-    which everybody may sign."""
+    """One server for the tests of a file: the keys k (P-256), r (RSA 3072) and e (Ed25519), and a
+    policy by which everybody may sign."""
     with running_world() as made:
         made.admin.key("k")
         made.admin.key("r", "rsa-3072")

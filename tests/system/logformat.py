@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
-"""Reads the log by what docs/formats/log.md says, and nothing else: its tables are the decoder's tables.
-So a page that is wrong fails here, as it would for somebody who writes a verifier from it."""
+"""Reads the log by what docs/formats/log.md says, and nothing else: its tables are the decoder's
+tables. So a page that is wrong fails here, as it would for somebody who writes a verifier from
+it."""
 
 import base64
 import hashlib
@@ -11,9 +12,15 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from conftest import SOURCE
 
 PAGE = (SOURCE / "docs/formats/log.md").read_text()
-ENUM_OF_FIELD = {"kind": "entry kind", "method": "authentication method", "decision": "decision",
-                 "algorithm": "signature algorithm", "hashed_by": "hashed_by", "basis": "basis",
-                 "outcome": "outcome"}
+ENUM_OF_FIELD = {
+    "kind": "entry kind",
+    "method": "authentication method",
+    "decision": "decision",
+    "algorithm": "signature algorithm",
+    "hashed_by": "hashed_by",
+    "basis": "basis",
+    "outcome": "outcome",
+}
 
 
 def _section(name):
@@ -30,8 +37,10 @@ def _fields(name):
 
 
 FIELDS = {name: _fields(name) for name in ("Entry", "EntryDetail", "Fact", "Label")}
-NUMBERS = {row[0]: {int(n): text for n, text in re.findall(r"(\d+) `([^`]+)`", row[1])}
-           for row in _rows("Numbers")}
+NUMBERS = {
+    row[0]: {int(n): text for n, text in re.findall(r"(\d+) `([^`]+)`", row[1])}
+    for row in _rows("Numbers")
+}
 
 
 class _Reader:
@@ -42,7 +51,7 @@ class _Reader:
     def take(self, n):
         assert self.at + n <= len(self.data), "cut off"
         self.at += n
-        return self.data[self.at - n:self.at]
+        return self.data[self.at - n : self.at]
 
     def number(self, n):
         return int.from_bytes(self.take(n), "big")
@@ -64,7 +73,7 @@ class _Reader:
         if kind == "texts":
             return [self.value(field, "text") for _ in range(count)]
         assert kind.startswith("list of ")
-        return [self.struct(kind[len("list of "):]) for _ in range(count)]
+        return [self.struct(kind[len("list of ") :]) for _ in range(count)]
 
     def struct(self, name):
         return {field: self.value(field, kind) for field, kind in FIELDS[name]}
@@ -95,6 +104,7 @@ def example():
 
 
 # --- RFC 6962 and C2SP ---
+
 
 def leaf_hash(entry):
     return hashlib.sha256(b"\0" + entry).digest()
@@ -172,7 +182,7 @@ def bundle(data):
     entries = []
     while data:
         n = int.from_bytes(data[:2], "big")
-        entries.append(data[2:2 + n])
+        entries.append(data[2 : 2 + n])
         assert len(entries[-1]) == n
-        data = data[2 + n:]
+        data = data[2 + n :]
     return entries

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: MIT
-"""Certificates and API tokens: expired, foreign, revoked, of a principal that was disabled. And how one gets
-them: enrolment codes and renewal."""
+"""Certificates and API tokens: expired, foreign, revoked, of a principal that was disabled. And how
+one gets them: enrolment codes and renewal."""
 
 import datetime
 import hashlib
@@ -15,34 +15,48 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec, rsa, utils
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
-from api import Api, Identity, item, ok, pem_of, refused, softhsm, world  # pylint: disable=unused-import
+from api import Api, Identity, item, ok, pem_of, refused, softhsm, world
 
 SIGN = {"items": [item("k")]}
 
 
 # --- certificates that the server did not issue, or not so ---
 
-def build(subject, issuer, key, starts_hours=-1, ends_hours=24, usage=ExtendedKeyUsageOID.CLIENT_AUTH):
+
+def build(
+    subject, issuer, key, starts_hours=-1, ends_hours=24, usage=ExtendedKeyUsageOID.CLIENT_AUTH
+):
     now = datetime.datetime.utcnow()
     hour = datetime.timedelta(hours=1)
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, subject)])
-    return (x509.CertificateBuilder().subject_name(name).issuer_name(issuer).public_key(key)
-            .serial_number(x509.random_serial_number())
-            .not_valid_before(now + starts_hours * hour).not_valid_after(now + ends_hours * hour)
-            .add_extension(x509.BasicConstraints(False, None), True)
-            .add_extension(x509.ExtendedKeyUsage([usage]), False))
+    return (
+        x509.CertificateBuilder()
+        .subject_name(name)
+        .issuer_name(issuer)
+        .public_key(key)
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(now + starts_hours * hour)
+        .not_valid_after(now + ends_hours * hour)
+        .add_extension(x509.BasicConstraints(False, None), True)
+        .add_extension(x509.ExtendedKeyUsage([usage]), False)
+    )
 
 
 def der(tag, *parts):
     content = b"".join(parts)
     n = len(content)
-    length = bytes([n]) if n < 128 else bytes([0x80 | (n.bit_length() + 7) // 8]) + \
-        n.to_bytes((n.bit_length() + 7) // 8, "big")
+    length = (
+        bytes([n])
+        if n < 128
+        else bytes([0x80 | (n.bit_length() + 7) // 8])
+        + n.to_bytes((n.bit_length() + 7) // 8, "big")
+    )
     return bytes([tag]) + length + content
 
 
 def sign_with_client_ca(world, certificate):
-    """The worst case: a certificate that the CA's own key has signed, and the server never issued."""
+    """The worst case: a certificate that the CA's own key has signed, and the server never
+    issued."""
     tbs = certificate.tbs_certificate_bytes
     digest, raw = world.folder / "tbs.digest", world.folder / "tbs.sig"
     digest.write_bytes(hashlib.sha256(tbs).digest())
@@ -50,8 +64,9 @@ def sign_with_client_ca(world, certificate):
     key_id = re.search(r"label: +@client-ca\n +ID: +([0-9a-f]+)", listed).group(1)
     softhsm(world.server, "--sign", "--mechanism", "ECDSA", "--id", key_id, "-i", digest, "-o", raw)
     half = raw.read_bytes()
-    signature = utils.encode_dss_signature(int.from_bytes(half[:32], "big"),
-                                           int.from_bytes(half[32:], "big"))
+    signature = utils.encode_dss_signature(
+        int.from_bytes(half[:32], "big"), int.from_bytes(half[32:], "big")
+    )
     algorithm = der(0x30, bytes.fromhex("06082a8648ce3d040302"))
     made = x509.load_der_x509_certificate(der(0x30, tbs, algorithm, der(3, b"\0", signature)))
     world.client_ca().public_key().verify(signature, tbs, ec.ECDSA(hashes.SHA256()))
@@ -69,11 +84,13 @@ def forge(world):
         identity = Identity(world.folder, f"forged-{len(count)}")
         # The signature of cryptography is thrown away when the CA signs; its key may be anybody's.
         certificate = build(subject, issued_by, identity.key.public_key(), **times).sign(
-            ec.generate_private_key(ec.SECP256R1()), hashes.SHA256())
+            ec.generate_private_key(ec.SECP256R1()), hashes.SHA256()
+        )
         if by_ca:
             certificate = sign_with_client_ca(world, certificate)
         identity.take(pem_of(certificate))
         return Api(world, identity)
+
     return make
 
 
@@ -125,7 +142,8 @@ def test_a_certificate_signed_by_a_client(world):
     parent = world.person("parent").identity
     identity = Identity(world.folder, "child")
     made = build("admin", parent.certificate.subject, identity.key.public_key()).sign(
-        parent.key, hashes.SHA256())
+        parent.key, hashes.SHA256()
+    )
     identity.take(pem_of(made) + pem_of(parent.certificate))
     attempts(world, Api(world, identity), 401, "unauthenticated")
 
@@ -139,22 +157,41 @@ def test_nothing_public_hides_behind_a_bad_certificate(world, forge):
 
 # --- API tokens ---
 
-@pytest.mark.parametrize("token", [
-    "x", "chyt_", "chyt_" + "00" * 32, "chyt_" + "00" * 31, "CHYT_" + "00" * 32, "a" * 256, "a" * 257,
-    "a" * 5000, "Bearer x", "' OR 1=1 --"])
+
+@pytest.mark.parametrize(
+    "token",
+    [
+        "x",
+        "chyt_",
+        "chyt_" + "00" * 32,
+        "chyt_" + "00" * 31,
+        "CHYT_" + "00" * 32,
+        "a" * 256,
+        "a" * 257,
+        "a" * 5000,
+        "Bearer x",
+        "' OR 1=1 --",
+    ],
+)
 def test_tokens_that_are_none(world, token):
     attempts(world, Api(world, token=token), 401, "unauthenticated")
 
 
-@pytest.mark.parametrize("value", ["Basic YWRtaW46YWRtaW4=", "Bearer", "Bearer ", "Negotiate x", "x", ""])
+@pytest.mark.parametrize(
+    "value", ["Basic YWRtaW46YWRtaW4=", "Bearer", "Bearer ", "Negotiate x", "x", ""]
+)
 def test_other_ways_to_say_who_one_is(world, value):
     with world.unchanged():
-        refused(world.nobody.post("/v1/sign", SIGN, headers={"Authorization": value}), 401,
-                "unauthenticated")
+        refused(
+            world.nobody.post("/v1/sign", SIGN, headers={"Authorization": value}),
+            401,
+            "unauthenticated",
+        )
 
 
 def test_a_token_beside_a_certificate_is_what_counts(world):
-    """Whoever shows both is known by the token alone: a bad one is not made good by the certificate."""
+    """Whoever shows both is known by the token alone: a bad one is not made good by the
+    certificate."""
     client = Api(world, world.admin.identity, token="chyt_" + "00" * 32)
     attempts(world, client, 401, "unauthenticated")
 
@@ -164,9 +201,11 @@ def test_two_tokens_at_once(world):
     client, _ = world.token_for("plain", ["sign"])
     raw = client.tls()
     body = b'{"items":[]}'
-    raw.sendall(b"POST /v1/sign HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"
-                b"Authorization: Bearer %s\r\nAuthorization: Bearer x\r\nContent-Length: %d\r\n"
-                b"Connection: close\r\n\r\n" % (client.token.encode(), len(body)) + body)
+    raw.sendall(
+        b"POST /v1/sign HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"
+        b"Authorization: Bearer %s\r\nAuthorization: Bearer x\r\nContent-Length: %d\r\n"
+        b"Connection: close\r\n\r\n" % (client.token.encode(), len(body)) + body
+    )
     data = b""
     while chunk := raw.recv(65536):
         data += chunk
@@ -210,6 +249,7 @@ def test_a_token_is_stored_by_its_hash_alone(world):
 
 # --- time ---
 
+
 def expire(world, name):
     """Let a principal's credentials end an hour ago, in the store of a server that is stopped."""
     with sqlite3.connect(world.store) as db:
@@ -219,8 +259,12 @@ def expire(world, name):
             if name.encode() not in body:
                 continue
             changed += 1
-            assert db.execute("UPDATE object SET body = ? WHERE kind = 3 AND name = ?",
-                              (aged(body), key)).rowcount == 1
+            assert (
+                db.execute(
+                    "UPDATE object SET body = ? WHERE kind = 3 AND name = ?", (aged(body), key)
+                ).rowcount
+                == 1
+            )
         assert changed > 0
     db.close()
     for part in (world.store, *world.store.parent.iterdir()):
@@ -230,19 +274,20 @@ def expire(world, name):
 
 
 def aged(body):
-    """A credential record whose `expires` is an hour ago: principal, method, then what is told of a token."""
+    """A credential record whose `expires` is an hour ago: principal, method, then what is told of a
+    token."""
     n = int.from_bytes(body[:4], "big")
-    at = 4 + n + 2 + 16                                        # principal, method, id
-    at += 4 + int.from_bytes(body[at:at + 4], "big")           # description
-    for _ in range(2):                                         # scopes, keys
-        count = int.from_bytes(body[at:at + 4], "big")
+    at = 4 + n + 2 + 16  # principal, method, id
+    at += 4 + int.from_bytes(body[at : at + 4], "big")  # description
+    for _ in range(2):  # scopes, keys
+        count = int.from_bytes(body[at : at + 4], "big")
         at += 4
         for _ in range(count):
-            at += 4 + int.from_bytes(body[at:at + 4], "big")
-    at += 8                                                    # created
+            at += 4 + int.from_bytes(body[at : at + 4], "big")
+    at += 8  # created
     then = int((time.time() - 3600) * 1e6)
-    assert int.from_bytes(body[at:at + 8], "big") > then
-    return body[:at] + then.to_bytes(8, "big") + body[at + 8:]
+    assert int.from_bytes(body[at : at + 8], "big") > then
+    return body[:at] + then.to_bytes(8, "big") + body[at + 8 :]
 
 
 def test_credentials_that_have_expired(world):
@@ -267,6 +312,7 @@ def test_credentials_that_have_expired(world):
 
 # --- principals that were disabled ---
 
+
 def test_a_disabled_principal(world):
     person = world.person("leaving")
     token, _ = world.token_for("leaving", ["sign", "whoami", "keys.*"])
@@ -280,14 +326,18 @@ def test_a_disabled_principal(world):
     attempts(world, token, 401, "unauthenticated")
     identity = Identity(world.folder, "leaving-again")
     with world.unchanged():
-        refused(world.nobody.post("/v1/enroll", {"code": code.split(".")[2], "csr": identity.csr()}),
-                401, "unauthenticated")
+        refused(
+            world.nobody.post("/v1/enroll", {"code": code.split(".")[2], "csr": identity.csr()}),
+            401,
+            "unauthenticated",
+        )
         refused(person.post("/v1/renew", {"csr": person.identity.csr()}), 401, "unauthenticated")
     ok(world.admin.put("/v1/users/leaving", {"is_disabled": {"value": False}}))
     ok(person.sign("k"))
 
 
 # --- enrolment ---
+
 
 def enroll(world, code, csr):
     return world.nobody.post("/v1/enroll", {"code": code, "csr": csr})
@@ -340,9 +390,16 @@ def test_requests_that_are_wrong(world):
     good = Identity(world.folder, "good").csr()
     lines = good.splitlines()
     lines[2] = lines[2].swapcase()
-    wrong = ["", good[:100], "\n".join(lines), good + good, good.replace("REQUEST", "X"),
-             csr_of(rsa.generate_private_key(65537, 1024)),
-             csr_of(ec.generate_private_key(ec.SECP192R1())), "x" * 100000]
+    wrong = [
+        "",
+        good[:100],
+        "\n".join(lines),
+        good + good,
+        good.replace("REQUEST", "X"),
+        csr_of(rsa.generate_private_key(65537, 1024)),
+        csr_of(ec.generate_private_key(ec.SECP192R1())),
+        "x" * 100000,
+    ]
     for csr in wrong:
         with world.unchanged():
             answer = enroll(world, code, csr)

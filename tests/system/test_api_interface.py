@@ -7,7 +7,7 @@ import subprocess
 
 import pytest
 
-from api import item, ok, refused, running_world, world  # pylint: disable=unused-import
+from api import item, ok, refused, running_world, world
 from conftest import SOON, environment
 
 
@@ -19,6 +19,7 @@ def document(world):
 
 
 # --- /openapi.json ---
+
 
 def operations(document):
     for path, methods in document["paths"].items():
@@ -56,6 +57,7 @@ def test_every_reference_leads_somewhere_and_every_schema_is_used(document):
         elif isinstance(value, list):
             for inner in value:
                 walk(inner)
+
     walk(document)
     for reference in used:
         assert reference.startswith("#/components/")
@@ -77,13 +79,18 @@ def test_every_reference_leads_somewhere_and_every_schema_is_used(document):
 def test_the_document_is_the_routes(world, document):
     """What it names is served; nothing else below its prefixes is."""
     known = {path: set(methods) for path, methods in document["paths"].items()}
-    patterns = {re.compile(re.sub(r"{path}", ".+", re.sub(r"{(?!path)\w+}", "[^/]+", path)) + "$"): methods
-                for path, methods in known.items()}
+    patterns = {
+        re.compile(re.sub(r"{path}", ".+", re.sub(r"{(?!path)\w+}", "[^/]+", path)) + "$"): methods
+        for path, methods in known.items()
+    }
     for path in known:
         real = re.sub(r"{(\w+)}", lambda m: "0" if m.group(1) in ("index", "number") else "x", path)
         if path.startswith("/log/tile"):
-            real = real.replace("/x", "/0/000.p/1") if path == "/log/tile/{path}" else \
-                real.replace("/x", "/000.p/1")
+            real = (
+                real.replace("/x", "/0/000.p/1")
+                if path == "/log/tile/{path}"
+                else real.replace("/x", "/000.p/1")
+            )
         methods = set().union(*(m for pattern, m in patterns.items() if pattern.match(real)))
         for method in ("get", "post", "put", "delete"):
             answer = world.nobody.call(method.upper(), real)
@@ -93,14 +100,31 @@ def test_the_document_is_the_routes(world, document):
                 refused(answer, 405, "unsupported")
                 allow = {m.strip().lower() for m in answer.headers["allow"].split(",")}
                 assert methods == allow, (real, allow)
-    for path in ("/", "/v1", "/v1/", "/v2/hello", "/v1/hello/x", "/v1/key", "/v1/keys/x/y", "/v1/sign/", "/log",
-                 "/log/", "/openapi.yaml", "/console/", "/tsa", "/healthz/", "/.env", "/v1/keys/x/guard/x",
-                 "/v1/users/x/api-tokens/x/y"):
+    for path in (
+        "/",
+        "/v1",
+        "/v1/",
+        "/v2/hello",
+        "/v1/hello/x",
+        "/v1/key",
+        "/v1/keys/x/y",
+        "/v1/sign/",
+        "/log",
+        "/log/",
+        "/openapi.yaml",
+        "/console/",
+        "/tsa",
+        "/healthz/",
+        "/.env",
+        "/v1/keys/x/guard/x",
+        "/v1/users/x/api-tokens/x/y",
+    ):
         refused(world.nobody.get(path), 404, "not-found")
 
 
 def test_what_is_answered_fits_the_document(world, document):
-    """Real answers have no member that the document does not name, and each is of the type it says."""
+    """Real answers have no member that the document does not name, and each is of the type it
+    says."""
     schemas = document["components"]["schemas"]
 
     def check(value, schema, where):
@@ -123,17 +147,28 @@ def test_what_is_answered_fits_the_document(world, document):
             assert isinstance(value, int) and not isinstance(value, bool), where
         elif schema["type"] == "boolean":
             assert isinstance(value, bool), where
+
     world.person("plain")
     world.token_for("plain", ["sign"])
     asked = {
-        "hello": {}, "whoami": {}, "users.list": {}, "tokens.list": {}, "keys.list": {}, "policies.list": {},
-        "log.list": {}, "certs.development-ca": {},
-        "users.show": {"name": "plain"}, "keys.show": {"name": "k"}, "policies.show": {"number": "0"},
-        "log.show": {"index": "0"}, "log.receipt": {"index": "0"},
+        "hello": {},
+        "whoami": {},
+        "users.list": {},
+        "tokens.list": {},
+        "keys.list": {},
+        "policies.list": {},
+        "log.list": {},
+        "certs.development-ca": {},
+        "users.show": {"name": "plain"},
+        "keys.show": {"name": "k"},
+        "policies.show": {"number": "0"},
+        "log.show": {"index": "0"},
+        "log.receipt": {"index": "0"},
         "sign": {"body": {"items": [item("k"), item("none")], "receipt": "full"}},
         "policies.test": {"body": {"request": {"items": [item("k")]}}},
         "certs.csr": {"name": "k", "body": {"subject": "CN=x"}},
-        "certs.development": {"name": "k", "body": {}}, "users.enrolment-code": {"name": "plain", "body": {}},
+        "certs.development": {"name": "k", "body": {}},
+        "users.enrolment-code": {"name": "plain", "body": {}},
         "users.api-token-create": {"name": "plain", "body": {"scopes": ["sign"]}},
     }
     done = set()
@@ -144,15 +179,20 @@ def test_what_is_answered_fits_the_document(world, document):
         done.add(operation["operationId"])
         real = re.sub(r"{(\w+)}", lambda m, given=given: given[m.group(1)], path)
         answer = ok(world.admin.call(method.upper(), real, given.get("body")))
-        check(answer, operation["responses"]["200"]["content"]["application/json"]["schema"],
-              operation["operationId"])
+        check(
+            answer,
+            operation["responses"]["200"]["content"]["application/json"]["schema"],
+            operation["operationId"],
+        )
     assert done == asked.keys()
 
 
 # --- versions ---
 
+
 def test_an_older_client_with_fewer_fields_is_served(world):
-    """What version 1 began with, forever: no optional member, and answers may have more than it knows."""
+    """What version 1 began with, forever: no optional member, and answers may have more than it
+    knows."""
     with world.logged("sign.intent", "sign.outcome"):
         answer = world.admin.post("/v1/sign", {"items": [item("k")]}, headers={"Chancery-Api": "1"})
     ok(answer)
@@ -162,15 +202,20 @@ def test_an_older_client_with_fewer_fields_is_served(world):
     assert re.fullmatch(r"\d+\.\d+\.\d+.*", hello["server"])
 
 
-@pytest.mark.parametrize("version", ["0", "2", "99", "-1", "1.0", "one", "", " ", "01", "1,2", "9" * 30])
+@pytest.mark.parametrize(
+    "version", ["0", "2", "99", "-1", "1.0", "one", "", " ", "01", "1,2", "9" * 30]
+)
 def test_a_version_that_is_not_spoken(world, version):
     with world.unchanged():
-        answer = world.admin.post("/v1/sign", {"items": [item("k")]}, headers={"Chancery-Api": version})
+        answer = world.admin.post(
+            "/v1/sign", {"items": [item("k")]}, headers={"Chancery-Api": version}
+        )
         problem = refused(answer, 400, "unsupported")
         assert "1" in problem["detail"]
 
 
 # --- health and metrics ---
+
 
 def test_health(world):
     for path, text in (("/healthz", b"alive\n"), ("/readyz", b"ready\n")):
@@ -180,7 +225,9 @@ def test_health(world):
         assert world.nobody.post(path).status in (404, 405)
 
 
-SAMPLE = re.compile(r'([a-zA-Z_:][a-zA-Z0-9_:]*)(?:\{((?:[a-z_]+="(?:[^"\\\n]|\\["\\n])*",?)*)\})? (-?[0-9.e+]+)$')
+SAMPLE = re.compile(
+    r'([a-zA-Z_:][a-zA-Z0-9_:]*)(?:\{((?:[a-z_]+="(?:[^"\\\n]|\\["\\n])*",?)*)\})? (-?[0-9.e+]+)$'
+)
 
 
 def metrics(client):
@@ -248,8 +295,13 @@ def test_metrics_may_be_opened():
 
 # --- answers ---
 
+
 def test_headers_of_answers(world):
-    for answer in (world.nobody.get("/v1/hello"), world.nobody.get("/nothing"), world.admin.get("/v1/keys")):
+    for answer in (
+        world.nobody.get("/v1/hello"),
+        world.nobody.get("/nothing"),
+        world.admin.get("/v1/keys"),
+    ):
         assert re.fullmatch("[0-9a-f]{32}", answer.headers["chancery-request-id"])
         assert answer.headers["x-content-type-options"] == "nosniff"
         assert "strict-transport-security" in answer.headers
@@ -267,14 +319,33 @@ def test_the_request_id_is_in_the_log(world):
 
 # --- HTTP/2 ---
 
+
 def curl(world, client, path, *words, body=None):
     cert = ["--cert", str(client.identity.file)] if client.identity else []
     data = ["--data-binary", "@-", "-H", "Content-Type: application/json"] if body else []
     token = ["-H", f"Authorization: Bearer {client.token}"] if client.token else []
     done = subprocess.run(
-        ["curl", "-sS", "--http2", "--cacert", str(world.ca), *cert, *data, *token, *words, "-w",
-         "\n%{http_version} %{http_code}", f"{world.server.url}{path}"], capture_output=True, text=True,
-        input=json.dumps(body) if body else None, timeout=SOON, check=False, env=environment())
+        [
+            "curl",
+            "-sS",
+            "--http2",
+            "--cacert",
+            str(world.ca),
+            *cert,
+            *data,
+            *token,
+            *words,
+            "-w",
+            "\n%{http_version} %{http_code}",
+            f"{world.server.url}{path}",
+        ],
+        capture_output=True,
+        text=True,
+        input=json.dumps(body) if body else None,
+        timeout=SOON,
+        check=False,
+        env=environment(),
+    )
     assert done.returncode == 0, done.stderr
     text, _, last = done.stdout.rpartition("\n")
     version, status = last.split()
@@ -300,14 +371,15 @@ def test_http2_does_the_same(world):
 def test_http2_refuses_the_same(world):
     with world.unchanged():
         for client, path, words, body, want in (
-                (world.nobody, "/v1/whoami", [], None, 401),
-                (world.admin, "/v1/keys/none", [], None, 404),
-                (world.admin, "/v1/sign", ["-X", "DELETE"], None, 405),
-                (world.admin, "/v1/sign", [], {"items": []}, 400),
-                (world.admin, "/v1/sign", [], {"items": [item("k")] * 1001}, 413),
-                (world.admin, "/v1/sign", ["-H", "Chancery-Api: 7"], {"items": [item("k")]}, 400),
-                (world.admin, "/v1/sign", ["-H", "Transfer-Encoding: chunked"], {"items": []}, 400),
-                (world.admin, "/v1/sign", ["-H", "X: " + "y" * 20000], {"items": []}, None)):
+            (world.nobody, "/v1/whoami", [], None, 401),
+            (world.admin, "/v1/keys/none", [], None, 404),
+            (world.admin, "/v1/sign", ["-X", "DELETE"], None, 405),
+            (world.admin, "/v1/sign", [], {"items": []}, 400),
+            (world.admin, "/v1/sign", [], {"items": [item("k")] * 1001}, 413),
+            (world.admin, "/v1/sign", ["-H", "Chancery-Api: 7"], {"items": [item("k")]}, 400),
+            (world.admin, "/v1/sign", ["-H", "Transfer-Encoding: chunked"], {"items": []}, 400),
+            (world.admin, "/v1/sign", ["-H", "X: " + "y" * 20000], {"items": []}, None),
+        ):
             try:
                 status, text = curl(world, client, path, *words, body=body)
             except AssertionError:
@@ -325,10 +397,28 @@ def test_many_streams_at_once(world):
     token, _ = world.token_for("plain", ["sign"])
     size = world.log_size()
     done = subprocess.run(
-        ["h2load", "-n", "800", "-c", "4", "-m", "32", "-d", str(path), "-H",
-         "content-type: application/json", "-H", f"authorization: Bearer {token.token}",
-         f"{world.server.url}/v1/sign"], capture_output=True, text=True, timeout=SOON, check=False,
-        env=environment())
+        [
+            "h2load",
+            "-n",
+            "800",
+            "-c",
+            "4",
+            "-m",
+            "32",
+            "-d",
+            str(path),
+            "-H",
+            "content-type: application/json",
+            "-H",
+            f"authorization: Bearer {token.token}",
+            f"{world.server.url}/v1/sign",
+        ],
+        capture_output=True,
+        text=True,
+        timeout=SOON,
+        check=False,
+        env=environment(),
+    )
     assert done.returncode == 0, done.stderr
     assert "800 succeeded, 0 failed, 0 errored, 0 timeout" in done.stdout, done.stdout
     assert "800 2xx" in done.stdout, done.stdout
@@ -336,7 +426,8 @@ def test_many_streams_at_once(world):
 
 
 def test_more_than_one_principal_may_have_in_work():
-    """Calls of one principal are bounded; the others are told to come back, and nobody else notices."""
+    """Calls of one principal are bounded; the others are told to come back, and nobody else
+    notices."""
     with running_world(max_calls_per_principal=4) as small:
         small.admin.key("k")
         small.admin.policy()
@@ -345,10 +436,28 @@ def test_more_than_one_principal_may_have_in_work():
         path = small.folder / "body.json"
         path.write_text(json.dumps({"items": [item("k", b"%d" % i) for i in range(50)]}))
         done = subprocess.run(
-            ["h2load", "-n", "200", "-c", "2", "-m", "32", "-d", str(path), "-H",
-             "content-type: application/json", "-H", f"authorization: Bearer {token.token}",
-             f"{small.server.url}/v1/sign"], capture_output=True, text=True, timeout=SOON, check=False,
-            env=environment())
+            [
+                "h2load",
+                "-n",
+                "200",
+                "-c",
+                "2",
+                "-m",
+                "32",
+                "-d",
+                str(path),
+                "-H",
+                "content-type: application/json",
+                "-H",
+                f"authorization: Bearer {token.token}",
+                f"{small.server.url}/v1/sign",
+            ],
+            capture_output=True,
+            text=True,
+            timeout=SOON,
+            check=False,
+            env=environment(),
+        )
         assert done.returncode == 0 and "0 errored, 0 timeout" in done.stdout, done.stdout
         codes = re.search(r"status codes: (\d+) 2xx, (\d+) 3xx, (\d+) 4xx, (\d+) 5xx", done.stdout)
         good, _, turned, failed = map(int, codes.groups())

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
-"""The log as others read it: checkpoints, tiles, entries, receipts and pages, by this folder's own reader, by
-the Go verifier and by `chancery log verify`; that it is complete; and that it survives a crash."""
+"""The log as others read it: checkpoints, tiles, entries, receipts and pages, by this folder's own
+reader, by the Go verifier and by `chancery log verify`; that it is complete; and that it survives a
+crash."""
 
 import base64
 import hashlib
@@ -14,8 +15,7 @@ import time
 
 import pytest
 
-from api import (ALLOW_ALL, Api, item, ok, refused,  # pylint: disable=unused-import
-                 running_world, world)
+from api import ALLOW_ALL, Api, item, ok, refused, running_world, world
 from conftest import SOON, SOURCE, Client, environment
 import logformat
 
@@ -51,6 +51,7 @@ def test_the_page_describes_its_own_example():
 
 # --- what everybody may read ---
 
+
 def test_the_checkpoint_grows_and_is_of_what_is_stored(world, vkey):
     before, _ = checkpoint(world, vkey)
     ok(world.admin.sign("k"))
@@ -66,12 +67,12 @@ def test_the_anchor_holds_the_newest_checkpoint(world, vkey):
     anchor = (world.server.data / "anchor/checkpoint").read_bytes()
     slots = []
     for at in (0, 4096):
-        slot = anchor[at:at + 4096]
+        slot = anchor[at : at + 4096]
         if slot[:8] != b"CHYANCH1":
             continue
         n = int.from_bytes(slot[16:20], "big")
-        assert slot[20:52] == hashlib.sha256(slot[8:20] + slot[52:52 + n]).digest()
-        slots.append((int.from_bytes(slot[8:16], "big"), slot[52:52 + n]))
+        assert slot[20:52] == hashlib.sha256(slot[8:20] + slot[52 : 52 + n]).digest()
+        slots.append((int.from_bytes(slot[8:16], "big"), slot[52 : 52 + n]))
         assert slots[-1][0] % 2 == at // 4096
     assert logformat.checkpoint(max(slots)[1].decode(), vkey)[0] >= size
 
@@ -81,13 +82,15 @@ def tree_hashes(leaves):
     levels = [leaves]
     while len(levels[-1]) > 1:
         below = levels[-1]
-        levels.append([logformat.node_hash(below[i], below[i + 1])
-                       for i in range(0, len(below) - 1, 2)])
+        levels.append(
+            [logformat.node_hash(below[i], below[i + 1]) for i in range(0, len(below) - 1, 2)]
+        )
     return levels
 
 
 def test_tiles_are_those_of_the_specification(world, vkey):
-    """Over 65,536 entries would be needed for level 2; levels 0 and 1 are here, full and partial."""
+    """Over 65,536 entries would be needed for level 2; levels 0 and 1 are here, full and
+    partial."""
     while world.log_size() < 600:
         ok(world.admin.sign_items([item("k", b"%d" % i) for i in range(200)], receipt="none"))
     size, _ = wait_published(world, vkey)
@@ -96,7 +99,7 @@ def test_tiles_are_those_of_the_specification(world, vkey):
     for level in (0, 1):
         hashes = levels[8 * level]
         for index in range(len(hashes) // 256 + 1):
-            want = hashes[256 * index:256 * index + 256]
+            want = hashes[256 * index : 256 * index + 256]
             if not want:
                 continue
             for width in {len(want), 1}:
@@ -107,17 +110,38 @@ def test_tiles_are_those_of_the_specification(world, vkey):
                 if width == 256:
                     assert "max-age" in answer.headers["cache-control"]
     for index in range(size // 256 + 1):
-        want = entries[256 * index:256 * index + 256]
+        want = entries[256 * index : 256 * index + 256]
         if want:
             path = "/log/" + logformat.tile_path("entries", index, len(want))
             answer = world.admin.get(path)
             assert answer.status == 200 and logformat.bundle(answer.body) == want, path
 
 
-@pytest.mark.parametrize("path", [
-    "0/999", "0/000.p/0", "0/000.p/256", "0/0", "0/00000", "00/000", "9/000", "8/000", "-1/000", "0/x000/000",
-    "0/x001", "0/999.p/1", "entries/999", "0/000/", "0/000.p/01", "0//000", "0/000.p", "x", "0/../0/000",
-    "0/000?x=1"])
+@pytest.mark.parametrize(
+    "path",
+    [
+        "0/999",
+        "0/000.p/0",
+        "0/000.p/256",
+        "0/0",
+        "0/00000",
+        "00/000",
+        "9/000",
+        "8/000",
+        "-1/000",
+        "0/x000/000",
+        "0/x001",
+        "0/999.p/1",
+        "entries/999",
+        "0/000/",
+        "0/000.p/01",
+        "0//000",
+        "0/000.p",
+        "x",
+        "0/../0/000",
+        "0/000?x=1",
+    ],
+)
 def test_tiles_that_are_none(world, path):
     answer = world.admin.get("/log/tile/" + path)
     assert answer.status in (400, 404), (path, answer)
@@ -134,6 +158,7 @@ def test_nothing_past_the_checkpoint_is_served(world, vkey):
 
 
 # --- what needs the right ---
+
 
 def test_entries_need_the_right(world):
     plain, auditor = world.person("plain"), world.person("auditor", roles=["auditor"])
@@ -158,13 +183,21 @@ def test_pages_are_the_leaves(world, vkey):
     assert [row["index"] for row in found] == list(range(len(found)))
     for row in found:
         assert base64.b64decode(row["entry"]) == world.leaf(row["index"])
-        entry, detail = logformat.record(base64.b64decode(row["entry"]),
-                                         base64.b64decode(row.get("detail", "")))
+        entry, detail = logformat.record(
+            base64.b64decode(row["entry"]), base64.b64decode(row.get("detail", ""))
+        )
         assert row["kind"] == entry["kind"] and row.get("principal", "") == entry["principal"]
         assert (detail is None) == (entry["detail_sha256"] == "0" * 64)
-    assert any("for the page" in str(row) or "for the page" in str(
-        logformat.record(base64.b64decode(row["entry"]), base64.b64decode(row.get("detail", ""))))
-        for row in found[-3:])
+    assert any(
+        "for the page" in str(row)
+        or "for the page"
+        in str(
+            logformat.record(
+                base64.b64decode(row["entry"]), base64.b64decode(row.get("detail", ""))
+            )
+        )
+        for row in found[-3:]
+    )
 
 
 def test_filters(world, vkey):
@@ -181,27 +214,47 @@ def test_filters(world, vkey):
             after = page["next"]
             if after >= page["size"]:
                 return found
+
     found = rows(f"digest={digest}")
     assert [row["kind"] for row in found] == ["sign.intent", "sign.outcome"]
     everything = world.entries()
-    for query, name, value in (("key=e", "subject", "e"), ("principal=plain", "principal", "plain"),
-                               ("kind=policy", "kind", "policy")):
+    for query, name, value in (
+        ("key=e", "subject", "e"),
+        ("principal=plain", "principal", "plain"),
+        ("kind=policy", "kind", "policy"),
+    ):
         want = [i for i, (entry, _) in enumerate(everything) if entry[name] == value]
         if name == "subject":
-            want = [i for i in want if everything[i][0]["kind"] in ("sign.intent", "sign.outcome", "key",
-                                                                    "key.intent")]
+            want = [
+                i
+                for i in want
+                if everything[i][0]["kind"] in ("sign.intent", "sign.outcome", "key", "key.intent")
+            ]
         got = [row["index"] for row in rows(query)]
         assert got == want, query
 
 
-@pytest.mark.parametrize("query", ["limit=0x5", "limit=1001", "after=-1", "after=x", "kind=nothing", "digest=xyz",
-                                   "color=red", "limit=5&limit=6", "after=9223372036854775808"])
+@pytest.mark.parametrize(
+    "query",
+    [
+        "limit=0x5",
+        "limit=1001",
+        "after=-1",
+        "after=x",
+        "kind=nothing",
+        "digest=xyz",
+        "color=red",
+        "limit=5&limit=6",
+        "after=9223372036854775808",
+    ],
+)
 def test_queries_that_are_wrong(world, query):
     answer = world.admin.get("/v1/log?" + query)
     assert answer.status in (400, 413), answer
 
 
 # --- receipts ---
+
 
 def test_receipts_are_for_whom_they_concern(world, vkey):
     plain = world.person("plain")
@@ -227,6 +280,7 @@ def test_an_old_receipt_stays_good(world, vkey):
 
 
 # --- all of it, by other programs ---
+
 
 @pytest.fixture(scope="module")
 def command(world):
@@ -272,12 +326,25 @@ def test_the_go_verifier_agrees(world, export, vkey, tmp_path):
         receipts.append(tmp_path / f"receipt-{n}")
         receipts[-1].write_text(ok(world.admin.get(f"/v1/log/{index}/receipt"))["receipt"])
     program = tmp_path / "verify"
-    go = environment(GO111MODULE="off", GOPATH="/usr/share/gocode", GOFLAGS="", HOME=str(tmp_path),
-                     GOCACHE=str(tmp_path / "cache"))
-    for words in ([GO, "build", "-o", program, SOURCE / "tests/interop/tlog/verify.go"],
-                  [program, export, vkey, *receipts]):
-        done = subprocess.run([str(word) for word in words], capture_output=True, text=True, check=False,
-                              timeout=SOON * 5, env=go)
+    go = environment(
+        GO111MODULE="off",
+        GOPATH="/usr/share/gocode",
+        GOFLAGS="",
+        HOME=str(tmp_path),
+        GOCACHE=str(tmp_path / "cache"),
+    )
+    for words in (
+        [GO, "build", "-o", program, SOURCE / "tests/interop/tlog/verify.go"],
+        [program, export, vkey, *receipts],
+    ):
+        done = subprocess.run(
+            [str(word) for word in words],
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=SOON * 5,
+            env=go,
+        )
         assert done.returncode == 0, done.stdout + done.stderr
     assert "3 receipts" in done.stdout
 
@@ -287,6 +354,7 @@ def checkpoint_of(export):
 
 
 # --- completeness ---
+
 
 def check_complete(world, answered):
     """Every answered signature stands in the log once, every allowed intent has one outcome."""
@@ -301,8 +369,15 @@ def check_complete(world, answered):
         outcomes[entry["intent_index"]] = index
         assert intent["kind"] in ("sign.intent", "key.intent") and intent["decision"] == "allowed"
         if entry["kind"] == "sign.outcome":
-            for name in ("request_id", "item", "subject", "key_sha256", "algorithm", "digest",
-                         "principal"):
+            for name in (
+                "request_id",
+                "item",
+                "subject",
+                "key_sha256",
+                "algorithm",
+                "digest",
+                "principal",
+            ):
                 assert entry[name] == intent[name], (index, name)
             if entry["outcome"] == "done":
                 signatures.setdefault(entry["result_sha256"], []).append(index)
@@ -327,17 +402,23 @@ def test_the_log_is_complete(world):
         try:
             for i in range(15):
                 data = b"%d/%d" % (number, i)
-                key, algorithm = (("k", "ecdsa-sha256"), ("e", "ed25519"),
-                                  ("r", "rsa-pss-sha256"))[(number + i) % 3]
+                key, algorithm = (("k", "ecdsa-sha256"), ("e", "ed25519"), ("r", "rsa-pss-sha256"))[
+                    (number + i) % 3
+                ]
                 items = [item(key, data + b"%d" % n, algorithm) for n in range(1 + i % 4)]
                 items.append(item("nothing", data))
                 answer = api.sign_items(items)
                 for n, result in enumerate(ok(answer)["results"][:-1]):
                     digest = hashlib.sha256(data + b"%d" % n).hexdigest()
                     with lock:
-                        answered.append((digest, base64.b64decode(result["signature"]),
-                                         result["outcome"]["index"]))
-        except Exception as problem:  # pylint: disable=broad-except
+                        answered.append(
+                            (
+                                digest,
+                                base64.b64decode(result["signature"]),
+                                result["outcome"]["index"],
+                            )
+                        )
+        except Exception as problem:
             failures.append(problem)
         finally:
             api.close()
@@ -360,8 +441,8 @@ def test_the_log_is_complete(world):
 
 
 def test_the_log_is_complete_after_a_crash(vkey):
-    """The signer is killed again and again while it signs; what was answered is in the log, and what was
-    begun is closed."""
+    """The signer is killed again and again while it signs; what was answered is in the log, and
+    what was begun is closed."""
     assert vkey
     with running_world() as made:
         made.admin.key("k")
@@ -385,9 +466,13 @@ def test_the_log_is_complete_after_a_crash(vkey):
                 with lock:
                     for n, result in enumerate(answer.json["results"]):
                         if result.get("is_signed"):
-                            answered.append((hashlib.sha256(data + b"%d" % n).hexdigest(),
-                                             base64.b64decode(result["signature"]),
-                                             result["outcome"]["index"]))
+                            answered.append(
+                                (
+                                    hashlib.sha256(data + b"%d" % n).hexdigest(),
+                                    base64.b64decode(result["signature"]),
+                                    result["outcome"]["index"],
+                                )
+                            )
             api.close()
 
         threads = [threading.Thread(target=sign_on, args=(n,)) for n in range(4)]
@@ -410,6 +495,7 @@ def test_the_log_is_complete_after_a_crash(vkey):
 
 
 # --- the store is put back to an older one ---
+
 
 def test_an_older_store_is_refused(vkey):
     assert vkey

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: MIT
-"""Policies and guards: what is loaded and what is refused, that a change holds at once, that the explanation
-agrees with what happens, and that denials do not flood the log."""
+"""Policies and guards: what is loaded and what is refused, that a change holds at once, that the
+explanation agrees with what happens, and that denials do not flood the log."""
 
 import base64
 import hashlib
@@ -8,7 +8,7 @@ import random
 
 import pytest
 
-from api import ALLOW_ALL, item, ok, refused, running_world, world  # pylint: disable=unused-import
+from api import ALLOW_ALL, item, ok, refused, running_world, world
 
 
 def rule(name, effect="allow", more=""):
@@ -25,7 +25,8 @@ def rules_of(count):
 
 MATCH = "    match:\n      "
 BOMB = "a: &a [x,x,x,x,x,x,x,x,x,x]\n" + "".join(
-    f"{b}: &{b} [{','.join(['*' + a] * 10)}]\n" for a, b in zip("abcdefgh", "bcdefghi"))
+    f"{b}: &{b} [{','.join(['*' + a] * 10)}]\n" for a, b in zip("abcdefgh", "bcdefghi")
+)
 WRONG = {
     "no YAML": ("a: [", 400, "malformed", None),
     "nothing": ("", 400, "malformed", None),
@@ -34,46 +35,111 @@ WRONG = {
     "another version": ("version: 2\nrules: []\n", 400, None, None),
     "an unknown member": ("version: 1\nrules: []\nmore: 1\n", 400, "malformed", "line 3"),
     "a member twice": ("version: 1\nversion: 1\nrules: []\n", 400, "malformed", "line 2"),
-    "an unknown matcher": (policy(rule("r", "allow", MATCH + "keys: k\n")), 400, "malformed", "line 6"),
+    "an unknown matcher": (
+        policy(rule("r", "allow", MATCH + "keys: k\n")),
+        400,
+        "malformed",
+        "line 6",
+    ),
     "an unknown effect": (policy(rule("r", "permit")), 400, "malformed", "line 4"),
     "a rule without a name": ("version: 1\nrules:\n  - effect: allow\n", 400, "malformed", None),
     "two rules of a name": (policy(rule("r"), rule("r", "deny")), 400, "malformed", "r"),
     "an empty list": (policy(rule("r", "allow", MATCH + "key: []\n")), 400, "malformed", None),
-    "an allow with unless": (policy(rule("r", "allow", "    unless:\n      key: k\n")), 400, "malformed",
-                             None),
-    "an unknown type": (policy(rule("r", "allow", MATCH + "key_type: rsa-1024\n")), 400, "malformed", None),
-    "an unknown algorithm": (policy(rule("r", "allow", MATCH + "algorithm: ecdsa-sha1\n")), 400,
-                             "malformed", None),
+    "an allow with unless": (
+        policy(rule("r", "allow", "    unless:\n      key: k\n")),
+        400,
+        "malformed",
+        None,
+    ),
+    "an unknown type": (
+        policy(rule("r", "allow", MATCH + "key_type: rsa-1024\n")),
+        400,
+        "malformed",
+        None,
+    ),
+    "an unknown algorithm": (
+        policy(rule("r", "allow", MATCH + "algorithm: ecdsa-sha1\n")),
+        400,
+        "malformed",
+        None,
+    ),
     "an unknown role": (policy(rule("r", "allow", MATCH + "role: root\n")), 400, "malformed", None),
-    "a wrong network": (policy(rule("r", "allow", MATCH + "network: 10.0.0.1/8\n")), 400, "malformed",
-                        None),
-    "a network past its bits": (policy(rule("r", "allow", MATCH + "network: 10.0.0.0/33\n")), 400,
-                                "malformed", None),
-    "a hash that is none": (policy(rule("r", "allow", MATCH + "application:\n        sha256: abc\n")),
-                            400, "malformed", None),
-    "an expression that is none": (policy(rule("r", "allow", MATCH +
-                                               "application:\n        command: '(a'\n")),
-                                   400, "malformed", None),
-    "a wrong time zone": (policy(rule("r", "allow", MATCH + "window: {zone: Mars/Olympus}\n")), 400,
-                          "malformed", "Mars/Olympus"),
-    "a time zone out of its folder": (policy(rule("r", "allow", MATCH +
-                                                  "window: {zone: ../../../etc/passwd}\n")),
-                                      400, "malformed", None),
-    "a wrong day": (policy(rule("r", "allow", MATCH + "window: {zone: UTC, days: someday}\n")), 400,
-                    "malformed", None),
-    "a wrong hour": (policy(rule("r", "allow", MATCH + "window: {zone: UTC, from: '25:00'}\n")), 400,
-                     "malformed", None),
-    "a requirement that is not built": (policy(rule("r", "require", "    requirement: approvals\n")), 400,
-                                        "unsupported", "approvals"),
-    "another that is not built": (policy(rule("r", "require", "    requirement: scan\n")), 400,
-                                  "unsupported", "scan"),
-    "an unknown requirement": (policy(rule("r", "require", "    requirement: luck\n")), 400, "malformed",
-                               None),
+    "a wrong network": (
+        policy(rule("r", "allow", MATCH + "network: 10.0.0.1/8\n")),
+        400,
+        "malformed",
+        None,
+    ),
+    "a network past its bits": (
+        policy(rule("r", "allow", MATCH + "network: 10.0.0.0/33\n")),
+        400,
+        "malformed",
+        None,
+    ),
+    "a hash that is none": (
+        policy(rule("r", "allow", MATCH + "application:\n        sha256: abc\n")),
+        400,
+        "malformed",
+        None,
+    ),
+    "an expression that is none": (
+        policy(rule("r", "allow", MATCH + "application:\n        command: '(a'\n")),
+        400,
+        "malformed",
+        None,
+    ),
+    "a wrong time zone": (
+        policy(rule("r", "allow", MATCH + "window: {zone: Mars/Olympus}\n")),
+        400,
+        "malformed",
+        "Mars/Olympus",
+    ),
+    "a time zone out of its folder": (
+        policy(rule("r", "allow", MATCH + "window: {zone: ../../../etc/passwd}\n")),
+        400,
+        "malformed",
+        None,
+    ),
+    "a wrong day": (
+        policy(rule("r", "allow", MATCH + "window: {zone: UTC, days: someday}\n")),
+        400,
+        "malformed",
+        None,
+    ),
+    "a wrong hour": (
+        policy(rule("r", "allow", MATCH + "window: {zone: UTC, from: '25:00'}\n")),
+        400,
+        "malformed",
+        None,
+    ),
+    "a requirement that is not built": (
+        policy(rule("r", "require", "    requirement: approvals\n")),
+        400,
+        "unsupported",
+        "approvals",
+    ),
+    "another that is not built": (
+        policy(rule("r", "require", "    requirement: scan\n")),
+        400,
+        "unsupported",
+        "scan",
+    ),
+    "an unknown requirement": (
+        policy(rule("r", "require", "    requirement: luck\n")),
+        400,
+        "malformed",
+        None,
+    ),
     "a require without one": (policy(rule("r", "require")), 400, "malformed", None),
     "an alias bomb": (BOMB + "version: 1\nrules: []\n", 400, None, None),
     "an anchor": ("version: 1\nrules: &x []\n", 400, "malformed", None),
     "a tag": ("version: !!python/object 1\nrules: []\n", 400, "malformed", None),
-    "two documents": ("version: 1\nrules: []\n---\nversion: 1\nrules: []\n", 400, "malformed", None),
+    "two documents": (
+        "version: 1\nrules: []\n---\nversion: 1\nrules: []\n",
+        400,
+        "malformed",
+        None,
+    ),
     "a tab": ("version: 1\nrules:\n\t- name: r\n", 400, "malformed", None),
     "nested too deep": ("version: 1\nrules: " + "[" * 5000 + "]" * 5000, 400, None, None),
 }
@@ -105,15 +171,28 @@ def test_10000_rules_pass_and_10001_do_not(world):
 def test_versions_are_numbered_and_logged(world):
     before = world.admin.policy()
     with world.logged("policy") as logged:
-        after = ok(world.admin.post("/v1/policies", {"policy": policy(rule("other")), "comment": "why",
-                                                     "expected_number": before["number"]}))
+        after = ok(
+            world.admin.post(
+                "/v1/policies",
+                {
+                    "policy": policy(rule("other")),
+                    "comment": "why",
+                    "expected_number": before["number"],
+                },
+            )
+        )
     entry, detail = logged[0]
     assert after["number"] == before["number"] + 1 and after["author"] == "admin"
     assert entry["policy_number"] == after["number"] and entry["policy_hash"] == after["hash"]
     assert entry["result_sha256"] == after["hash"] and detail["text"] == "why"
     with world.unchanged():
-        refused(world.admin.post("/v1/policies", {"policy": ALLOW_ALL,
-                                                  "expected_number": before["number"]}), 409, "conflict")
+        refused(
+            world.admin.post(
+                "/v1/policies", {"policy": ALLOW_ALL, "expected_number": before["number"]}
+            ),
+            409,
+            "conflict",
+        )
         refused(world.admin.get(f"/v1/policies/{after['number'] + 1}"), 404, "not-found")
         refused(world.admin.get("/v1/policies/x"), 400, "malformed")
         refused(world.admin.get("/v1/policies/-1"), 400, "malformed")
@@ -126,8 +205,12 @@ def test_versions_are_numbered_and_logged(world):
 
 def test_the_hash_is_of_the_meaning(world):
     one = "version: 1\nrules:\n" + rule("b", "deny", MATCH + "key: [x, y]\n") + rule("a")
-    two = "# other words\nrules:\n" + rule("a") + rule("b", "deny", MATCH + "key: ['y', \"x\"]\n") + \
-        "version: 1\n"
+    two = (
+        "# other words\nrules:\n"
+        + rule("a")
+        + rule("b", "deny", MATCH + "key: ['y', \"x\"]\n")
+        + "version: 1\n"
+    )
     three = "version: 1\nrules:\n" + rule("b", "deny", MATCH + "key: [x, z]\n") + rule("a")
     hashes = [world.admin.policy(text)["hash"] for text in (one, two, three)]
     assert hashes[0] == hashes[1] != hashes[2]
@@ -143,8 +226,10 @@ def test_a_change_holds_at_once(world):
 
 
 def test_a_deny_is_enough_and_is_named(world):
-    world.admin.policy(ALLOW_ALL + rule("not-here", "deny", "    description: use the other key\n" +
-                                        MATCH + "key: k\n"))
+    world.admin.policy(
+        ALLOW_ALL
+        + rule("not-here", "deny", "    description: use the other key\n" + MATCH + "key: k\n")
+    )
     answer = world.admin.sign("k")
     problem = refused(answer, 403, "denied-by-policy")
     assert answer.result[0]["rules"] == ["not-here"]
@@ -157,13 +242,29 @@ def test_a_purpose_is_not_another(world):
     """A test key is not used for a release, nor the reverse (threat 11)."""
     world.admin.key("key-for-tests", purpose="test")
     world.admin.key("key-for-releases", purpose="release")
-    world.admin.policy(policy(rule("tests", "allow", MATCH + "purpose: test\n      label:\n        "
-                                   "stage: {value: test, basis: declared}\n"),
-                              rule("releases", "allow", MATCH + "purpose: release\n      label:\n        "
-                                   "stage: {value: release, basis: declared}\n")))
-    for key, stage, signs in (("key-for-tests", "test", True), ("key-for-tests", "release", False),
-                              ("key-for-releases", "release", True), ("key-for-releases", "test", False),
-                              ("k", "test", False)):
+    world.admin.policy(
+        policy(
+            rule(
+                "tests",
+                "allow",
+                MATCH + "purpose: test\n      label:\n        "
+                "stage: {value: test, basis: declared}\n",
+            ),
+            rule(
+                "releases",
+                "allow",
+                MATCH + "purpose: release\n      label:\n        "
+                "stage: {value: release, basis: declared}\n",
+            ),
+        )
+    )
+    for key, stage, signs in (
+        ("key-for-tests", "test", True),
+        ("key-for-tests", "release", False),
+        ("key-for-releases", "release", True),
+        ("key-for-releases", "test", False),
+        ("k", "test", False),
+    ):
         answer = world.admin.sign(key, labels={"stage": stage})
         assert answer.status == (200 if signs else 403), (key, stage, answer)
     refused(world.admin.sign("key-for-tests"), 403, "denied-by-policy")
@@ -172,16 +273,26 @@ def test_a_purpose_is_not_another(world):
 
 def test_certificates_are_not_signed_with_a_signing_key(world):
     """No signing oracle: what is shown is recognised, what is not shown is refused (threat 12)."""
-    world.admin.policy(ALLOW_ALL + rule("no-certificates", "deny", MATCH + "fact:\n        content.type:\n"
-                                        "          value: [x509-*, csr-info]\n          basis: server\n"))
+    world.admin.policy(
+        ALLOW_ALL
+        + rule(
+            "no-certificates",
+            "deny",
+            MATCH + "fact:\n        content.type:\n"
+            "          value: [x509-*, csr-info]\n          basis: server\n",
+        )
+    )
     tbs = world.admin.identity.certificate.tbs_certificate_bytes
     answer = world.admin.sign("k", tbs, content=base64.b64encode(tbs).decode())
     refused(answer, 403, "denied-by-policy")
     refused(world.admin.sign("k", tbs), 403, "denied-by-policy")
     declared = [{"name": "content.type", "value": "other"}]
     refused(world.admin.sign("k", tbs, facts=declared), 403, "denied-by-policy")
-    refused(world.admin.sign("k", tbs, facts=declared, content=base64.b64encode(tbs).decode()), 403,
-            "denied-by-policy")
+    refused(
+        world.admin.sign("k", tbs, facts=declared, content=base64.b64encode(tbs).decode()),
+        403,
+        "denied-by-policy",
+    )
     ok(world.admin.sign("k", b"text", content=base64.b64encode(b"text").decode()))
     world.admin.policy()
 
@@ -243,9 +354,16 @@ def test_a_guard_is_its_owners_alone(world, guarded):
     ok(world.admin.sign("k"))
 
 
-GUARDS_WRONG = ["principal: x\n", "- principals: x\n", "[]\n", "- principal: []\n",
-                "version: 1\nrules: []\n", "- window: {zone: Mars/Olympus}\n", BOMB,
-                "- principal: x\n" * 33]
+GUARDS_WRONG = [
+    "principal: x\n",
+    "- principals: x\n",
+    "[]\n",
+    "- principal: []\n",
+    "version: 1\nrules: []\n",
+    "- window: {zone: Mars/Olympus}\n",
+    BOMB,
+    "- principal: x\n" * 33,
+]
 
 
 @pytest.mark.parametrize("number", range(len(GUARDS_WRONG)))
@@ -271,7 +389,11 @@ def test_guards_hold_after_a_restart(world, guarded):
 MIXED = policy(
     rule("tests", "allow", MATCH + "purpose: test\n"),
     rule("agents-host", "allow", MATCH + "key: mixed-2\n      host: build-*\n"),
-    rule("nightly", "allow", MATCH + "label:\n        branch: {value: [main, 'release/*'], basis: declared}\n"),
+    rule(
+        "nightly",
+        "allow",
+        MATCH + "label:\n        branch: {value: [main, 'release/*'], basis: declared}\n",
+    ),
     rule("no-laptops", "deny", MATCH + "host: laptop-*\n    unless:\n      principal: admin\n"),
     rule("office", "deny", MATCH + "network: 192.0.2.0/24\n"),
     rule("p384-never", "deny", MATCH + "algorithm: ecdsa-sha384\n      purpose: release\n"),
@@ -281,13 +403,20 @@ MIXED = policy(
 
 
 def random_request(rng):
-    made = {"key": rng.choice(["mixed-1", "mixed-2", "k"]),
-            "algorithm": rng.choice(["ecdsa-sha256", "ecdsa-sha384"])}
+    made = {
+        "key": rng.choice(["mixed-1", "mixed-2", "k"]),
+        "algorithm": rng.choice(["ecdsa-sha256", "ecdsa-sha384"]),
+    }
     more = {}
     if rng.random() < 0.6:
-        more["facts"] = [{"name": "host", "value": rng.choice(["build-1", "laptop-1", "pc"]),
-                          "basis": rng.choice(["declared", "agent"])}
-                         for _ in range(rng.choice([1, 1, 2]))]
+        more["facts"] = [
+            {
+                "name": "host",
+                "value": rng.choice(["build-1", "laptop-1", "pc"]),
+                "basis": rng.choice(["declared", "agent"]),
+            }
+            for _ in range(rng.choice([1, 1, 2]))
+        ]
     if rng.random() < 0.5:
         more["labels"] = {"branch": rng.choice(["main", "test", "release/1"])}
     if rng.random() < 0.5:
@@ -310,8 +439,11 @@ def test_the_explanation_agrees_with_what_sign_does(world):
         of_item, more = random_request(rng)
         name = "agent-p" if who is people[0] else "agent-q"
         asked = item(of_item["key"], b"x", of_item["algorithm"])
-        tested = ok(admin.post("/v1/policies/test", {
-            "principal": name, "request": {"items": [asked], **more}}))
+        tested = ok(
+            admin.post(
+                "/v1/policies/test", {"principal": name, "request": {"items": [asked], **more}}
+            )
+        )
         said = tested["items"][0]
         answer = who.sign_items([asked], **more)
         assert tested["policy_number"] == number
@@ -328,31 +460,56 @@ def test_the_explanation_agrees_with_what_sign_does(world):
 
 def test_a_draft_is_tested_without_being_in_force(world):
     with world.unchanged():
-        tested = ok(world.admin.post("/v1/policies/test", {
-            "policy": policy(rule("only-x", "allow", MATCH + "principal: x\n")),
-            "request": {"items": [item("k")]}}))
+        tested = ok(
+            world.admin.post(
+                "/v1/policies/test",
+                {
+                    "policy": policy(rule("only-x", "allow", MATCH + "principal: x\n")),
+                    "request": {"items": [item("k")]},
+                },
+            )
+        )
         assert tested["policy_number"] == 0 and tested["items"][0]["decision"] == "denied"
         explained = tested["items"][0]["rules"][0]
         assert explained["rule"] == "only-x" and explained["matched"] == "no"
         assert any("principal" in reason and "admin" in reason for reason in explained["reasons"])
-        refused(world.admin.post("/v1/policies/test", {"policy": "x", "request": {"items": [item("k")]}}),
-                400, "malformed")
+        refused(
+            world.admin.post(
+                "/v1/policies/test", {"policy": "x", "request": {"items": [item("k")]}}
+            ),
+            400,
+            "malformed",
+        )
         refused(world.admin.post("/v1/policies/test", {"request": {"items": []}}), 400, "malformed")
     ok(world.admin.sign("k"))
 
 
 def test_windows_of_time_by_the_explanation(world):
-    text = policy(rule("hours", "allow", MATCH + "window: {zone: Europe/Berlin, days: mon-fri, from: '08:00', "
-                       "to: '18:00'}\n"))
+    text = policy(
+        rule(
+            "hours",
+            "allow",
+            MATCH + "window: {zone: Europe/Berlin, days: mon-fri, from: '08:00', " "to: '18:00'}\n",
+        )
+    )
     # Both days are winter time in Berlin, and within the 400 days that windows are known for.
-    for time, decision in (("2026-11-30T07:30:00Z", "allowed"), ("2026-11-30T06:30:00Z", "denied"),
-                           ("2026-11-29T07:30:00Z", "denied"), ("2026-11-30T17:00:00Z", "denied")):
-        tested = ok(world.admin.post("/v1/policies/test", {"policy": text, "time": time,
-                                                           "request": {"items": [item("k")]}}))
+    for time, decision in (
+        ("2026-11-30T07:30:00Z", "allowed"),
+        ("2026-11-30T06:30:00Z", "denied"),
+        ("2026-11-29T07:30:00Z", "denied"),
+        ("2026-11-30T17:00:00Z", "denied"),
+    ):
+        tested = ok(
+            world.admin.post(
+                "/v1/policies/test",
+                {"policy": text, "time": time, "request": {"items": [item("k")]}},
+            )
+        )
         assert tested["items"][0]["decision"] == decision, (time, tested)
 
 
 # --- many denials ---
+
 
 def test_denials_past_the_rate_make_no_leaves():
     with running_world(denials_per_minute=5) as small:

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: MIT
-"""Requests that are wrong as bytes, as HTTP and as JSON, sent by a principal who may sign: each gets a clear
-error, changes nothing, and the server goes on."""
+"""Requests that are wrong as bytes, as HTTP and as JSON, sent by a principal who may sign: each
+gets a clear error, changes nothing, and the server goes on."""
 
 import socket
 import ssl
@@ -8,7 +8,7 @@ import time
 
 import pytest
 
-from api import Api, ok, refused, running_world, world  # pylint: disable=unused-import
+from api import Api, ok, refused, running_world, world
 
 DIGEST = "aa" * 32
 ITEM = '{"key":"k","algorithm":"ecdsa-sha256","hashed_by":"client","digest":"' + DIGEST + '"}'
@@ -88,8 +88,11 @@ def test_json_numbers_out_of_their_bounds(world):
 
 @pytest.mark.parametrize("opening,closing", [("[", "]"), ('{"a":', "}")])
 def test_json_nested_ten_thousand_deep(world, opening, closing):
-    for text in (opening * 10000, opening * 10000 + "1" + closing * 10000,
-                 '{"items":' + opening * 10000 + "1" + closing * 10000 + "}"):
+    for text in (
+        opening * 10000,
+        opening * 10000 + "1" + closing * 10000,
+        '{"items":' + opening * 10000 + "1" + closing * 10000 + "}",
+    ):
         with world.unchanged():
             answer = post(world, text)
             assert answer.status in (400, 413), answer
@@ -102,11 +105,14 @@ def test_json_of_ten_megabytes(world):
         try:
             refused(post(world, text), 413, "over-limit")
         except (BrokenPipeError, ConnectionError):
-            # It was refused by its Content-Length and not read to its end: ask for the answer's bytes.
+            # It was refused by its Content-Length and not read to its end: ask for the answer's
+            # bytes.
             world.admin.close()
             raw = world.admin.tls()
-            raw.sendall(b"POST /v1/sign HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"
-                        b"Content-Length: %d\r\n\r\n" % len(text))
+            raw.sendall(
+                b"POST /v1/sign HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"
+                b"Content-Length: %d\r\n\r\n" % len(text)
+            )
             assert read_all(raw).startswith(b"HTTP/1.1 413 ")
 
 
@@ -117,8 +123,16 @@ def test_many_small_members(world):
         assert answer.status in (400, 413), answer
 
 
-@pytest.mark.parametrize("kind", ["text/plain", "application/x-www-form-urlencoded",
-                                  "application/jsonx", "multipart/form-data; boundary=x", ""])
+@pytest.mark.parametrize(
+    "kind",
+    [
+        "text/plain",
+        "application/x-www-form-urlencoded",
+        "application/jsonx",
+        "multipart/form-data; boundary=x",
+        "",
+    ],
+)
 def test_a_body_that_does_not_say_it_is_json(world, kind):
     with world.unchanged():
         refused(post(world, GOOD, **{"Content-Type": kind}), 415, "unsupported")
@@ -130,6 +144,7 @@ def test_a_parameter_that_is_not_known(world):
 
 
 # --- HTTP ---
+
 
 def read_all(raw):
     """Until the peer closes; a reset is a close as well."""
@@ -176,8 +191,6 @@ HTTP_WRONG = {
 }
 
 
-
-
 @pytest.mark.parametrize("name", HTTP_WRONG)
 def test_http_that_is_wrong(world, name):
     """One answer, and the connection ends: nothing behind it is taken for a request."""
@@ -190,9 +203,23 @@ def test_http_that_is_wrong(world, name):
         assert answer.count(b"HTTP/1.1 ") == 1, answer
 
 
-TARGET_WRONG = ["/v1/sign%00", "/v1/s%zzign", "/v1/sign%", "/v1/x/../sign", "/v1/./sign", "//v1/sign",
-                "/v1//sign", "/v1/sign/", "/v1%2fsign", "/V1/sign", "/v1/sign;x=1", "/v1/%73ign%ff",
-                "/v1/sign?%ff=1", "v1/sign", "http://localhost/v1/sign#x"]
+TARGET_WRONG = [
+    "/v1/sign%00",
+    "/v1/s%zzign",
+    "/v1/sign%",
+    "/v1/x/../sign",
+    "/v1/./sign",
+    "//v1/sign",
+    "/v1//sign",
+    "/v1/sign/",
+    "/v1%2fsign",
+    "/V1/sign",
+    "/v1/sign;x=1",
+    "/v1/%73ign%ff",
+    "/v1/sign?%ff=1",
+    "v1/sign",
+    "http://localhost/v1/sign#x",
+]
 
 
 @pytest.mark.parametrize("target", TARGET_WRONG)
@@ -200,8 +227,12 @@ def test_targets_that_are_wrong(world, target):
     """HTTP is in order here, so the connection may go on; but nothing is signed."""
     with world.unchanged():
         raw = world.admin.tls()
-        raw.sendall(HEAD.replace(b"/v1/sign", target.encode()) + LENGTH +
-                    b"Connection: close\r\n\r\n" + BODY)
+        raw.sendall(
+            HEAD.replace(b"/v1/sign", target.encode())
+            + LENGTH
+            + b"Connection: close\r\n\r\n"
+            + BODY
+        )
         answer = read_all(raw)
         assert answer.startswith((b"HTTP/1.1 400 ", b"HTTP/1.1 404 ")), answer[:300]
         assert b"application/problem+json" in answer
@@ -219,8 +250,11 @@ def test_an_endless_header(world):
             except OSError:
                 pass
             answer = read_all(raw)
-            # The answer may be lost when we were still writing: then the connection ended without one.
-            assert answer == b"" or answer.startswith((b"HTTP/1.1 431 ", b"HTTP/1.1 400 ")), answer[:200]
+            # The answer may be lost when we were still writing: then the connection ended without
+            # one.
+            assert answer == b"" or answer.startswith((b"HTTP/1.1 431 ", b"HTTP/1.1 400 ")), answer[
+                :200
+            ]
 
 
 def test_a_target_that_is_too_long(world):
@@ -260,11 +294,13 @@ def test_tls_of_the_past_and_plain_http(world):
 
 # --- slow clients ---
 
+
 @pytest.fixture(scope="module")
 def hurried():
     """A server that waits for nobody."""
-    with running_world(header_timeout_ms=500, body_timeout_ms=700, idle_timeout_ms=600,
-                       max_connections=8) as made:
+    with running_world(
+        header_timeout_ms=500, body_timeout_ms=700, idle_timeout_ms=600, max_connections=8
+    ) as made:
         made.admin.key("k")
         made.admin.policy()
         yield made
@@ -275,23 +311,27 @@ def dribble(raw, data, pause_s):
     begin = time.monotonic()
     try:
         for i in range(len(data)):
-            raw.sendall(data[i:i + 1])
+            raw.sendall(data[i : i + 1])
             time.sleep(pause_s)
     except OSError:
         pass
     return time.monotonic() - begin
 
 
-@pytest.mark.parametrize("name,data", [
-    ("a header that never ends", HEAD + LENGTH + b"X-Slow: " + b"y" * 400),
-    ("a body that never ends", HEAD + b"Content-Length: 1000000\r\n\r\n" + BODY)])
+@pytest.mark.parametrize(
+    "name,data",
+    [
+        ("a header that never ends", HEAD + LENGTH + b"X-Slow: " + b"y" * 400),
+        ("a body that never ends", HEAD + b"Content-Length: 1000000\r\n\r\n" + BODY),
+    ],
+)
 def test_a_slow_client_is_let_go(hurried, name, data):
     raw = hurried.admin.tls()
     head = data.find(b"\r\n\r\n")
     with hurried.unchanged():
         if head >= 0:
-            raw.sendall(data[:head + 4])
-            data = data[head + 4:]
+            raw.sendall(data[: head + 4])
+            data = data[head + 4 :]
         took = dribble(raw, data, 0.05)
         assert took < 20, "a deadline that each byte moves on is none"
         answer = read_all(raw)

@@ -1,18 +1,19 @@
 # SPDX-License-Identifier: MIT
-"""Who may do what: every operation asked by everybody, with certificates and with API tokens. The table
-below is the promise; the table in src/proto/ops.c is what keeps it."""
+"""Who may do what: every operation asked by everybody, with certificates and with API tokens. The
+table below is the promise; the table in src/proto/ops.c is what keeps it."""
 
 import pytest
 
-from api import ROLES, item, ok, refused, world  # pylint: disable=unused-import
+from api import ROLES, item, ok, refused, world
 
 ALL = frozenset(ROLES)
-ANYBODY = "anybody"    # also without a credential
-KNOWN = "known"        # every principal
+ANYBODY = "anybody"  # also without a credential
+KNOWN = "known"  # every principal
 READ_POLICY = ALL
 READ_LOG = frozenset({"administrator", "auditor"})
 
-# operation: (method, path, body, who). Each asks for something that is not there or is malformed deeper
+# operation: (method, path, body, who). Each asks for something that is not there or is malformed
+# deeper
 # inside, so that being let in changes nothing.
 OPERATIONS = {
     "hello": ("GET", "/v1/hello", None, ANYBODY),
@@ -25,10 +26,18 @@ OPERATIONS = {
     "users.create": ("POST", "/v1/users", {"name": "admin"}, {"administrator"}),
     "users.update": ("PUT", "/v1/users/no-one", {}, {"administrator"}),
     "users.enrolment-code": ("POST", "/v1/users/no-one/enrolment-codes", {}, {"administrator"}),
-    "users.api-token-create": ("POST", "/v1/users/no-one/api-tokens", {"scopes": ["sign"]},
-                               {"administrator"}),
-    "users.api-token-revoke": ("DELETE", "/v1/users/no-one/api-tokens/" + "ab" * 16, None,
-                               {"administrator"}),
+    "users.api-token-create": (
+        "POST",
+        "/v1/users/no-one/api-tokens",
+        {"scopes": ["sign"]},
+        {"administrator"},
+    ),
+    "users.api-token-revoke": (
+        "DELETE",
+        "/v1/users/no-one/api-tokens/" + "ab" * 16,
+        None,
+        {"administrator"},
+    ),
     "tokens.list": ("GET", "/v1/tokens", None, READ_POLICY),
     "keys.list": ("GET", "/v1/keys", None, KNOWN),
     "keys.show": ("GET", "/v1/keys/no-key", None, KNOWN),
@@ -45,7 +54,12 @@ OPERATIONS = {
     "policies.list": ("GET", "/v1/policies", None, READ_POLICY),
     "policies.show": ("GET", "/v1/policies/0", None, READ_POLICY),
     "policies.apply": ("POST", "/v1/policies", {"policy": "wrong"}, {"policy-author"}),
-    "policies.test": ("POST", "/v1/policies/test", {"request": {"items": [item("k")]}}, READ_POLICY),
+    "policies.test": (
+        "POST",
+        "/v1/policies/test",
+        {"request": {"items": [item("k")]}},
+        READ_POLICY,
+    ),
     "log.list": ("GET", "/v1/log", None, READ_LOG),
     "log.show": ("GET", "/v1/log/0", None, READ_LOG),
     "log.receipt": ("GET", "/v1/log/0/receipt", None, KNOWN),
@@ -72,7 +86,8 @@ def ask(client, name):
 
 
 def judge(answer, who, name, let_in):
-    """Let in is whoever gets the operation's own answer: not 401, nor 403 for want of a role or scope."""
+    """Let in is whoever gets the operation's own answer: not 401, nor 403 for want of a role or
+    scope."""
     kind = answer.json["type"] if answer.status >= 400 else None
     if let_in:
         assert answer.status != 403, (who, name, answer)
@@ -92,18 +107,25 @@ def test_the_table_has_every_operation(world):
             found[operation["operationId"]] = (method.upper(), path)
     assert found.keys() == OPERATIONS.keys()
     for name, (method, path) in found.items():
-        pattern = path.replace("/log/tile/{path}", "/log/tile/0/999").replace("entries/{path}",
-                                                                             "entries/999")
+        pattern = path.replace("/log/tile/{path}", "/log/tile/0/999").replace(
+            "entries/{path}", "entries/999"
+        )
         asked = OPERATIONS[name][1].split("/")
         assert OPERATIONS[name][0] == method
-        assert all(want == got or want.startswith("{")
-                   for want, got in zip(pattern.split("/"), asked, strict=True)), name
+        assert all(
+            want == got or want.startswith("{")
+            for want, got in zip(pattern.split("/"), asked, strict=True)
+        ), name
 
 
 def test_the_document_says_what_needs_no_credential(world):
     document = ok(world.nobody.get("/openapi.json"))
-    free = {operation["operationId"] for methods in document["paths"].values()
-            for operation in methods.values() if operation.get("security") == []}
+    free = {
+        operation["operationId"]
+        for methods in document["paths"].values()
+        for operation in methods.values()
+        if operation.get("security") == []
+    }
     assert free == {name for name, row in OPERATIONS.items() if row[3] == ANYBODY}
 
 
@@ -119,8 +141,11 @@ def test_by_certificate(world, clients, who, name):
 def tokens(world, clients):
     """An API token for everything, of each principal."""
     assert clients
-    return {who: world.token_for("plain" if who == "plain" else f"only-{who}", ["*"])[0]
-            for who in WHO if who != "nobody"}
+    return {
+        who: world.token_for("plain" if who == "plain" else f"only-{who}", ["*"])[0]
+        for who in WHO
+        if who != "nobody"
+    }
 
 
 @pytest.mark.parametrize("name", OPERATIONS)
@@ -132,8 +157,9 @@ def test_by_api_token(world, tokens, who, name):
     judge(ask(tokens[who], name), who, name, is_let_in(who, OPERATIONS[name][3]))
 
 
-@pytest.mark.parametrize("scope", [*OPERATIONS, "users.*", "keys.*", "certs.*", "policies.*", "log.*",
-                                   "tokens.*"])
+@pytest.mark.parametrize(
+    "scope", [*OPERATIONS, "users.*", "keys.*", "certs.*", "policies.*", "log.*", "tokens.*"]
+)
 def test_an_api_token_may_what_its_scopes_say(world, scope):
     """The administrator has every role; the token has one scope."""
     client, info = world.token_for("admin", [scope])
@@ -146,8 +172,20 @@ def test_an_api_token_may_what_its_scopes_say(world, scope):
     ok(world.admin.delete(f"/v1/users/admin/api-tokens/{info['id']}"))
 
 
-@pytest.mark.parametrize("scopes", [[], ["everything"], ["keys"], ["sign", "no.such"], ["key*"], [""],
-                                    ["KEYS.LIST"], [" sign"], ["log.*.*"]])
+@pytest.mark.parametrize(
+    "scopes",
+    [
+        [],
+        ["everything"],
+        ["keys"],
+        ["sign", "no.such"],
+        ["key*"],
+        [""],
+        ["KEYS.LIST"],
+        [" sign"],
+        ["log.*.*"],
+    ],
+)
 def test_scopes_that_cover_nothing(world, scopes):
     with world.unchanged():
         answer = world.admin.post("/v1/users/admin/api-tokens", {"scopes": scopes})
@@ -158,9 +196,14 @@ def test_a_token_never_has_more_than_its_principal(world):
     world.person("plain")
     client, _ = world.token_for("plain", ["*"])
     with world.unchanged():
-        refused(client.post("/v1/users", {"name": "mallory", "roles": ["administrator"]}), 403,
-                "forbidden")
-        refused(client.post("/v1/policies", {"policy": "version: 1\nrules: []\n"}), 403, "forbidden")
+        refused(
+            client.post("/v1/users", {"name": "mallory", "roles": ["administrator"]}),
+            403,
+            "forbidden",
+        )
+        refused(
+            client.post("/v1/policies", {"policy": "version: 1\nrules: []\n"}), 403, "forbidden"
+        )
 
 
 def test_keys_of_an_api_token(world):
@@ -170,7 +213,12 @@ def test_keys_of_an_api_token(world):
     client, info = world.token_for("plain", ["sign", "keys.*"], keys=["team-a-*", "k?"])
     assert info["keys"] == ["team-a-*", "k?"]
     ok(client.sign("team-a-1"))
-    for key in ("team-b-1", "k", "team-a", "no-such-key"):  # which of them are there it does not learn
+    for key in (
+        "team-b-1",
+        "k",
+        "team-a",
+        "no-such-key",
+    ):  # which of them are there it does not learn
         with world.unchanged():
             answer = client.sign(key)
             refused(answer, 403, "forbidden")
@@ -184,8 +232,10 @@ def test_keys_are_listed_to_those_who_may_use_them(world):
     plain = world.person("plain")
     admin_sees = [key["name"] for key in ok(world.admin.get("/v1/keys"))["keys"]]
     assert not [name for name in admin_sees if name.startswith("@")]
-    world.admin.policy("version: 1\nrules:\n  - name: one\n    effect: allow\n    match:\n"
-                       "      key: k\n      principal: plain\n")
+    world.admin.policy(
+        "version: 1\nrules:\n  - name: one\n    effect: allow\n    match:\n"
+        "      key: k\n      principal: plain\n"
+    )
     try:
         assert [key["name"] for key in ok(plain.get("/v1/keys"))["keys"]] == ["k"]
         refused(plain.get("/v1/keys/r"), 404, "not-found")
@@ -196,20 +246,32 @@ def test_keys_are_listed_to_those_who_may_use_them(world):
 
 # --- principals ---
 
+
 def test_the_last_administrator_stays(world):
     world.person("only-administrator", roles=["administrator"])
     ok(world.admin.put("/v1/users/only-administrator", {"roles": {"values": []}}))
-    for change in ({"is_disabled": {"value": True}}, {"roles": {"values": ["auditor"]}},
-                   {"roles": {"values": []}}):
+    for change in (
+        {"is_disabled": {"value": True}},
+        {"roles": {"values": ["auditor"]}},
+        {"roles": {"values": []}},
+    ):
         with world.unchanged():
             refused(world.admin.put("/v1/users/admin", change), 409, "wrong-state")
     ok(world.admin.put("/v1/users/only-administrator", {"roles": {"values": ["administrator"]}}))
 
 
 def test_roles_and_names_that_are_none(world):
-    for body in ({"name": "x", "roles": ["root"]}, {"name": "x", "roles": ["Administrator"]},
-                 {"name": "../x"}, {"name": "@signer"}, {"name": "a b"}, {"name": ""},
-                 {"name": "x" * 129}, {"name": "x", "groups": ["a b"]}, {"name": "é"}):
+    for body in (
+        {"name": "x", "roles": ["root"]},
+        {"name": "x", "roles": ["Administrator"]},
+        {"name": "../x"},
+        {"name": "@signer"},
+        {"name": "a b"},
+        {"name": ""},
+        {"name": "x" * 129},
+        {"name": "x", "groups": ["a b"]},
+        {"name": "é"},
+    ):
         with world.unchanged():
             answer = world.admin.post("/v1/users", body)
             assert answer.status in (400, 413), (body, answer)
@@ -221,8 +283,12 @@ def test_changes_of_a_principal_hold_at_once(world):
     user = world.person("changing")
     refused(user.get("/v1/log"), 403, "forbidden")
     with world.logged("user"):
-        ok(world.admin.put("/v1/users/changing", {"roles": {"values": ["auditor"]},
-                                                  "groups": {"values": ["a", "b"]}}))
+        ok(
+            world.admin.put(
+                "/v1/users/changing",
+                {"roles": {"values": ["auditor"]}, "groups": {"values": ["a", "b"]}},
+            )
+        )
     ok(user.get("/v1/log"))
     me = ok(user.get("/v1/whoami"))
     assert (me["principal"], me["roles"], me["groups"]) == ("changing", ["auditor"], ["a", "b"])

@@ -1,13 +1,13 @@
 # SPDX-License-Identifier: MIT
-"""POST /v1/sign as its callers use it, and as they get it wrong: what is refused leaves no trace, and the
-server goes on."""
+"""POST /v1/sign as its callers use it, and as they get it wrong: what is refused leaves no trace,
+and the server goes on."""
 
 import base64
 import hashlib
 
 import pytest
 
-from api import ALLOW_ALL, item, ok, refused, world  # pylint: disable=unused-import
+from api import ALLOW_ALL, item, ok, refused, world
 import logformat
 
 DIGEST = hashlib.sha256(b"what is signed").hexdigest()
@@ -19,6 +19,7 @@ def admin(world):
 
 
 # --- what is right ---
+
 
 def test_a_signature_is_answered_and_logged(world, admin):
     with world.logged("sign.intent", "sign.outcome") as logged:
@@ -39,17 +40,29 @@ def test_a_signature_is_answered_and_logged(world, admin):
 
 
 def test_private_facts_stand_in_the_detail_record(world, admin):
-    facts = [{"name": "application.command", "value": "jarsigner -x a.jar"},
-             {"name": "ci.branch", "value": "main"}, {"name": "user", "value": "alice"}]
-    artifact = {"digest": "aa" * 32, "hash": "sha256", "size_bytes": 12, "type": "jar", "name": "a.jar"}
+    facts = [
+        {"name": "application.command", "value": "jarsigner -x a.jar"},
+        {"name": "ci.branch", "value": "main"},
+        {"name": "user", "value": "alice"},
+    ]
+    artifact = {
+        "digest": "aa" * 32,
+        "hash": "sha256",
+        "size_bytes": 12,
+        "type": "jar",
+        "name": "a.jar",
+    }
     with world.logged("sign.intent", "sign.outcome") as logged:
         ok(admin.sign("k", facts=facts, artifact=artifact, labels={"branch": "main"}))
     intent, detail = logged[0]
     assert [f["name"] for f in intent["facts"]] == ["ci.branch"]
     assert [f["name"] for f in detail["facts"]] == ["application.command", "user"]
     assert detail["artifact_name"] == "a.jar" and "a.jar" not in str(intent)
-    assert (intent["artifact_digest"], intent["artifact_type"], intent["artifact_size_bytes"]) == \
-        ("aa" * 32, "jar", 12)
+    assert (intent["artifact_digest"], intent["artifact_type"], intent["artifact_size_bytes"]) == (
+        "aa" * 32,
+        "jar",
+        12,
+    )
     assert intent["labels"] == [{"name": "branch", "value": "main"}]
 
 
@@ -74,8 +87,9 @@ def test_1000_items_are_signed_and_1001_are_not(world, admin):
     for i in (0, 499, 999):  # each signature is of its own item
         assert world.verifies("k", datas[i], results[i]["signature"])
     with world.unchanged():
-        refused(admin.sign_items([item("k", data) for data in datas + [b"one more"]]), 413,
-                "over-limit")
+        refused(
+            admin.sign_items([item("k", data) for data in datas + [b"one more"]]), 413, "over-limit"
+        )
 
 
 def test_no_items_are_refused(world, admin):
@@ -92,6 +106,7 @@ def test_one_item_that_fails_leaves_the_others(world, admin):
 
 
 # --- what is wrong ---
+
 
 @pytest.mark.parametrize("key", ["nothing", "@log", "@client-ca", "@development-ca", "K"])
 def test_an_unknown_key_or_one_of_the_server(world, admin, key):
@@ -126,21 +141,55 @@ def test_a_digest_that_is_no_hex(world, admin, digest):
         refused(admin.sign("k", digest=digest), 400, "malformed")
 
 
-@pytest.mark.parametrize("name", [
-    "sha1", "rsa-pkcs1-sha1", "ecdsa-sha1", "rsa-pkcs1-md5", "rsa-raw", "rsa-pss-sha1", "ecdsa",
-    "ECDSA-SHA256", "rsassa-pkcs1-v1_5", "none", "", "7", "1.2.840.113549.1.1.5"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "sha1",
+        "rsa-pkcs1-sha1",
+        "ecdsa-sha1",
+        "rsa-pkcs1-md5",
+        "rsa-raw",
+        "rsa-pss-sha1",
+        "ecdsa",
+        "ECDSA-SHA256",
+        "rsassa-pkcs1-v1_5",
+        "none",
+        "",
+        "7",
+        "1.2.840.113549.1.1.5",
+    ],
+)
 def test_sha1_and_its_like_by_any_name(world, admin, name):
     for key in ("k", "r"):
         with world.unchanged():
-            refused(admin.sign_items([{"key": key, "algorithm": name, "digest": "aa" * 20,
-                                       "hashed_by": "client"}]), 400, "malformed")
-            refused(admin.sign_items([{"key": key, "algorithm": name, "digest": DIGEST,
-                                       "hashed_by": "client"}]), 400, "malformed")
+            refused(
+                admin.sign_items(
+                    [{"key": key, "algorithm": name, "digest": "aa" * 20, "hashed_by": "client"}]
+                ),
+                400,
+                "malformed",
+            )
+            refused(
+                admin.sign_items(
+                    [{"key": key, "algorithm": name, "digest": DIGEST, "hashed_by": "client"}]
+                ),
+                400,
+                "malformed",
+            )
 
 
-@pytest.mark.parametrize("key,algorithm", [
-    ("k", "rsa-pkcs1-sha256"), ("k", "rsa-pss-sha512"), ("k", "ed25519"), ("r", "ecdsa-sha256"),
-    ("r", "ed25519"), ("e", "ecdsa-sha256"), ("e", "rsa-pkcs1-sha256")])
+@pytest.mark.parametrize(
+    "key,algorithm",
+    [
+        ("k", "rsa-pkcs1-sha256"),
+        ("k", "rsa-pss-sha512"),
+        ("k", "ed25519"),
+        ("r", "ecdsa-sha256"),
+        ("r", "ed25519"),
+        ("e", "ecdsa-sha256"),
+        ("e", "rsa-pkcs1-sha256"),
+    ],
+)
 def test_an_algorithm_of_another_type_of_key(world, admin, key, algorithm):
     with world.unchanged():
         answer = admin.sign(key, algorithm=algorithm)
@@ -153,14 +202,22 @@ def test_a_digest_says_who_made_it(world, admin, who):
     with world.unchanged():
         refused(admin.sign("k", hashed_by=who), 400, "malformed")
     with world.unchanged():
-        refused(admin.sign_items([{"key": "k", "algorithm": "ecdsa-sha256", "digest": DIGEST}]),
-                400, "malformed")
+        refused(
+            admin.sign_items([{"key": "k", "algorithm": "ecdsa-sha256", "digest": DIGEST}]),
+            400,
+            "malformed",
+        )
 
 
 def test_ed25519_takes_the_message_alone(world, admin):
     message = base64.b64encode(b"m").decode()
-    wrong = [{"digest": DIGEST}, {"message": "", "digest": DIGEST}, {"message": ""},
-             {"hashed_by": "client"}, {"content": message}]
+    wrong = [
+        {"digest": DIGEST},
+        {"message": "", "digest": DIGEST},
+        {"message": ""},
+        {"hashed_by": "client"},
+        {"content": message},
+    ]
     for more in wrong:
         with world.unchanged():
             refused(admin.sign_items([{**item("e", b"m", "ed25519"), **more}]), 400, "malformed")
@@ -174,8 +231,9 @@ def test_ed25519_takes_the_message_alone(world, admin):
 @pytest.mark.parametrize("content", [b"what is signe", b"what is signed\n", b"other"])
 def test_bytes_that_do_not_hash_to_the_digest(world, admin, content):
     with world.unchanged():
-        answer = admin.sign_items([item("k", b"first"),
-                                   item("k", content=base64.b64encode(content).decode())])
+        answer = admin.sign_items(
+            [item("k", b"first"), item("k", content=base64.b64encode(content).decode())]
+        )
         problem = refused(answer, 400, "malformed")
         assert "items[1]" in problem["detail"]
 
@@ -203,12 +261,18 @@ def test_an_agent_states_facts_of_basis_agent_and_no_more(world):
         ok(agent.sign("k", facts=[{"name": "host", "value": "b", "basis": "agent"}]))
     assert logged[0][0]["facts"] == [{"name": "host", "value": "b", "basis": "agent"}]
     with world.unchanged():
-        refused(agent.sign("k", facts=[{"name": "host", "value": "b", "basis": "server"}]), 400,
-                "malformed")
+        refused(
+            agent.sign("k", facts=[{"name": "host", "value": "b", "basis": "server"}]),
+            400,
+            "malformed",
+        )
     token, _ = world.token_for("agent-1", ["sign"])
     with world.unchanged():  # the certificate is the agent's, not the principal
-        refused(token.sign("k", facts=[{"name": "host", "value": "b", "basis": "agent"}]), 400,
-                "malformed")
+        refused(
+            token.sign("k", facts=[{"name": "host", "value": "b", "basis": "agent"}]),
+            400,
+            "malformed",
+        )
 
 
 @pytest.mark.parametrize("name", ["Host", "9a", "a b", "host\n", "é", "x" * 129])
@@ -230,13 +294,18 @@ def test_more_facts_than_fit(world, admin):
 
 
 def test_an_artifact_whose_digest_is_not_of_its_algorithm(world, admin):
-    for artifact in ({"digest": "aa" * 20, "hash": "sha256"}, {"digest": "aa" * 32},
-                     {"hash": "sha256"}, {"digest": "aa" * 20, "hash": "sha1"}):
+    for artifact in (
+        {"digest": "aa" * 20, "hash": "sha256"},
+        {"digest": "aa" * 32},
+        {"hash": "sha256"},
+        {"digest": "aa" * 20, "hash": "sha1"},
+    ):
         with world.unchanged():
             refused(admin.sign("k", artifact=artifact), 400, "malformed")
 
 
 # --- receipts ---
+
 
 def test_receipts_none_index_and_full(world, admin):
     vkey = ok(admin.get("/v1/hello"))["log_vkey"]
@@ -259,14 +328,16 @@ def test_full_receipts_of_many_items_at_once(world, admin):
     results = ok(admin.sign_items([item("k", b"%d" % i) for i in range(100)], receipt="full"))
     sizes = set()
     for result in results["results"]:
-        at, size = logformat.check_receipt(result["receipt"], world.leaf(result["outcome"]["index"]),
-                                           vkey)
+        at, size = logformat.check_receipt(
+            result["receipt"], world.leaf(result["outcome"]["index"]), vkey
+        )
         assert at == result["outcome"]["index"]
         sizes.add(size)
     assert len(sizes) == 1
 
 
 # --- nobody is exempt, nothing is allowed by itself ---
+
 
 def test_without_a_rule_nothing_is_signed(world, admin):
     admin.policy("version: 1\nrules: []\n")
@@ -282,8 +353,10 @@ def test_without_a_rule_nothing_is_signed(world, admin):
 
 
 def test_a_reason_that_is_required(world, admin):
-    admin.policy(ALLOW_ALL + "  - name: say-why\n    effect: require\n    requirement: reason\n"
-                             "    description: name the release\n")
+    admin.policy(
+        ALLOW_ALL + "  - name: say-why\n    effect: require\n    requirement: reason\n"
+        "    description: name the release\n"
+    )
     try:
         with world.logged("sign.intent") as logged:
             answer = admin.sign("k")
