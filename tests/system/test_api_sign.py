@@ -78,17 +78,17 @@ def test_content_that_hashes_to_the_digest_is_hashed_by_the_server(world, admin)
 
 
 def test_1000_items_are_signed_and_1001_are_not(world, admin):
-    datas = [b"file %d" % i for i in range(1000)]
+    files = [b"file %d" % i for i in range(1000)]
     size = world.log_size()
-    results = ok(admin.sign_items([item("k", data) for data in datas]))["results"]
+    results = ok(admin.sign_items([item("k", data) for data in files]))["results"]
     assert len(results) == 1000 and all(r["is_signed"] for r in results)
     assert world.log_size() == size + 2000
     assert len({r["outcome"]["index"] for r in results}) == 1000
     for i in (0, 499, 999):  # each signature is of its own item
-        assert world.verifies("k", datas[i], results[i]["signature"])
+        assert world.verifies("k", files[i], results[i]["signature"])
     with world.unchanged():
         refused(
-            admin.sign_items([item("k", data) for data in datas + [b"one more"]]), 413, "over-limit"
+            admin.sign_items([item("k", data) for data in files + [b"one more"]]), 413, "over-limit"
         )
 
 
