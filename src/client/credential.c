@@ -13,16 +13,34 @@
 
 #define SUBJECT "CN=chancery client"
 
+static enum chy_err csr_append(const struct chy_privkey *key, struct chy_buf *csr,
+                               struct chy_error *err)
+{
+    CHY_CLEANUP(chy_buf_done) struct chy_buf der;
+    chy_buf_init(&der, CHY_LIMIT_CERTIFICATE);
+    CHY_TRY(chy_privkey_csr(key, CHY_STR(SUBJECT), NULL, 0, &der, err));
+    chy_pem_append(csr, "CERTIFICATE REQUEST", chy_buf_bytes(&der));
+    return chy_buf_check(csr, err);
+}
+
 enum chy_err chy_credential_make(struct chy_privkey **ret_key, struct chy_buf *csr,
                                  struct chy_error *err)
 {
     CHY_CLEANUP(chy_privkey_freep) struct chy_privkey *key = NULL;
-    CHY_CLEANUP(chy_buf_done) struct chy_buf der;
-    chy_buf_init(&der, CHY_LIMIT_CERTIFICATE);
     CHY_TRY(chy_privkey_generate(&key, err));
-    CHY_TRY(chy_privkey_csr(key, CHY_STR(SUBJECT), NULL, 0, &der, err));
-    chy_pem_append(csr, "CERTIFICATE REQUEST", chy_buf_bytes(&der));
-    CHY_TRY(chy_buf_check(csr, err));
+    CHY_TRY(csr_append(key, csr, err));
+    *ret_key = CHY_TAKE(key);
+    return CHY_OK;
+}
+
+enum chy_err chy_credential_again(const char *path, struct chy_privkey **ret_key,
+                                  struct chy_buf *csr, struct chy_error *err)
+{
+    CHY_CLEANUP(chy_secret_freep) struct chy_secret *pem = NULL;
+    CHY_CLEANUP(chy_privkey_freep) struct chy_privkey *key = NULL;
+    CHY_TRY(chy_file_read_secret(AT_FDCWD, path, &pem, err));
+    CHY_TRY(chy_privkey_from_pem(pem, &key, err));
+    CHY_TRY(csr_append(key, csr, err));
     *ret_key = CHY_TAKE(key);
     return CHY_OK;
 }

@@ -19,6 +19,12 @@ struct chy_privkey;
 CHY_MUST_USE enum chy_err chy_credential_make(struct chy_privkey **ret_key, struct chy_buf *csr,
                                               struct chy_error *err);
 
+/* A request of the key that a credential file holds: a certificate is renewed for its own key.
+ * Errors: of reading a secret file; CHY_E_MALFORMED, CHY_E_UNSUPPORTED no such key in it;
+ *         CHY_E_CRYPTO, CHY_E_LIMIT, CHY_E_NOMEM */
+CHY_MUST_USE enum chy_err chy_credential_again(const char *path, struct chy_privkey **ret_key,
+                                               struct chy_buf *csr, struct chy_error *err);
+
 /* Check that the certificate, the first of the PEM texts, is of this key, and write both.
  * Errors: CHY_E_PROTOCOL  the server answered with no certificate, or one of another key
  *         of writing a file; CHY_E_LIMIT, CHY_E_NOMEM */

@@ -132,7 +132,7 @@ static enum chy_err renew_now(const struct chy_settings *settings, struct chy_er
     CHY_CLEANUP(chy_buf_done) struct chy_buf csr;
     chy_arena_init(&arena, CHY_LIMIT_ARENA);
     chy_buf_init(&csr, CHY_LIMIT_CERTIFICATE);
-    CHY_TRY(chy_credential_make(&key, &csr, err));
+    CHY_TRY(chy_credential_again(settings->profile.key.p, &key, &csr, err));
     CHY_TRY(chy_client_open(settings, &client, err));
     struct chy_renew_request request = { .csr = chy_buf_str(&csr) };
     struct chy_client_certificate certificate;

@@ -294,6 +294,7 @@ static enum chy_err credential_write(struct job *job, const struct enrolling *en
         .is_agent = en->is_agent,
     };
     memcpy(record.info.id, en->issue.build.serial.p, sizeof record.info.id);
+    CHY_TRY(chy_sha256(en->issue.build.public_key, record.public_key_sha256, err));
     CHY_TRY(chy_sha256(en->issue.der, sha256, err));
     struct chy_str name = chy_record_hash_name(&job->arena, sha256);
     if (name.p == NULL)
@@ -324,9 +325,24 @@ static enum chy_err client_issued(struct job *job, struct chy_error *err)
     return finish(job, &e, en->is_agent ? CHY_STR("for an agent") : CHY_STR(""), response, err);
 }
 
+/* A certificate is renewed for the key that it has. Front passes the request on, and must not get a
+ * certificate of a key of its own for a caller that it has only seen. */
+static enum chy_err same_key_check(struct job *job, struct chy_error *err)
+{
+    uint8_t hash[CHY_HASH_BYTES];
+    CHY_TRY(chy_sha256(job->inspected->public_key, hash, err));
+    if (!chy_bytes_equal((struct chy_bytes){ hash, sizeof hash },
+                         (struct chy_bytes){ job->who.public_key_sha256, CHY_HASH_BYTES }))
+        return chy_fail(err, CHY_E_FORBIDDEN,
+                        "a certificate is renewed for the key that it has; for another key, enrol");
+    return CHY_OK;
+}
+
 static enum chy_err client_csr_read(struct job *job, struct chy_error *err)
 {
     struct enrolling *en = job->state;
+    if (en->code_name.n == 0)
+        CHY_TRY(same_key_check(job, err));
     struct signer *s = job->s;
     int64_t now = chy_clock_realtime_us();
     struct key *ca = signer_key(s, CHY_STR(CHY_KEY_NAME_CLIENT_CA));

@@ -96,6 +96,7 @@ enum chy_err chy_principal_resolve(struct chy_store *s, const struct chy_caller 
     p.scopes = c.info.scopes;
     p.keys = c.info.keys;
     memcpy(p.credential_id, c.info.id, sizeof p.credential_id);
+    memcpy(p.public_key_sha256, c.public_key_sha256, sizeof p.public_key_sha256);
     p.expires_us = c.info.expires_us;
     *ret_principal = p;
     return CHY_OK;

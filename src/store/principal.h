@@ -18,6 +18,7 @@ struct chy_principal {
     struct chy_strs scopes;
     struct chy_strs keys;
     uint8_t credential_id[CHY_ID_BYTES];
+    uint8_t public_key_sha256[CHY_HASH_BYTES]; /* of a certificate's key */
     int64_t expires_us;
 };
 

@@ -23,6 +23,7 @@ static const struct chy_field credential_record_fields[] = {
     CHY_F_ENUM(S, method, &chy_auth_method_enum, enum chy_auth_method, 0, NULL),
     CHY_F_STRUCT(S, info, &chy_api_token_info_schema, struct chy_api_token_info, 0, NULL),
     CHY_F_BOOL(S, is_agent, 0, NULL),
+    CHY_F_HASH(S, public_key_sha256, 0, NULL),
 };
 #undef S
 const struct chy_schema chy_credential_record_schema =

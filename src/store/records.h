@@ -23,6 +23,7 @@ struct chy_credential_record {
     enum chy_auth_method method;
     struct chy_api_token_info info; /* id, expiry, revoked; scopes and keys of an API token */
     bool is_agent;
+    uint8_t public_key_sha256[CHY_HASH_BYTES]; /* of a certificate: the key it is renewed for */
 };
 
 struct chy_code_record {

@@ -407,19 +407,31 @@ def test_requests_that_are_wrong(world):
     ok(enroll(world, code, good))
 
 
+def renewed(world, api, name):
+    """The same key with a new certificate."""
+    fresh = Identity(world.folder, name)
+    fresh.key = api.identity.key
+    return Api(world, fresh.take(ok(api.post("/v1/renew", {"csr": fresh.csr()}))["certificate"]))
+
+
 def test_renewal(world):
     person = world.person("renewing", groups=["g"])
-    fresh = Identity(world.folder, "renewed")
     with world.logged("key.intent", "user") as logged:
-        answer = ok(person.post("/v1/renew", {"csr": fresh.csr()}))
+        fresh = renewed(world, person, "renewed")
     assert logged[1][0]["action"] == "user.renew"
-    fresh.take(answer["certificate"])
-    assert ok(Api(world, fresh).get("/v1/whoami"))["principal"] == "renewing"
+    assert ok(fresh.get("/v1/whoami"))["principal"] == "renewing"
     ok(person.get("/v1/whoami"))  # the old one lives to its end
-    agent = world.person("agent-2", is_agent=True)
-    fresh = Identity(world.folder, "agent-renewed")
-    fresh.take(ok(agent.post("/v1/renew", {"csr": fresh.csr()}))["certificate"])
-    assert ok(Api(world, fresh).get("/v1/whoami"))["is_agent"] is True
+    ok(renewed(world, fresh, "renewed-again").get("/v1/whoami"))
+    agent = renewed(world, world.person("agent-2", is_agent=True), "agent-renewed")
+    assert ok(agent.get("/v1/whoami"))["is_agent"] is True
+
+
+def test_renewal_is_for_the_same_key(world):
+    """Whoever can speak in a caller's name for a moment gets no certificate to keep."""
+    person = world.person("renewing-2")
+    with world.unchanged():
+        answer = person.post("/v1/renew", {"csr": Identity(world.folder, "another").csr()})
+        refused(answer, 403, "forbidden")
 
 
 def test_codes_are_for_those_who_are_there(world):
