@@ -4,12 +4,14 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
+#include <pwd.h>
 #include <setjmp.h>
 #include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -96,6 +98,16 @@ static void make_store(struct fixture *f)
     chy_store_close(store);
 }
 
+/* Started by root the signer changes to another user, as in production; SQLite would else set owners,
+ * which the sandbox forbids. */
+static void give_away(const struct fixture *f)
+{
+    const struct passwd *nobody = getpwnam("nobody");
+    assert_non_null(nobody);
+    assert_int_equal(chown(f->dir, nobody->pw_uid, nobody->pw_gid), 0);
+    assert_int_equal(chown(f->store_path.p, nobody->pw_uid, nobody->pw_gid), 0);
+}
+
 static const struct chy_signer_token tokens[] = {
     { .name = { "soft", 4 }, .workers = FX_WORKERS, .is_software = true },
 };
@@ -117,6 +129,9 @@ void fx_init(struct fixture *f, fx_config_fn *change)
     f->store_path = chy_str_of(store);
     f->anchor_path = chy_str_of(anchor);
     make_store(f);
+    bool is_root = geteuid() == 0;
+    if (is_root)
+        give_away(f);
     f->config = (struct chy_signer_config){
         .version = CHY_STR("1.2.3"),
         .node = CHY_STR("node"),
@@ -131,6 +146,7 @@ void fx_init(struct fixture *f, fx_config_fn *change)
         .token_timeout_ms = 10000,
         .denials_per_minute = 60,
         .log_level = CHY_STR("error"),
+        .user = is_root ? CHY_STR("nobody") : CHY_STR(""),
     };
     f->config.tokens.p = tokens;
     f->config.tokens.n = CHY_ARRAY_LEN(tokens);
@@ -238,6 +254,16 @@ void fx_connect_all(struct fixture *f)
 
 /* --- the process --- */
 
+/* In the child: a write past the limit fails, as on a full disk. */
+static void limit_disk(const struct fixture *f)
+{
+    const struct rlimit limit = { f->disk_bytes, f->disk_bytes };
+    struct sigaction ignore = { .sa_handler = SIG_IGN };
+    if (f->disk_bytes != 0 &&
+        (sigaction(SIGXFSZ, &ignore, NULL) != 0 || setrlimit(RLIMIT_FSIZE, &limit) != 0))
+        _exit(99);
+}
+
 void fx_spawn(struct fixture *f)
 {
     int fds[2];
@@ -255,9 +281,7 @@ void fx_spawn(struct fixture *f)
             _exit(99);
         for (int i = CHY_SUPERVISOR_FD + 1; i <= fd; i++)
             close(i);
-        struct sigaction ignore = { .sa_handler = SIG_IGN };
-        if (sigaction(SIGXFSZ, &ignore, NULL) != 0) /* a full disk, for tests */
-            _exit(99);
+        limit_disk(f);
         exit(chy_signer_main()); /* not _exit: the leak checker looks */
     }
     close(fds[1]);

@@ -75,6 +75,7 @@ struct fixture {
     int exit_status;
     bool has_exited;
     struct chy_signer_config config;
+    size_t disk_bytes; /* no file of the signer grows past it; 0: no such limit */
 
     struct chy_channel *supervisor;
     int supervisor_fd;
