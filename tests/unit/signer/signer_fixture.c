@@ -98,8 +98,8 @@ static void make_store(struct fixture *f)
     chy_store_close(store);
 }
 
-/* Started by root the signer changes to another user, as in production; SQLite would else set owners,
- * which the sandbox forbids. */
+/* Started by root the signer changes to another user, as in production; SQLite would else set
+ * owners, which the sandbox forbids. */
 static void give_away(const struct fixture *f)
 {
     const struct passwd *nobody = getpwnam("nobody");

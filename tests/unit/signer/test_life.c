@@ -225,28 +225,30 @@ static void test_kill__in_the_first_start(void **state)
 
 static void test_full_disk__fails_who_waits_and_ends(void **state)
 {
-    static uint64_t ids[40];
+    size_t ok = 0;
+    size_t failed = 0;
     (void)state;
     f.disk_bytes = 700000; /* room for some commits, not for all */
     fx_start(&f);
     fx_ready_to_sign(&f);
     fx_settle(&f);
-    for (size_t i = 0; i < CHY_ARRAY_LEN(ids); i++) {
-        ids[i] = fx_sign(&f, "k", 20);
-        fx_pump(&f, 2000, NULL);
-    }
-    assert_int_equal(fx_wait_exit(&f), EXIT_FAILURE);
-    size_t ok = 0;
-    size_t failed = 0;
-    for (size_t i = 0; i < CHY_ARRAY_LEN(ids); i++)
-        if (fx_has_reply(&f, ids[i])) {
+    while (chy_channel_is_open(f.supervisor)) {
+        uint64_t ids[3];
+        for (size_t i = 0; i < CHY_ARRAY_LEN(ids); i++)
+            ids[i] = fx_sign(&f, "k", 20);
+        while (chy_channel_is_open(f.supervisor) && !fx_has_reply(&f, ids[2]))
+            fx_pump(&f, 1000, NULL);
+        for (size_t i = 0; i < CHY_ARRAY_LEN(ids); i++) {
+            if (!fx_has_reply(&f, ids[i]))
+                continue;
             enum chy_err r = fx_signed(&f, ids[i], NULL); /* which looks for the outcomes */
             ok += r == CHY_OK ? 1 : 0;
             failed += r == CHY_E_STORE ? 1 : 0;
         }
+    }
+    assert_int_equal(fx_wait_exit(&f), EXIT_FAILURE);
     assert_true(ok > 0);
     assert_true(failed > 0);
-    assert_true(ok + failed <= CHY_ARRAY_LEN(ids));
     assert_int_equal(f.unlogged, 0); /* no token saw a digest whose intent is not on the disk */
     f.disk_bytes = 0;
     fx_start(&f);
