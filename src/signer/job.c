@@ -138,6 +138,21 @@ void job_fail(struct job *job, const struct chy_error *why)
     job_reply(job, why->code, why, NULL, NULL);
 }
 
+void job_tell_all(struct signer *s, const struct chy_error *why)
+{
+    struct job *job;
+    DL_FOREACH(s->jobs, job)
+    {
+        struct chy_error err;
+        struct chy_reply reply = { .code = (uint32_t) - (int)why->code,
+                                   .text = chy_str_of(why->text),
+                                   .retry_after_s = retry_after_s(why->code) };
+        if (job->front != NULL && reply_send(job, &reply, NULL, NULL, &err) != CHY_OK)
+            chy_log(&s->log, CHY_LOG_ERROR, "call.reply_lost", CHY_L_ERR(&err));
+        job->front = NULL;
+    }
+}
+
 enum chy_err job_done(struct job *job, const void *response)
 {
     job_reply(job, CHY_OK, NULL, response != NULL ? job->row->response : NULL, response);

@@ -54,6 +54,8 @@ void job_run(struct job *job, job_fn *step);
 void job_reply(struct job *job, enum chy_err code, const struct chy_error *why,
                const struct chy_schema *schema, const void *response);
 void job_fail(struct job *job, const struct chy_error *why);
+/* The process ends: tell every caller so, also of jobs that are at a token. The jobs stay. */
+void job_tell_all(struct signer *s, const struct chy_error *why);
 /* The common ending: done, with the response of the operation. Always answers CHY_OK. */
 enum chy_err job_done(struct job *job, const void *response);
 void job_front_gone(struct signer *s, const struct peer *front);

@@ -640,13 +640,8 @@ static enum chy_err write_batch(struct ledger *l, struct chy_error *err)
 
 static void fail_all(struct ledger *l, struct chy_error *err)
 {
-    struct job *job = waiting_take(&l->waiting);
-    signer_die(l->s, err); /* first: what these jobs still owe cannot be written either */
-    while (job != NULL) {
-        struct job *next = job->wait_next;
-        job_fail(job, err);
-        job = next;
-    }
+    job_tell_all(l->s, err);
+    signer_die(l->s, err);
 }
 
 static void run_waiting(struct ledger *l)

@@ -11,6 +11,7 @@
 
 #include <cmocka.h>
 #include <openssl/pem.h>
+#include <openssl/sha.h>
 #include <openssl/x509.h>
 
 #include "base/limits.h"
@@ -250,7 +251,8 @@ static void test_users__rights_are_looked_up_at_each_call(void **state)
 
 /* --- enrolment --- */
 
-static struct chy_str make_csr(void)
+/* ret_key_sha256 may be NULL: the hash of its SubjectPublicKeyInfo. */
+static struct chy_str make_csr(uint8_t *ret_key_sha256)
 {
     EVP_PKEY *key = EVP_PKEY_Q_keygen(NULL, NULL, "EC", "P-256");
     X509_REQ *req = X509_REQ_new();
@@ -261,6 +263,12 @@ static struct chy_str make_csr(void)
     assert_int_equal(PEM_write_bio_X509_REQ(bio, req), 1);
     long n = BIO_get_mem_data(bio, &text);
     struct chy_str own = chy_arena_str(&f.arena, (struct chy_str){ text, (size_t)n });
+    uint8_t *spki = NULL;
+    int spki_n = i2d_PUBKEY(key, &spki);
+    assert_true(spki_n > 0);
+    if (ret_key_sha256 != NULL)
+        SHA256(spki, (size_t)spki_n, ret_key_sha256);
+    OPENSSL_free(spki);
     BIO_free(bio);
     X509_REQ_free(req);
     EVP_PKEY_free(key);
@@ -281,7 +289,7 @@ static void test_enroll__a_code_works_once_also_for_two_at_the_same_moment(void 
 {
     struct chy_client_certificate c;
     (void)state;
-    const struct chy_enroll_request r = { .code = secret_for("bob"), .csr = make_csr() };
+    const struct chy_enroll_request r = { .code = secret_for("bob"), .csr = make_csr(NULL) };
     uint64_t first = fx_call(&f, CHY_OP_ENROLL, NULL, &r);
     uint64_t second = fx_call(&f, CHY_OP_ENROLL, NULL, &r);
     assert_int_equal(fx_reply(&f, first, CHY_OP_ENROLL, &c), CHY_OK);
@@ -299,7 +307,7 @@ static void test_enroll__a_code_survives_what_went_wrong(void **state)
     size_t before = fx_log(&f).n;
     assert_int_equal(fx_do(&f, CHY_OP_ENROLL, NULL, &r, NULL), CHY_E_MALFORMED);
     assert_int_equal(fx_log(&f).n, before);
-    r.csr = make_csr();
+    r.csr = make_csr(NULL);
     fx_settle(&f);
     f.workers[0].mode = f.workers[1].mode = WORKER_FAILS;
     assert_int_equal(fx_do(&f, CHY_OP_ENROLL, NULL, &r, NULL), CHY_E_TOKEN);
@@ -308,14 +316,38 @@ static void test_enroll__a_code_survives_what_went_wrong(void **state)
     finish();
 }
 
-static void put_expired_credential(const char *owner)
+struct found_credential {
+    const char *owner;
+    struct chy_str name;
+    struct chy_credential_record record;
+};
+
+static enum chy_err find_credential(void *ctx, struct chy_str name, struct chy_bytes body,
+                                    struct chy_error *err)
+{
+    struct found_credential *found = ctx;
+    struct chy_bytes own = chy_arena_bytes(&f.arena, body);
+    CHY_TRY(chy_schema_decode(&chy_credential_record_schema, own, &f.arena, &found->record, err));
+    found->name = chy_arena_str(&f.arena, name);
+    return chy_str_equal_c(found->record.principal, found->owner) ? CHY_E_EXISTS : CHY_OK;
+}
+
+/* Beside the credential of `owner`, which becomes one of the key with this hash, an expired one. */
+static void put_credentials(const char *owner, const uint8_t key_sha256[CHY_HASH_BYTES])
 {
     struct chy_store *store = NULL;
+    struct found_credential found = { .owner = owner };
     struct chy_credential_record c = { .principal = chy_str_of(owner),
                                        .method = CHY_AUTH_CERTIFICATE };
     c.info.expires_us = 1;
     assert_int_equal(chy_store_open(f.store_path.p, CHY_STORE_WRITE, &store, NULL), CHY_OK);
+    assert_int_equal(chy_store_walk(store, CHY_OBJECT_CREDENTIAL, find_credential, &found, NULL),
+                     CHY_OK);
+    memcpy(found.record.public_key_sha256, key_sha256, CHY_HASH_BYTES);
     assert_int_equal(chy_store_begin(store, NULL), CHY_OK);
+    assert_int_equal(chy_record_put(store, CHY_OBJECT_CREDENTIAL, found.name,
+                                    &chy_credential_record_schema, &found.record, NULL),
+                     CHY_OK);
     assert_int_equal(chy_record_put(store, CHY_OBJECT_CREDENTIAL, CHY_STR("00"),
                                     &chy_credential_record_schema, &c, NULL),
                      CHY_OK);
@@ -323,13 +355,30 @@ static void put_expired_credential(const char *owner)
     chy_store_close(store);
 }
 
+static void test_renew__is_for_the_key_of_the_certificate(void **state)
+{
+    (void)state;
+    uint8_t key[CHY_HASH_BYTES];
+    const struct chy_renew_request own = { .csr = make_csr(key) };
+    const struct chy_renew_request other = { .csr = make_csr(NULL) };
+    fx_stop(&f);
+    put_credentials("alice", key);
+    fx_start(&f);
+    size_t before = fx_log(&f).n;
+    assert_int_equal(fx_do(&f, CHY_OP_RENEW, "alice", &other, NULL), CHY_E_FORBIDDEN);
+    assert_int_equal(fx_log(&f).n, before);
+    assert_int_equal(fx_do(&f, CHY_OP_RENEW, "alice", &own, NULL), CHY_OK);
+    finish();
+}
+
 /* Both drop the old credential: the second finds it gone, which must not fail the commit of all. */
 static void test_renew__two_at_the_same_moment_with_an_old_credential(void **state)
 {
-    const struct chy_renew_request r = { .csr = make_csr() };
     (void)state;
+    uint8_t key[CHY_HASH_BYTES];
+    const struct chy_renew_request r = { .csr = make_csr(key) };
     fx_stop(&f);
-    put_expired_credential("alice");
+    put_credentials("alice", key);
     fx_start(&f);
     fx_settle(&f);
     f.workers[0].mode = f.workers[1].mode = WORKER_HOLDS;
@@ -465,6 +514,7 @@ int main(void)
         TEST(test_users__rights_are_looked_up_at_each_call),
         TEST(test_enroll__a_code_works_once_also_for_two_at_the_same_moment),
         TEST(test_enroll__a_code_survives_what_went_wrong),
+        TEST(test_renew__is_for_the_key_of_the_certificate),
         TEST(test_renew__two_at_the_same_moment_with_an_old_credential),
         TEST(test_api_tokens__are_held_to_scopes_and_keys),
         TEST(test_api_tokens__revoked_is_revoked),
