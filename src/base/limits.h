@@ -124,6 +124,19 @@
 #define CHY_LIMIT_FINDINGS  32
 #define CHY_LIMIT_ARGUMENTS 16384 /* words of one command line: files of a big build */
 
+/* --- the agent's door --- */
+
+#define CHY_LIMIT_KEY_PAGE      500     /* keys of one page: with their chains well below a frame */
+#define CHY_LIMIT_VISIBLE_KEYS  16384   /* keys of one principal that an agent lists */
+#define CHY_LIMIT_DOOR_PART     1048576 /* bytes of one part of data that is hashed */
+#define CHY_LIMIT_DOOR_ID       64      /* bytes of a CKA_ID; ours have 16, Signum's 20 */
+#define CHY_LIMIT_DOOR_PATTERNS 256     /* names or patterns of CHANCERY_KEYS */
+#define CHY_LIMIT_DOOR_STREAMS  64      /* of one connection; a tool hashes one file at a time */
+/* requests in flight on one connection; past it the agent reads on when one is answered */
+#define CHY_LIMIT_DOOR_REQUESTS 1024
+/* of one agent: each thread of each tool has one while it signs */
+#define CHY_LIMIT_DOOR_CONNECTIONS 1024
+
 /* --- metrics --- */
 
 #define CHY_LIMIT_COUNTERS 256 /* metrics of one process */

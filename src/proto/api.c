@@ -216,9 +216,20 @@ static const struct chy_field key_fields[] = {
 };
 SCHEMA("Key", key, struct chy_key, "A signing key; the private half is in a token.");
 
+static const struct chy_field key_query_fields[] = {
+    NAME(struct chy_key_query, after, CHY_IN_QUERY, "names behind this one"),
+    CHY_F_U32(struct chy_key_query, limit, CHY_IN_QUERY, 0, CHY_LIMIT_KEY_PAGE,
+              "how many; 0 for 500"),
+    CHY_F_ID(struct chy_key_query, id, CHY_IN_QUERY, "only the key with this id"),
+    CHY_F_BOOL(struct chy_key_query, usable, CHY_IN_QUERY,
+               "only active keys that policy might let the caller sign with"),
+};
+SCHEMA("KeyQuery", key_query, struct chy_key_query, "Which keys to list.");
+
 static const struct chy_field key_list_fields[] = {
     CHY_F_LIST(struct chy_key_list, keys, &chy_key_schema, struct chy_key, 0, 0, CHY_LIMIT_LIST,
                "keys by name"),
+    NAME(struct chy_key_list, next, 0, "what to give as `after` to go on; none at the end"),
 };
 SCHEMA("KeyList", key_list, struct chy_key_list, "Keys.");
 

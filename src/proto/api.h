@@ -164,8 +164,18 @@ struct chy_key {
     int64_t created_us;
 };
 
+/* Without a limit all that fit into one answer, CHY_LIMIT_KEY_PAGE at most. */
+struct chy_key_query {
+    struct chy_str after;     /* names behind this one, in the order of their bytes */
+    uint32_t limit;           /* 0: CHY_LIMIT_KEY_PAGE */
+    uint8_t id[CHY_ID_BYTES]; /* the key with this id alone; all zero: any */
+    /* only what the caller may sign with: active, and policy might allow it */
+    bool usable;
+};
+
 struct chy_key_list {
     CHY_LIST_OF(struct chy_key) keys;
+    struct chy_str next; /* what to give as `after` to go on; empty at the end */
 };
 
 struct chy_key_name {
@@ -387,9 +397,10 @@ extern const struct chy_schema chy_hello_schema, chy_enroll_request_schema,
     chy_enrolment_code_schema, chy_api_token_create_schema, chy_api_token_schema,
     chy_api_token_ref_schema;
 extern const struct chy_schema chy_token_info_schema, chy_token_list_schema, chy_key_schema,
-    chy_key_list_schema, chy_key_name_schema, chy_key_create_schema, chy_key_adopt_schema,
-    chy_key_destroy_schema, chy_key_guard_schema, chy_csr_request_schema, chy_csr_schema,
-    chy_certificate_import_schema, chy_development_certificate_schema, chy_pem_schema;
+    chy_key_query_schema, chy_key_list_schema, chy_key_name_schema, chy_key_create_schema,
+    chy_key_adopt_schema, chy_key_destroy_schema, chy_key_guard_schema, chy_csr_request_schema,
+    chy_csr_schema, chy_certificate_import_schema, chy_development_certificate_schema,
+    chy_pem_schema;
 extern const struct chy_schema chy_policy_apply_schema, chy_policy_number_schema, chy_policy_schema,
     chy_policy_list_schema, chy_artifact_schema, chy_sign_item_schema, chy_sign_request_schema,
     chy_sign_result_schema, chy_sign_response_schema, chy_policy_test_schema,

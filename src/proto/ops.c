@@ -54,7 +54,7 @@ const struct chy_op_row chy_op_rows[] = {
         MANAGE_USERS, api_token_ref, empty, "Revoke an API token."),
     ROW(TOKENS_LIST, "tokens.list", GET, "/v1/tokens", SIGNER, READ_POLICY, empty, token_list,
         "List the tokens (HSM slots)."),
-    ROW(KEYS_LIST, "keys.list", GET, "/v1/keys", QUERY, READ_KEYS, empty, key_list,
+    ROW(KEYS_LIST, "keys.list", GET, "/v1/keys", QUERY, READ_KEYS, key_query, key_list,
         "List keys: all for those who manage or audit, else those that policy might let you use."),
     ROW(KEYS_SHOW, "keys.show", GET, "/v1/keys/{name}", QUERY, READ_KEYS, key_name, key, "Show a key."),
     ROW(KEYS_CREATE, "keys.create", POST, "/v1/keys", SIGNER, MANAGE_KEYS, key_create, key,
@@ -246,6 +246,8 @@ static enum chy_err append_value(const struct chy_field *f, const void *request,
         chy_buf_printf(out, "%llu", (unsigned long long)*(const uint64_t *)at);
     else if (f->kind == CHY_KIND_U32)
         chy_buf_printf(out, "%u", *(const uint32_t *)at);
+    else if (f->kind == CHY_KIND_BOOL)
+        chy_buf_append_c(out, *(const bool *)at ? "true" : "false");
     else if (f->kind == CHY_KIND_ID)
         for (size_t i = 0; i < CHY_ID_BYTES; i++)
             chy_buf_printf(out, "%02x", ((const uint8_t *)at)[i]);
@@ -263,6 +265,8 @@ static bool query_is_empty(const struct chy_field *f, const void *request)
         return *(const uint64_t *)chy_field_in(f, request) == 0;
     if (f->kind == CHY_KIND_U32)
         return *(const uint32_t *)chy_field_in(f, request) == 0;
+    if (f->kind == CHY_KIND_BOOL)
+        return !*(const bool *)chy_field_in(f, request);
     return chy_field_is_empty(f, request);
 }
 

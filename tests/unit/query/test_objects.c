@@ -229,8 +229,9 @@ static void test_users(void **state)
 
 static struct chy_key_list keys_of(const char *who)
 {
+    static const struct chy_key_query all_keys = { 0 };
     struct chy_key_list list;
-    assert_int_equal(fixture_call(s, CHY_OP_KEYS_LIST, who, &empty, &list), CHY_OK);
+    assert_int_equal(fixture_call(s, CHY_OP_KEYS_LIST, who, &all_keys, &list), CHY_OK);
     return list;
 }
 
