@@ -13,25 +13,16 @@
 #include "os/clock.h"
 #include "os/fd.h"
 #include "os/file.h"
-#include "os/process.h"
 #include "os/sandbox.h"
 #include "os/socket.h"
+#include "proto/role.h"
 
-#define CONFIG_WAIT_US        30000000
 #define TICK_US               250000
 #define DRAIN_US              30000000    /* what is still in flight then is lost */
 #define TICKET_KEYS_US        43200000000 /* a ticket key older than this makes no more tickets */
 #define ACCEPTS_PER_TURN      64
 #define SUPERVISOR_SEND_LIMIT 65536 /* bytes: READY is all that we ever say */
 #define SPARE_FILES           64    /* descriptors that are no connections */
-
-static const struct {
-    const char *name;
-    enum chy_log_level level;
-} log_levels[] = {
-    { "error", CHY_LOG_ERROR }, { "warning", CHY_LOG_WARNING }, { "notice", CHY_LOG_NOTICE },
-    { "info", CHY_LOG_INFO },   { "debug", CHY_LOG_DEBUG },
-};
 
 /* --- TLS material --- */
 
@@ -197,11 +188,7 @@ static enum chy_err say_ready(struct front *f, struct chy_error *err)
     chy_buf_init(&text, CHY_LIMIT_TEXT);
     write_addresses(f, &text);
     CHY_TRY(chy_buf_check(&text, err));
-    struct chy_ready ready = { chy_buf_str(&text) };
-    chy_buf_clear(&f->message);
-    CHY_TRY(chy_schema_encode(&chy_ready_schema, &ready, &f->message, err));
-    struct chy_frame frame = { CHY_MSG_READY, 0, chy_buf_bytes(&f->message) };
-    return chy_channel_send(f->supervisor, &frame, err);
+    return chy_role_ready(f->supervisor, chy_buf_str(&text), err);
 }
 
 /* Anything that came may have been the last that was missing. */
@@ -332,24 +319,15 @@ static void on_tick(void *ctx)
 
 static enum chy_err read_config(struct front *f, struct chy_error *err)
 {
-    struct chy_frame frame;
-    CHY_TRY(chy_channel_receive_wait(f->supervisor, chy_clock_monotonic_us() + CONFIG_WAIT_US,
-                                     &frame, err));
-    if (frame.type != CHY_MSG_CONFIG)
-        return chy_fail(err, CHY_E_PROTOCOL, "the first frame is not a configuration");
-    chy_buf_append(&f->config_bytes, frame.body);
-    CHY_TRY(chy_buf_check(&f->config_bytes, err));
-    CHY_TRY(chy_schema_decode(&chy_front_config_schema, chy_buf_bytes(&f->config_bytes),
-                              &f->config_arena, &f->config, err));
+    CHY_TRY(chy_role_config(f->supervisor, &chy_front_config_schema, &f->config_arena, &f->config,
+                            err));
     const struct chy_front_config *c = &f->config;
     if (c->listeners == 0 || c->listeners > FRONT_LISTENERS_MAX || c->max_connections == 0 ||
         c->max_calls == 0 || c->max_calls_per_connection == 0 || c->max_calls_per_principal == 0 ||
         c->header_timeout_ms == 0 || c->body_timeout_ms == 0 || c->idle_timeout_ms == 0)
         return chy_fail(err, CHY_E_ARG,
                         "a limit of the configuration is 0, or there are no listeners");
-    for (size_t i = 0; i < CHY_ARRAY_LEN(log_levels); i++)
-        if (chy_str_equal_c(c->log_level, log_levels[i].name))
-            f->log.level = log_levels[i].level;
+    f->log.level = chy_log_level_of(c->log_level);
     return CHY_OK;
 }
 
@@ -423,7 +401,6 @@ static struct front *front_new(void)
     chy_log_init(&f->log, 2, CHY_LOG_NOTICE, "front", chy_log_is_journal(2));
     chy_arena_init(&f->config_arena, CHY_LIMIT_FRAME);
     chy_arena_init(&f->arena, CHY_LIMIT_ARENA);
-    chy_buf_init(&f->config_bytes, CHY_LIMIT_FRAME);
     chy_buf_init(&f->client_ca, CHY_LIMIT_CERTIFICATE);
     chy_buf_init(&f->message, CHY_LIMIT_HTTP_ANSWER);
     chy_buf_init(&f->body, CHY_LIMIT_HTTP_ANSWER);
@@ -457,7 +434,6 @@ static void front_freep(struct front **fp)
     chy_secret_free(f->next_key);
     chy_arena_done(&f->config_arena);
     chy_arena_done(&f->arena);
-    chy_buf_done(&f->config_bytes);
     chy_buf_done(&f->client_ca);
     chy_buf_done(&f->message);
     chy_buf_done(&f->body);
@@ -467,9 +443,7 @@ static void front_freep(struct front **fp)
 
 static enum chy_err front_run(struct front *f, struct chy_error *err)
 {
-    const struct chy_channel_options options = { SUPERVISOR_SEND_LIMIT, .takes_fds = true };
-    CHY_TRY(chy_process_inherit(1, err));
-    CHY_TRY(chy_channel_new(CHY_SUPERVISOR_FD, &options, &f->supervisor, err));
+    CHY_TRY(chy_role_open(SUPERVISOR_SEND_LIMIT, &f->supervisor, err));
     CHY_TRY(read_config(f, err));
     CHY_TRY(enter_sandbox(f, err));
     CHY_TRY(chy_loop_new(&f->loop, err));

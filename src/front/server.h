@@ -46,7 +46,6 @@ struct front {
     struct chy_timer *tick;
     struct chy_front_config config;
     struct chy_arena config_arena;
-    struct chy_buf config_bytes; /* what the config borrows from */
 
     struct chy_tls_server *tls;     /* NULL: no material yet */
     struct chy_secret *certificate; /* in use */

@@ -11,11 +11,10 @@
 #include "os/channel.h"
 #include "os/clock.h"
 #include "os/fd.h"
-#include "os/process.h"
 #include "os/sandbox.h"
+#include "proto/role.h"
 
-#define START_US           INT64_C(60000000) /* for the supervisor to send the configuration */
-#define LAST_WORDS_US      INT64_C(2000000)  /* for peers to take our last frames */
+#define LAST_WORDS_US      INT64_C(2000000) /* for peers to take our last frames */
 #define SEND_LIMIT         (4 * (size_t)CHY_LIMIT_FRAME)
 #define TIMEOUT_MS_DEFAULT 5000
 /* Each reader costs a socket and a pidfd. */
@@ -166,28 +165,11 @@ static void before_sleep(void *ctx)
 
 /* --- start --- */
 
-static enum chy_log_level log_level(struct chy_str name)
-{
-    static const char *const names[] = { "error", "warning", "notice", "info", "debug" };
-    for (int i = 0; i < (int)CHY_ARRAY_LEN(names); i++)
-        if (chy_str_equal_c(name, names[i]))
-            return (enum chy_log_level)(CHY_LOG_ERROR + i);
-    return CHY_LOG_NOTICE;
-}
-
 static enum chy_err config_take(struct inspect *in, struct chy_error *err)
 {
-    struct chy_frame frame;
     CHY_TRY(
-        chy_channel_receive_wait(in->supervisor, chy_clock_monotonic_us() + START_US, &frame, err));
-    if (frame.type != CHY_MSG_CONFIG)
-        return chy_fail(err, CHY_E_PROTOCOL, "the first frame is of type %u, not the configuration",
-                        frame.type);
-    struct chy_bytes own = chy_arena_bytes(&in->arena, frame.body);
-    if (own.p == NULL)
-        return chy_fail(err, CHY_E_NOMEM, "no memory for the configuration");
-    CHY_TRY(chy_schema_decode(&chy_inspect_config_schema, own, &in->arena, &in->config, err));
-    in->log.level = log_level(in->config.log_level);
+        chy_role_config(in->supervisor, &chy_inspect_config_schema, &in->arena, &in->config, err));
+    in->log.level = chy_log_level_of(in->config.log_level);
     if (in->config.timeout_ms == 0)
         in->config.timeout_ms = TIMEOUT_MS_DEFAULT;
     return CHY_OK;
@@ -213,29 +195,22 @@ static enum chy_err enter_sandbox(struct inspect *in, struct chy_sandbox_result 
 static enum chy_err ready_send(struct inspect *in, const struct chy_sandbox_result *sandbox,
                                struct chy_error *err)
 {
-    CHY_CLEANUP(chy_buf_done) struct chy_buf body;
-    chy_buf_init(&body, CHY_FRAME_BODY_MAX);
     struct chy_str text = chy_arena_printf(
         &in->arena, "up to %d readers of %u ms; seccomp %s, Landlock ABI %d%s",
         CHY_LIMIT_INSPECT_READERS, in->config.timeout_ms, sandbox->limits_calls ? "on" : "off",
         sandbox->landlock_abi, sandbox->is_loose ? ", loose build" : "");
     if (text.p == NULL)
         return chy_fail(err, CHY_E_NOMEM, "no memory for a text");
-    CHY_TRY(chy_schema_encode(&chy_ready_schema, &(struct chy_ready){ .text = text }, &body, err));
-    struct chy_frame frame = { .type = CHY_MSG_READY, .body = chy_buf_bytes(&body) };
-    return chy_channel_send(in->supervisor, &frame, err);
+    return chy_role_ready(in->supervisor, text, err);
 }
 
 static enum chy_err inspect_start(struct inspect *in, inspect_run_fn *run, struct chy_error *err)
 {
-    const struct chy_channel_options options = { .send_limit_bytes = SEND_LIMIT,
-                                                 .takes_fds = true };
     const struct chy_channel_handler handler = { on_supervisor_frame, on_supervisor_close, in };
     struct chy_sandbox_result sandbox;
-    CHY_TRY(chy_process_inherit(1, err));
+    CHY_TRY(chy_role_open(SEND_LIMIT, &in->supervisor, err));
     /* Before the sandbox, and before the first fork: a reader needs nothing that is not there. */
     CHY_TRY(chy_crypto_init(err));
-    CHY_TRY(chy_channel_new(CHY_SUPERVISOR_FD, &options, &in->supervisor, err));
     CHY_TRY(config_take(in, err));
     CHY_TRY(enter_sandbox(in, &sandbox, err));
     CHY_TRY(chy_loop_new(&in->loop, err));

@@ -7,16 +7,15 @@
 #include "crypto/init.h"
 #include "os/clock.h"
 #include "os/fd.h"
-#include "os/process.h"
 #include "os/sandbox.h"
 #include "policy/zone.h"
+#include "proto/role.h"
 #include "query/call.h"
 #include "query/query.h"
 #include "query/status.h"
 
-#define START_US      INT64_C(60000000) /* for the supervisor to send the configuration */
-#define LAST_WORDS_US INT64_C(2000000)  /* for peers to take our last frames */
-#define OPEN_RETRY_US INT64_C(100000)   /* until the signer has made the store */
+#define LAST_WORDS_US INT64_C(2000000) /* for peers to take our last frames */
+#define OPEN_RETRY_US INT64_C(100000)  /* until the signer has made the store */
 #define SEND_LIMIT    (4 * (size_t)CHY_LIMIT_FRAME)
 #define MAX_FILES     64 /* store, its two side files, the anchor, time zones, sockets */
 
@@ -150,16 +149,6 @@ static void before_sleep(void *ctx)
 
 /* --- the store --- */
 
-static enum chy_err ready_send(struct query *q, struct chy_error *err)
-{
-    CHY_CLEANUP(chy_buf_done) struct chy_buf body;
-    chy_buf_init(&body, CHY_FRAME_BODY_MAX);
-    const struct chy_ready ready = { .text = CHY_STR("the store is open for reading") };
-    CHY_TRY(chy_schema_encode(&chy_ready_schema, &ready, &body, err));
-    struct chy_frame frame = { .type = CHY_MSG_READY, .body = chy_buf_bytes(&body) };
-    return chy_channel_send(q->supervisor, &frame, err);
-}
-
 /* The signer makes the store and brings it up to date: until then it is not there, too old, or
  * lacks the side files that only a writer can make. */
 static void store_try(void *ctx)
@@ -168,7 +157,7 @@ static void store_try(void *ctx)
     struct chy_error err;
     enum chy_err r = chy_store_open(q->config.store.p, CHY_STORE_READ, &q->store, &err);
     if (r == CHY_OK)
-        r = ready_send(q, &err);
+        r = chy_role_ready(q->supervisor, CHY_STR("the store is open for reading"), &err);
     if (r == CHY_OK)
         return;
     if (r != q->open_error.code)
@@ -181,56 +170,23 @@ static void store_try(void *ctx)
 
 /* --- start --- */
 
-static enum chy_log_level log_level(struct chy_str name)
-{
-    static const char *const names[] = { "error", "warning", "notice", "info", "debug" };
-    for (int i = 0; i < (int)CHY_ARRAY_LEN(names); i++)
-        if (chy_str_equal_c(name, names[i]))
-            return (enum chy_log_level)(CHY_LOG_ERROR + i);
-    return CHY_LOG_NOTICE;
-}
-
-/* A copy whose texts end in NUL, as paths must. */
 static enum chy_err config_take(struct query *q, struct chy_error *err)
 {
-    CHY_CLEANUP(chy_arena_done) struct chy_arena arena;
-    struct chy_frame frame;
-    struct chy_query_config config;
-    chy_arena_init(&arena, CHY_LIMIT_ARENA);
-    CHY_TRY(
-        chy_channel_receive_wait(q->supervisor, chy_clock_monotonic_us() + START_US, &frame, err));
-    if (frame.type != CHY_MSG_CONFIG)
-        return chy_fail(err, CHY_E_PROTOCOL, "the first frame is of type %u, not the configuration",
-                        frame.type);
-    CHY_TRY(chy_schema_decode(&chy_query_config_schema, frame.body, &arena, &config, err));
-    q->config = (struct chy_query_config){
-        .version = chy_arena_str(&q->config_arena, config.version),
-        .store = chy_arena_str(&q->config_arena, config.store),
-        .anchor = chy_arena_str(&q->config_arena, config.anchor),
-        .origin = chy_arena_str(&q->config_arena, config.origin),
-        .log_level = chy_arena_str(&q->config_arena, config.log_level),
-        .user = chy_arena_str(&q->config_arena, config.user),
-    };
-    if (q->config.version.p == NULL || q->config.store.p == NULL || q->config.anchor.p == NULL ||
-        q->config.origin.p == NULL || q->config.log_level.p == NULL || q->config.user.p == NULL)
+    struct chy_query_config *c = &q->config;
+    CHY_TRY(chy_role_config(q->supervisor, &chy_query_config_schema, &q->config_arena, c, err));
+    c->store = chy_arena_str(&q->config_arena, c->store);
+    c->anchor = chy_arena_str(&q->config_arena, c->anchor);
+    c->user = chy_arena_str(&q->config_arena, c->user);
+    if (c->store.p == NULL || c->anchor.p == NULL || c->user.p == NULL)
         return chy_fail(err, CHY_E_NOMEM, "no memory for the configuration");
-    q->log.level = log_level(q->config.log_level);
+    q->log.level = chy_log_level_of(c->log_level);
     return CHY_OK;
-}
-
-/* "/a/b/c" gives "/a/b". NULL when there is no memory. */
-static const char *folder_of(struct chy_str path, struct chy_arena *arena)
-{
-    size_t n = path.n;
-    while (n > 1 && path.p[n - 1] != '/')
-        n--;
-    return chy_arena_str(arena, (struct chy_str){ path.p, n > 1 ? n - 1 : n }).p;
 }
 
 static enum chy_err enter_sandbox(struct query *q, struct chy_error *err)
 {
-    const char *store = folder_of(q->config.store, &q->config_arena);
-    const char *anchor = folder_of(q->config.anchor, &q->config_arena);
+    const char *store = chy_role_folder(q->config.store, &q->config_arena).p;
+    const char *anchor = chy_role_folder(q->config.anchor, &q->config_arena).p;
     if (store == NULL || anchor == NULL)
         return chy_fail(err, CHY_E_NOMEM, "no memory for the sandbox");
     const struct chy_sandbox_path paths[] = {
@@ -257,12 +213,9 @@ static enum chy_err enter_sandbox(struct query *q, struct chy_error *err)
 
 static enum chy_err query_start(struct query *q, struct chy_error *err)
 {
-    const struct chy_channel_options options = { .send_limit_bytes = SEND_LIMIT,
-                                                 .takes_fds = true };
     const struct chy_channel_handler handler = { on_supervisor_frame, on_supervisor_close, q };
-    CHY_TRY(chy_process_inherit(1, err));
+    CHY_TRY(chy_role_open(SEND_LIMIT, &q->supervisor, err));
     CHY_TRY(chy_crypto_init(err));
-    CHY_TRY(chy_channel_new(CHY_SUPERVISOR_FD, &options, &q->supervisor, err));
     CHY_TRY(config_take(q, err));
     CHY_TRY(enter_sandbox(q, err));
     CHY_TRY(chy_hasher_new(CHY_HASH_SHA256, &q->hasher, err));
@@ -302,7 +255,7 @@ int chy_query_main(void)
 {
     struct query q = { .exit_code = QUERY_EXIT_TROUBLE };
     struct chy_error err;
-    chy_arena_init(&q.config_arena, 16 * CHY_LIMIT_PATH);
+    chy_arena_init(&q.config_arena, CHY_LIMIT_FRAME);
     chy_log_init(&q.log, STDERR_FILENO, CHY_LOG_NOTICE, "query", chy_log_is_journal(STDERR_FILENO));
     enum chy_err r = query_start(&q, &err);
     const char *event = r == CHY_OK ? "query.loop_failed" : "query.start_failed";

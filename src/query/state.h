@@ -43,7 +43,7 @@ struct query {
     struct chy_loop *loop;
     struct chy_log log;
     struct chy_arena config_arena;
-    struct chy_query_config config; /* its texts end in NUL */
+    struct chy_query_config config; /* its paths end in NUL */
     struct chy_channel *supervisor;
     struct chy_channel *front;   /* NULL while it is being restarted */
     struct chy_channel *inspect; /* likewise */

@@ -11,9 +11,9 @@
 #include "crypto/init.h"
 #include "os/clock.h"
 #include "os/fd.h"
-#include "os/process.h"
 #include "os/sandbox.h"
 #include "policy/zone.h"
+#include "proto/role.h"
 #include "signer/denials.h"
 #include "signer/job.h"
 #include "signer/ledger.h"
@@ -22,9 +22,8 @@
 #include "signer/status.h"
 #include "signer/tokens.h"
 
-#define SECOND_US       INT64_C(1000000)
-#define DAY_US          (INT64_C(86400) * SECOND_US)
-#define START_TIMEOUT_S 30
+#define SECOND_US INT64_C(1000000)
+#define DAY_US    (INT64_C(86400) * SECOND_US)
 
 void signer_die(struct signer *s, const struct chy_error *why)
 {
@@ -393,32 +392,10 @@ static void housekeeping(void *ctx)
 
 /* --- the start --- */
 
-static enum chy_err receive_config(struct signer *s, struct chy_error *err)
-{
-    struct chy_frame frame;
-    int64_t deadline = chy_clock_monotonic_us() + START_TIMEOUT_S * SECOND_US;
-    CHY_TRY(chy_channel_receive_wait(s->supervisor, deadline, &frame, err));
-    if (frame.type != CHY_MSG_CONFIG)
-        return chy_fail(err, CHY_E_PROTOCOL, "the first frame is not the configuration");
-    struct chy_bytes own = chy_arena_bytes(&s->config_arena, frame.body);
-    if (own.p == NULL)
-        return chy_fail(err, CHY_E_NOMEM, "no memory for the configuration");
-    return chy_schema_decode(&chy_signer_config_schema, own, &s->config_arena, &s->config, err);
-}
-
-/* "/a/b/c" gives "/a/b". NULL when there is no memory. */
-static const char *folder_of(struct chy_str path, struct chy_arena *arena)
-{
-    size_t n = path.n;
-    while (n > 1 && path.p[n - 1] != '/')
-        n--;
-    return chy_arena_str(arena, (struct chy_str){ path.p, n > 1 ? n - 1 : n }).p;
-}
-
 static enum chy_err enter_sandbox(struct signer *s, struct chy_error *err)
 {
-    const char *store = folder_of(s->config.store, &s->config_arena);
-    const char *anchor = folder_of(s->config.anchor, &s->config_arena);
+    const char *store = chy_role_folder(s->config.store, &s->config_arena).p;
+    const char *anchor = chy_role_folder(s->config.anchor, &s->config_arena).p;
     const char *user = chy_arena_str(&s->config_arena, s->config.user).p;
     if (store == NULL || anchor == NULL || user == NULL)
         return chy_fail(err, CHY_E_NOMEM, "no memory for the sandbox");
@@ -443,18 +420,13 @@ static enum chy_err enter_sandbox(struct signer *s, struct chy_error *err)
 
 static enum chy_err ready_send(struct signer *s, struct chy_error *err)
 {
-    CHY_CLEANUP(chy_buf_done) struct chy_buf out;
-    chy_buf_init(&out, CHY_LIMIT_PATH);
     struct chy_str text =
         chy_arena_printf(&s->config_arena, "log of %llu entries; own user %d, files %d, calls %d",
                          (unsigned long long)ledger_size(s->ledger), s->sandbox.has_changed_user,
                          s->sandbox.limits_files, s->sandbox.limits_calls);
-    struct chy_ready ready = { text };
     if (text.p == NULL)
         return chy_fail(err, CHY_E_NOMEM, "no memory to say ready");
-    CHY_TRY(chy_schema_encode(&chy_ready_schema, &ready, &out, err));
-    struct chy_frame frame = { .type = CHY_MSG_READY, .body = chy_buf_bytes(&out) };
-    return chy_channel_send(s->supervisor, &frame, err);
+    return chy_role_ready(s->supervisor, text, err);
 }
 
 void signer_ready(struct signer *s)
@@ -482,11 +454,10 @@ static enum chy_err open_store(struct signer *s, struct chy_error *err)
 
 static enum chy_err start(struct signer *s, struct chy_error *err)
 {
-    struct chy_channel_options options = { .send_limit_bytes = CHY_LIMIT_FRAME, .takes_fds = true };
     struct chy_channel_handler handler = { on_supervisor_frame, on_supervisor_close, s };
-    CHY_TRY(chy_process_inherit(1, err));
-    CHY_TRY(chy_channel_new(CHY_SUPERVISOR_FD, &options, &s->supervisor, err));
-    CHY_TRY(receive_config(s, err));
+    CHY_TRY(chy_role_open(CHY_LIMIT_FRAME, &s->supervisor, err));
+    CHY_TRY(chy_role_config(s->supervisor, &chy_signer_config_schema, &s->config_arena, &s->config,
+                            err));
     s->log.level = chy_log_level_of(s->config.log_level);
     CHY_TRY(chy_crypto_init(err));
     CHY_TRY(enter_sandbox(s, err));

@@ -102,12 +102,3 @@ enum chy_err chy_profile_enter(const struct chy_token_config *config, const char
     };
     return chy_sandbox_enter(&sandbox, ret_result, err);
 }
-
-enum chy_log_level chy_profile_log_level(struct chy_str name)
-{
-    static const char *const names[] = { "error", "warning", "notice", "info", "debug" };
-    for (int i = 0; i < (int)CHY_ARRAY_LEN(names); i++)
-        if (chy_str_equal_c(name, names[i]))
-            return (enum chy_log_level)(CHY_LOG_ERROR + i);
-    return CHY_LOG_NOTICE;
-}

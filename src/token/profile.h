@@ -22,6 +22,3 @@ CHY_MUST_USE enum chy_err chy_profile_enter(const struct chy_token_config *confi
                                             const char *extra_file,
                                             struct chy_sandbox_result *ret_result,
                                             struct chy_error *err);
-
-/* "error", "warning", "notice", "info", "debug"; anything else is notice. */
-enum chy_log_level chy_profile_log_level(struct chy_str name);

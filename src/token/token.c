@@ -14,8 +14,8 @@
 #include "os/fd.h"
 #include "os/file.h"
 #include "os/log.h"
-#include "os/process.h"
 #include "proto/internal.h"
+#include "proto/role.h"
 #include "token/answer.h"
 #include "token/guard.h"
 #include "token/keys.h"
@@ -186,16 +186,6 @@ static enum chy_err signer_connect(struct token *t, int from, struct chy_error *
 
 /* --- with the supervisor --- */
 
-static enum chy_err take_config(struct token *t, struct chy_bytes body, struct chy_error *err)
-{
-    struct chy_bytes copy = chy_arena_bytes(&t->arena, body);
-    if (copy.p == NULL)
-        return chy_fail(err, CHY_E_NOMEM, "cannot allocate the configuration");
-    CHY_TRY(chy_schema_decode(&chy_token_config_schema, copy, &t->arena, &t->config, err));
-    t->log.level = chy_profile_log_level(t->config.log_level);
-    return CHY_OK;
-}
-
 static enum chy_err take_file(struct token *t, struct chy_bytes body, struct chy_error *err)
 {
     CHY_CLEANUP(chy_arena_done) struct chy_arena arena;
@@ -227,12 +217,9 @@ static enum chy_err take_peer(struct token *t, struct chy_bytes body, struct chy
 static enum chy_err take_frame(struct token *t, const struct chy_frame *frame,
                                struct chy_error *err)
 {
-    bool has_config = t->config.name.p != NULL;
-    if (frame->type == CHY_MSG_CONFIG && !has_config)
-        return take_config(t, frame->body, err);
-    if (frame->type == CHY_MSG_FILE && has_config)
+    if (frame->type == CHY_MSG_FILE)
         return take_file(t, frame->body, err);
-    if (frame->type == CHY_MSG_PEER && has_config)
+    if (frame->type == CHY_MSG_PEER)
         return take_peer(t, frame->body, err);
     if (frame->type == CHY_MSG_DRAIN) {
         t->is_draining = true;
@@ -271,6 +258,8 @@ static void on_supervisor_close(void *ctx, struct chy_channel *channel, enum chy
 static enum chy_err receive_start(struct token *t, struct chy_error *err)
 {
     int64_t deadline_us = chy_clock_monotonic_us() + START_US;
+    CHY_TRY(chy_role_config(t->supervisor, &chy_token_config_schema, &t->arena, &t->config, err));
+    t->log.level = chy_log_level_of(t->config.log_level);
     while (t->pin == NULL && !t->is_draining) {
         struct chy_frame frame;
         CHY_TRY(chy_channel_receive_wait(t->supervisor, deadline_us, &frame, err));
@@ -344,8 +333,6 @@ static enum chy_err work_start(struct token *t, struct chy_error *err)
 static enum chy_err ready_send(struct token *t, const struct chy_sandbox_result *sandbox,
                                struct chy_error *err)
 {
-    CHY_CLEANUP(chy_buf_done) struct chy_buf body;
-    chy_buf_init(&body, CHY_FRAME_BODY_MAX);
     const struct chy_slot_info *info = chy_slot_info(t->slot);
     struct chy_str text =
         chy_arena_printf(&t->arena, "%s token %s, serial %s, of %s; seccomp %s, Landlock ABI %d%s",
@@ -354,19 +341,14 @@ static enum chy_err ready_send(struct token *t, const struct chy_sandbox_result 
                          sandbox->landlock_abi, sandbox->is_loose ? ", loose build" : "");
     if (text.p == NULL)
         return chy_fail(err, CHY_E_NOMEM, "cannot allocate a text");
-    CHY_TRY(chy_schema_encode(&chy_ready_schema, &(struct chy_ready){ .text = text }, &body, err));
-    struct chy_frame frame = { .type = CHY_MSG_READY, .body = chy_buf_bytes(&body) };
-    return chy_channel_send(t->supervisor, &frame, err);
+    return chy_role_ready(t->supervisor, text, err);
 }
 
 static enum chy_err token_start(struct token *t, struct chy_error *err)
 {
-    const struct chy_channel_options options = { .send_limit_bytes = SEND_LIMIT,
-                                                 .takes_fds = true };
     const struct chy_channel_handler handler = { on_supervisor_frame, on_supervisor_close, t };
-    CHY_TRY(chy_process_inherit(1, err));
+    CHY_TRY(chy_role_open(SEND_LIMIT, &t->supervisor, err));
     CHY_TRY(chy_crypto_init(err));
-    CHY_TRY(chy_channel_new(CHY_SUPERVISOR_FD, &options, &t->supervisor, err));
     CHY_TRY(receive_start(t, err));
     if (t->is_draining)
         return CHY_OK;
