@@ -546,8 +546,6 @@ enum chy_err chy_channel_flush_wait(struct chy_channel *channel, int64_t deadlin
         return chy_fail(err, CHY_E_STATE, "the channel is closed");
     for (;;) {
         enum chy_err r = out_write(channel, err);
-        if (r != CHY_OK && channel->loop == NULL)
-            chy_channel_close(channel); /* on a loop the owner is told there */
         if (r != CHY_OK || chy_channel_pending_bytes(channel) == 0)
             return r;
         CHY_TRY(chy_fd_wait(channel->fd, POLLOUT, deadline_us, err));

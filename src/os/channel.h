@@ -78,8 +78,8 @@ size_t chy_channel_pending_bytes(const struct chy_channel *channel);
  * closed. */
 int chy_channel_take_fd(struct chy_channel *channel);
 
-/* Write all that waits. Errors: CHY_E_TIMEOUT, CHY_E_STATE, CHY_E_IO (then the channel is
- * closed) */
+/* Write all that waits. Errors: CHY_E_TIMEOUT, CHY_E_STATE, CHY_E_IO (the peer has gone: nothing
+ * can be written any more, its last words can be read) */
 CHY_MUST_USE enum chy_err chy_channel_flush_wait(struct chy_channel *channel, int64_t deadline_us,
                                                  struct chy_error *err);
 /* The next frame, borrowed until the next call on this channel. Queued frames are written

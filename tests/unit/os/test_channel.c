@@ -203,9 +203,18 @@ static void test_channel_flush_wait__a_peer_that_is_gone(void **state)
     int fds[2];
     ends_open(&e, 1000, false, fds);
     struct chy_frame f = frame_of(1, "x", 1);
+    struct chy_frame last = frame_of(2, "bye", 3);
+    struct chy_frame got;
     assert_int_equal(chy_channel_send(e.a, &f, NULL), CHY_OK);
+    assert_int_equal(chy_channel_send(e.b, &last, NULL), CHY_OK);
+    assert_int_equal(chy_channel_flush_wait(e.b, SOON, NULL), CHY_OK);
     chy_channel_freep(&e.b);
     assert_int_equal(chy_channel_flush_wait(e.a, SOON, NULL), CHY_E_IO); /* and no SIGPIPE */
+    assert_int_equal(chy_channel_flush_wait(e.a, SOON, NULL), CHY_E_STATE);
+    assert_int_equal(chy_channel_send(e.a, &f, NULL), CHY_E_STATE);
+    assert_int_equal(chy_channel_receive_wait(e.a, SOON, &got, NULL), CHY_OK);
+    assert_int_equal(got.id, last.id);
+    assert_int_equal(chy_channel_receive_wait(e.a, SOON, &got, NULL), CHY_E_NOT_FOUND);
     assert_false(chy_channel_is_open(e.a));
     ends_done(&e);
 }
