@@ -159,6 +159,7 @@ static int select_http1(SSL *ssl, const unsigned char **out, unsigned char *out_
 static bool set_protocol(struct chy_tls_server *s, bool has_http2)
 {
     static const unsigned char session_context[] = "chancery";
+    char groups[] = "X25519:P-256"; /* OpenSSL's macro casts a const away */
     SSL_CTX_set_options(s->ctx, SSL_OP_NO_RENEGOTIATION | SSL_OP_NO_COMPRESSION);
     SSL_CTX_set_mode(s->ctx, SSL_MODE_ENABLE_PARTIAL_WRITE | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER |
                                  SSL_MODE_RELEASE_BUFFERS);
@@ -168,7 +169,7 @@ static bool set_protocol(struct chy_tls_server *s, bool has_http2)
     SSL_CTX_set_alpn_select_cb(s->ctx, has_http2 ? select_http2 : select_http1, NULL);
     return SSL_CTX_set_min_proto_version(s->ctx, TLS1_3_VERSION) == 1 &&
            SSL_CTX_set_max_proto_version(s->ctx, TLS1_3_VERSION) == 1 &&
-           SSL_CTX_set1_groups_list(s->ctx, "X25519:P-256") == 1 &&
+           SSL_CTX_set1_groups_list(s->ctx, groups) == 1 &&
            SSL_CTX_set_num_tickets(s->ctx, 1) == 1 &&
            SSL_CTX_set_max_early_data(s->ctx, 0) == 1 && /* early data can be replayed */
            SSL_CTX_set_session_id_context(s->ctx, session_context, sizeof session_context - 1) == 1;

@@ -147,7 +147,7 @@ static void allow_if_masked(struct filter *f, int call, unsigned arg, uint64_t m
 
 static void allow_if_equal(struct filter *f, int call, unsigned arg, uint64_t value)
 {
-    rule(f, SCMP_ACT_ALLOW, call, 1, &SCMP_CMP64(arg, SCMP_CMP_EQ, value));
+    rule(f, SCMP_ACT_ALLOW, call, 1, &SCMP_CMP64(arg, SCMP_CMP_EQ, value, 0));
 }
 
 static bool row_is_allowed(const struct filter *f, const struct call_row *row)
@@ -230,8 +230,8 @@ static void rules_of_sending(struct filter *f)
     allow_if_masked(f, SCMP_SYS(sendmsg), 2, MSG_FASTOPEN, 0);
     if (has(f, CHY_CALLS_ACCEPT))
         rule(f, SCMP_ACT_ALLOW, SCMP_SYS(setsockopt), 2,
-             (const struct scmp_arg_cmp[]){ SCMP_CMP64(1, SCMP_CMP_EQ, IPPROTO_TCP),
-                                            SCMP_CMP64(2, SCMP_CMP_EQ, TCP_NODELAY) });
+             (const struct scmp_arg_cmp[]){ SCMP_CMP64(1, SCMP_CMP_EQ, IPPROTO_TCP, 0),
+                                            SCMP_CMP64(2, SCMP_CMP_EQ, TCP_NODELAY, 0) });
 }
 
 /* Not F_SETOWN and F_SETSIG: with those a descriptor that becomes ready signals another process. */
@@ -254,7 +254,8 @@ static void rules_of_sockets(struct filter *f)
         allow_if_equal(f, SCMP_SYS(socket), 0, families[i]);
     /* Modules of others log by syslog(3), which makes a Unix socket and copes when it gets none. */
     if (has(f, CHY_CALLS_DLOPEN) && !has(f, CHY_CALLS_CONNECT))
-        rule(f, SCMP_ACT_ERRNO(EACCES), SCMP_SYS(socket), 1, &SCMP_CMP64(0, SCMP_CMP_EQ, AF_UNIX));
+        rule(f, SCMP_ACT_ERRNO(EACCES), SCMP_SYS(socket), 1,
+             &SCMP_CMP64(0, SCMP_CMP_EQ, AF_UNIX, 0));
 }
 
 static void rules_of_others(struct filter *f)
@@ -275,7 +276,7 @@ static void rules_of_others(struct filter *f)
     allow_if_equal(f, SCMP_SYS(ioctl), 1, FIONREAD);
     allow_if_equal(f, SCMP_SYS(ioctl), 1, FIONBIO);
     /* stdio asks whether it writes to a terminal. */
-    rule(f, SCMP_ACT_ERRNO(ENOTTY), SCMP_SYS(ioctl), 1, &SCMP_CMP64(1, SCMP_CMP_EQ, TCGETS));
+    rule(f, SCMP_ACT_ERRNO(ENOTTY), SCMP_SYS(ioctl), 1, &SCMP_CMP64(1, SCMP_CMP_EQ, TCGETS, 0));
 }
 
 static enum chy_err fail_filter(const struct chy_sandbox *s, int e, struct chy_error *err)

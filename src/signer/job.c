@@ -97,7 +97,7 @@ void job_reply(struct job *job, enum chy_err code, const struct chy_error *why,
     if (job->front != NULL) {
         if (reply_send(job, &reply, schema, response, &err) != CHY_OK)
             chy_log(&s->log, CHY_LOG_ERROR, "call.reply_lost", CHY_L_ERR(&err));
-    } else if (code != CHY_OK && why != NULL) {
+    } else if (code != CHY_OK && why != NULL && !s->has_failed) {
         chy_log(&s->log, CHY_LOG_ERROR, "job.failed", CHY_L_ERR(why));
     }
     job_free(job);

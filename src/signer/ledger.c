@@ -638,12 +638,6 @@ static enum chy_err write_batch(struct ledger *l, struct chy_error *err)
     return CHY_OK;
 }
 
-static void fail_all(struct ledger *l, struct chy_error *err)
-{
-    job_tell_all(l->s, err);
-    signer_die(l->s, err);
-}
-
 static void run_waiting(struct ledger *l)
 {
     struct job *job = waiting_take(&l->waiting);
@@ -662,7 +656,7 @@ static void commit(struct ledger *l)
     if (r != CHY_OK) {
         chy_store_abort(l->s->store);
         err.code = r;
-        fail_all(l, &err);
+        signer_die(l->s, &err);
         return;
     }
     l->size += leaf_count(l);

@@ -22,13 +22,16 @@
 #include "signer/status.h"
 #include "signer/tokens.h"
 
-#define SECOND_US INT64_C(1000000)
-#define DAY_US    (INT64_C(86400) * SECOND_US)
+#define SECOND_US     INT64_C(1000000)
+#define DAY_US        (INT64_C(86400) * SECOND_US)
+#define LAST_WORDS_US (2 * SECOND_US) /* for a front to take our last answers */
 
 void signer_die(struct signer *s, const struct chy_error *why)
 {
-    if (!s->has_failed)
+    if (!s->has_failed) {
         chy_log(&s->log, CHY_LOG_ERROR, "signer.failed", CHY_L_ERR(why));
+        job_tell_all(s, why);
+    }
     s->has_failed = true;
     chy_loop_stop(s->loop);
 }
@@ -471,12 +474,22 @@ static enum chy_err start(struct signer *s, struct chy_error *err)
     return chy_channel_attach(s->supervisor, s->loop, &handler, err);
 }
 
-static void stop(struct signer *s)
+static void fronts_end(struct signer *s)
 {
+    int64_t deadline = chy_clock_monotonic_us() + LAST_WORDS_US;
     struct peer *p;
     struct peer *next;
     LL_FOREACH_SAFE(s->fronts, p, next)
-    peer_free(p);
+    {
+        /* Who does not take them in time does without. */
+        CHY_IGNORE(chy_channel_flush_wait(p->channel, deadline, NULL));
+        peer_free(p);
+    }
+}
+
+static void stop(struct signer *s)
+{
+    fronts_end(s);
     if (s->inspect != NULL)
         peer_free(s->inspect);
     tokens_free(s);

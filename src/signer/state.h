@@ -113,6 +113,6 @@ enum chy_err signer_must(struct signer *s, enum chy_err r, const struct chy_erro
 /* A code in a message of another process: minus enum chy_err. CHY_E_PROTOCOL when there is none
  * such. */
 enum chy_err signer_code(uint32_t wire);
-/* The end: say why, stop the loop, exit with an error; what is durable is on the disk, the next
- * incarnation goes on from there. */
+/* The end: say why, also to every caller, stop the loop, exit with an error; what is durable is on
+ * the disk, the next incarnation goes on from there. */
 void signer_die(struct signer *s, const struct chy_error *why);

@@ -141,8 +141,10 @@ static void limit_text(const struct chy_field *f, char *out, size_t size)
                      f->kind != CHY_KIND_HASH && f->kind != CHY_KIND_ID;
     if (f->kind == CHY_KIND_STRS)
         snprintf(out, size, "%llu of %llu", (unsigned long long)f->max, (unsigned long long)f->min);
+    else if (has_limit)
+        snprintf(out, size, "%llu", (unsigned long long)f->max);
     else
-        snprintf(out, size, has_limit ? "%llu" : "", (unsigned long long)f->max);
+        out[0] = '\0';
 }
 
 static void check_table(const struct chy_schema *schema)

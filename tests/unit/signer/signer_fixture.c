@@ -514,6 +514,8 @@ static struct chy_token_sign_result sign_one(struct fixture *f, const struct wor
     r.signature = key_sign(f, k, item->algorithm, item->input);
     if (w->mode == WORKER_BABBLES)
         r.code = 0x80000000u;
+    if (w->mode == WORKER_FORGES && strcmp(k->label, "@log") == 0)
+        r.signature.n--;
     return r;
 }
 

@@ -38,6 +38,7 @@ enum worker_mode {
     WORKER_MISCOUNTS, /* one answer too few, or one too many */
     WORKER_EMPTY,     /* code 0 without a signature */
     WORKER_BABBLES,   /* a code that does not exist, and a signature */
+    WORKER_FORGES,    /* signs, but checkpoints wrongly */
 };
 
 struct held {

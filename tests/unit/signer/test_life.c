@@ -228,6 +228,14 @@ static void test_kill__in_the_first_start(void **state)
 
 /* --- the disk is full --- */
 
+static bool is_answered_or_over(struct fixture *fx, const uint64_t *ids, size_t n)
+{
+    size_t answered = 0;
+    for (size_t i = 0; i < n; i++)
+        answered += fx_has_reply(fx, ids[i]) ? 1 : 0;
+    return answered == n || !chy_channel_is_open(fx->supervisor);
+}
+
 static void test_full_disk__fails_who_waits_and_ends(void **state)
 {
     size_t ok = 0;
@@ -241,7 +249,7 @@ static void test_full_disk__fails_who_waits_and_ends(void **state)
         uint64_t ids[3];
         for (size_t i = 0; i < CHY_ARRAY_LEN(ids); i++)
             ids[i] = fx_sign(&f, "k", 20);
-        while (chy_channel_is_open(f.supervisor) && !fx_has_reply(&f, ids[2]))
+        while (!is_answered_or_over(&f, ids, CHY_ARRAY_LEN(ids)))
             fx_pump(&f, 1000, NULL);
         for (size_t i = 0; i < CHY_ARRAY_LEN(ids); i++) {
             if (!fx_has_reply(&f, ids[i]))
@@ -260,6 +268,22 @@ static void test_full_disk__fails_who_waits_and_ends(void **state)
     assert_int_equal(open_intents(), 0);
     assert_int_equal(fx_signed(&f, fx_sign(&f, "k", 1), NULL), CHY_OK);
     fx_stop(&f);
+}
+
+/* A checkpoint that cannot be made ends the signer as well; who waits for another thing is told. */
+static void test_checkpoint__that_fails_is_told_to_all(void **state)
+{
+    const struct chy_policy_apply apply = { .policy = CHY_STR("version: 1\n") };
+    (void)state;
+    fx_start(&f);
+    fx_ready_to_sign(&f);
+    fx_settle(&f);
+    f.inspect_is_silent = true;
+    f.workers[0].mode = f.workers[1].mode = WORKER_FORGES;
+    uint64_t waits = fx_call(&f, CHY_OP_POLICIES_APPLY, "root", &apply);
+    assert_int_equal(fx_signed(&f, fx_sign(&f, "k", 1), NULL), CHY_OK);
+    assert_int_equal(fx_reply(&f, waits, CHY_OP_POLICIES_APPLY, NULL), CHY_E_TOKEN);
+    assert_int_equal(fx_wait_exit(&f), EXIT_FAILURE);
 }
 
 /* --- the clock --- */
@@ -505,6 +529,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_kill__at_any_moment, setup, teardown),
         cmocka_unit_test_setup_teardown(test_kill__in_the_first_start, setup, teardown),
         cmocka_unit_test_setup_teardown(test_full_disk__fails_who_waits_and_ends, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_checkpoint__that_fails_is_told_to_all, setup,
+                                        teardown),
         cmocka_unit_test_setup_teardown(test_clock__a_little_behind_the_log_is_made_up, setup,
                                         teardown),
         cmocka_unit_test_setup_teardown(
