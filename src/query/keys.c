@@ -91,7 +91,7 @@ enum chy_err query_keys_list(struct query_call *call, void *response, struct chy
     CHY_CLEANUP(key_walk_done) struct key_walk w = { .call = call };
     chy_arena_init(&w.scratch, CHY_LIMIT_FRAME);
     chy_buf_init(&w.keys, CHY_LIMIT_LIST * sizeof(struct chy_key));
-    CHY_TRY(chy_store_walk(call->q->store, CHY_OBJECT_KEY, key_add, &w, err));
+    CHY_TRY(chy_store_walk(call->q->store, CHY_OBJECT_KEY, CHY_STR(""), key_add, &w, err));
     struct chy_bytes own = chy_arena_bytes(&call->arena, chy_buf_bytes(&w.keys));
     if (own.p == NULL)
         return chy_fail(err, CHY_E_NOMEM, "no memory for a list of keys");
