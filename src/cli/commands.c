@@ -226,8 +226,9 @@ const struct chy_cli_command chy_cli_commands[] = {
         chy_cli_run_version),
     RUN("sign", NULL, "sign files or digests, as far as policy allows",
         "With RSA and ECDSA keys a file is hashed here and its digest is sent; with Ed25519 keys the file itself "
-        "is sent, 64 KiB at most. All files of one command are asked for together. A refusal names the rules that "
-        "made it.",
+        "is sent, 64 KiB at most. The algorithm rsa-pkcs1-raw signs a file as it is, at most 11 bytes less than "
+        "the key's modulus, where a policy names it. All files of one command are asked for together. A refusal "
+        "names the rules that made it.",
         OPTIONS(sign_options), 0, NULL, chy_cli_run_sign),
 
     RUN("keys", "list", "list the keys", NULL, OPTIONS(key_list_options), CHY_OP_KEYS_LIST, &chy_view_keys,

@@ -360,8 +360,9 @@ static const struct chy_field sign_item_fields[] = {
     CHY_F_ENUM(struct chy_sign_item, algorithm, &chy_sign_alg_enum, enum chy_sign_alg, CHY_REQUIRED,
                "signature algorithm"),
     CHY_F_HEX(struct chy_sign_item, digest, 0, 0, CHY_LIMIT_DIGEST, "the digest that is signed"),
-    CHY_F_BYTES(struct chy_sign_item, message, 0, 0, CHY_LIMIT_CONTENT,
-                "Ed25519 only: the message that is signed"),
+    CHY_F_BYTES(
+        struct chy_sign_item, message, 0, 0, CHY_LIMIT_CONTENT,
+        "what ed25519 and rsa-pkcs1-raw sign; the latter at most 11 bytes less than the key"),
     CHY_F_BYTES(struct chy_sign_item, content, 0, 0, CHY_LIMIT_CONTENT,
                 "the bytes to be signed; the server checks that they hash to the digest"),
     CHY_F_ENUM(struct chy_sign_item, hashed_by, &chy_hashed_by_enum, enum chy_hashed_by,

@@ -278,8 +278,8 @@ struct chy_artifact {
 struct chy_sign_item {
     struct chy_str key;
     enum chy_sign_alg algorithm;
-    struct chy_bytes digest;  /* what is signed; empty for Ed25519 */
-    struct chy_bytes message; /* Ed25519: what is signed */
+    struct chy_bytes digest;  /* what is signed, or */
+    struct chy_bytes message; /* where the algorithm takes one */
     struct chy_bytes content; /* the bytes that hash to `digest`, where the tool shows them */
     enum chy_hashed_by hashed_by;
     const struct chy_artifact *artifact;

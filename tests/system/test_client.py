@@ -489,6 +489,21 @@ def test_sign__ed25519_sends_the_message(stub, signer, tmp_path):
     signer("sign", "--raw", "--key", "release", "--algorithm", "ed25519", file, code=USE)
 
 
+def test_sign__raw_rsa_sends_the_message(stub, signer, tmp_path):
+    file = tmp_path / "note"
+    file.write_bytes(b"m" * 373)
+    stub.answers["POST /v1/sign"] = lambda r: (200, {"results": [
+        {"is_signed": True, "signature": base64.b64encode(b"s" * 384).decode()}],
+        "policy_number": 1}, {})
+    words = ("sign", "--raw", "--key", "release", "--algorithm", "rsa-pkcs1-raw")
+    signer(*words, file)
+    item = stub.asked("POST /v1/sign")[0].body["items"][0]
+    assert base64.b64decode(item["message"]) == file.read_bytes()
+    assert (item["algorithm"], item["hashed_by"]) == ("rsa-pkcs1-raw", "nobody")
+    signer(*words, "--digest", "00" * 32, "--json", code=USE)
+    assert "rsa-pkcs1-raw signs a file, not a digest" in signer.err
+
+
 def test_sign__answers_that_do_not_fit(stub, signer, tmp_path):
     file = tmp_path / "app.bin"
     file.write_text("x")
