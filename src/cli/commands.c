@@ -179,6 +179,7 @@ static const struct chy_cli_option log_list_options[] = {
     OPT("after", "INDEX", "after", 0), OPT("limit", "N", "limit", 0),
     OPT("key", "NAME", "key", 0),      OPT("principal", "NAME", "principal", 0),
     OPT("kind", "KIND", "kind", 0),    OPT("digest", "HEX", "digest", 0),
+    SWITCH("newest", "newest_first"),  OPT("before", "INDEX", "before", 0),
 };
 static const struct chy_cli_option log_show_options[] = { POS("INDEX", "index", 0) };
 static const struct chy_cli_option log_receipt_options[] = { POS("INDEX", "index", 0), OUT_FILE };
