@@ -112,6 +112,11 @@ static void say_why(struct text *t, const struct chy_test *test, enum chy_truth 
         say_statement(t, test, truth, asked);
         return;
     }
+    if (test->is_strict && asked->is_raw) {
+        say(t, "\"%s\" must stand there by its name",
+            chy_enum_name(&chy_sign_alg_enum, (int)asked->request->algorithm));
+        return;
+    }
     if (truth == CHY_TRUTH_UNKNOWN) {
         say(t, test->kind == CHY_TEST_WINDOW ? "the time is outside of what windows are known for"
                                              : "not known");

@@ -77,6 +77,18 @@ static enum chy_err add_patterns(struct chy_match_compiler *c, struct test_list 
     return CHY_OK;
 }
 
+static enum chy_err add_algorithms(struct chy_match_compiler *c, struct test_list *list,
+                                   const struct chy_strs *values, enum chy_match_use use)
+{
+    CHY_TRY(add_patterns(c, list, CHY_TEST_ALGORITHM, values));
+    if (use != CHY_MATCH_GRANTS)
+        return CHY_OK;
+    struct chy_test *test =
+        values->n != 0 ? &list->p[list->n - 1] : add_test(list, CHY_TEST_ALGORITHM);
+    test->is_strict = true;
+    return CHY_OK;
+}
+
 static enum chy_basis resolve_basis(enum chy_policy_basis basis, enum chy_basis default_need)
 {
     switch (basis) {
@@ -258,12 +270,13 @@ static enum chy_err add_facts(struct chy_match_compiler *c, struct test_list *li
 }
 
 enum chy_err chy_match_compile(struct chy_match_compiler *c, const struct chy_policy_match *match,
-                               enum chy_basis default_need, struct chy_test_set *ret_set)
+                               enum chy_match_use use, struct chy_test_set *ret_set)
 {
     struct test_list list = { .n = 0 };
+    enum chy_basis default_need = use == CHY_MATCH_REFUSES ? CHY_BASIS_DECLARED : CHY_BASIS_AGENT;
     CHY_TRY(add_patterns(c, &list, CHY_TEST_KEY, &match->key));
     CHY_TRY(add_patterns(c, &list, CHY_TEST_PRINCIPAL, &match->principal));
-    CHY_TRY(add_patterns(c, &list, CHY_TEST_ALGORITHM, &match->algorithm));
+    CHY_TRY(add_algorithms(c, &list, &match->algorithm, use));
     CHY_TRY(add_patterns(c, &list, CHY_TEST_KEY_TYPE, &match->key_type));
     CHY_TRY(add_patterns(c, &list, CHY_TEST_METHOD, &match->method));
     CHY_TRY(add_patterns(c, &list, CHY_TEST_PURPOSE, &match->purpose));
@@ -348,6 +361,7 @@ void chy_asked_init(struct chy_asked *asked, const struct chy_policy_request *re
     const struct chy_policy_key *key = &request->key;
     const struct chy_policy_caller *caller = &request->caller;
     asked->request = request;
+    asked->is_raw = request->algorithm == CHY_ALG_RSA_PKCS1_RAW;
     set_single(asked, CHY_TEST_KEY, key->name);
     set_single(asked, CHY_TEST_PRINCIPAL, caller->principal);
     set_single(asked, CHY_TEST_ALGORITHM, name_of(&chy_sign_alg_enum, (int)request->algorithm));
@@ -391,11 +405,24 @@ static enum chy_truth truth_of(bool b)
     return b ? CHY_TRUTH_YES : CHY_TRUTH_NO;
 }
 
+/* Whether the algorithm's very name stands there. */
+static bool names(const struct chy_test *test, struct chy_str algorithm)
+{
+    for (size_t i = 0; i < test->n; i++)
+        if (chy_str_equal(test->values.patterns[i].text, algorithm))
+            return true;
+    return false;
+}
+
 static enum chy_truth ask_subject(const struct chy_test *test, const struct chy_asked *asked)
 {
     const struct chy_strs *subjects = &asked->subjects[test->kind];
     if (!asked->is_known[test->kind])
         return CHY_TRUTH_UNKNOWN;
+    if (test->is_strict && asked->is_raw)
+        return truth_of(names(test, subjects->p[0]));
+    if (test->is_strict && test->n == 0)
+        return CHY_TRUTH_YES;
     for (size_t i = 0; i < subjects->n; i++)
         if (patterns_have(test, subjects->p[i]))
             return CHY_TRUTH_YES;

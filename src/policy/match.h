@@ -50,6 +50,9 @@ struct chy_pattern {
 
 struct chy_test {
     enum chy_test_kind kind;
+    /* Of ALGORITHM, in an allow or a guard: rsa-pkcs1-raw matches by its name alone, not by a
+     * pattern, nor where nothing is said of algorithms (then n is 0). */
+    bool is_strict;
     enum chy_basis need; /* of a fact: the weakest that is believed */
     struct chy_str name; /* of a label or a fact */
     size_t n;
@@ -84,10 +87,18 @@ struct chy_asked {
     struct chy_statement stated[CHY_TEST_KINDS]; /* of facts with a matcher of their own */
     uint8_t address[CHY_ADDRESS_BYTES];
     bool has_address;
+    bool is_raw; /* rsa-pkcs1-raw is asked for */
 };
 
 struct chy_zone_slot;
 struct chy_window_slot;
+
+/* What becomes of a request that a set matches. */
+enum chy_match_use {
+    CHY_MATCH_REFUSES, /* a deny, a require: what is declared is believed */
+    CHY_MATCH_EXEMPTS, /* an unless */
+    CHY_MATCH_GRANTS,  /* an allow, an alternative of a guard: its algorithms are strict */
+};
 
 /* What the sets of one policy, or one guard, share while they are compiled. */
 struct chy_match_compiler {
@@ -104,8 +115,7 @@ void chy_match_compiler_done(struct chy_match_compiler *c);
 /* Errors: CHY_E_MALFORMED no such time zone; CHY_E_LIMIT; CHY_E_NOMEM. */
 CHY_MUST_USE enum chy_err chy_match_compile(struct chy_match_compiler *c,
                                             const struct chy_policy_match *match,
-                                            enum chy_basis default_need,
-                                            struct chy_test_set *ret_set);
+                                            enum chy_match_use use, struct chy_test_set *ret_set);
 
 void chy_asked_init(struct chy_asked *asked, const struct chy_policy_request *request);
 enum chy_truth chy_test_ask(const struct chy_test *test, const struct chy_asked *asked);

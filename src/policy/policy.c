@@ -9,20 +9,19 @@
 
 /* --- compiling --- */
 
-/* Where a match grants, what the caller merely declares is not believed. */
-static enum chy_basis need_of(enum chy_policy_effect effect)
+static enum chy_match_use use_of(enum chy_policy_effect effect)
 {
-    return effect == CHY_EFFECT_ALLOW ? CHY_BASIS_AGENT : CHY_BASIS_DECLARED;
+    return effect == CHY_EFFECT_ALLOW ? CHY_MATCH_GRANTS : CHY_MATCH_REFUSES;
 }
 
 static enum chy_err compile_rule(struct chy_match_compiler *c, const struct chy_policy_rule *source,
                                  struct chy_compiled_rule *rule)
 {
     rule->source = source;
-    CHY_TRY(chy_match_compile(c, &source->match, need_of(source->effect), &rule->match));
+    CHY_TRY(chy_match_compile(c, &source->match, use_of(source->effect), &rule->match));
     rule->has_unless = source->unless != NULL;
     if (rule->has_unless)
-        CHY_TRY(chy_match_compile(c, source->unless, CHY_BASIS_AGENT, &rule->unless));
+        CHY_TRY(chy_match_compile(c, source->unless, CHY_MATCH_EXEMPTS, &rule->unless));
     return CHY_OK;
 }
 
@@ -200,7 +199,7 @@ enum chy_err chy_policy_guard_compile(const struct chy_policy_guard_doc *doc, in
         return chy_fail(err, CHY_E_NOMEM, "no memory for a guard");
     for (size_t i = 0; i < g->n; i++) {
         enum chy_err result =
-            chy_match_compile(&c, &g->doc.alternatives.p[i], CHY_BASIS_AGENT, &g->alternatives[i]);
+            chy_match_compile(&c, &g->doc.alternatives.p[i], CHY_MATCH_GRANTS, &g->alternatives[i]);
         if (result != CHY_OK)
             return chy_error_prefix(err, result, "alternative %zu", i + 1);
     }

@@ -374,6 +374,63 @@ static void test_policy_evaluate__takes_no_memory(void **state)
     chy_policy_guard_free(guard);
 }
 
+/* Signing bytes as they are gets around what rules say of digests: only a rule that means it. */
+static void test_policy_evaluate__rsa_pkcs1_raw_must_be_named(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *yaml;
+        enum chy_decision decision;
+    } cases[] = {
+        { HEAD "- {name: a, effect: allow}\n", CHY_DECISION_DENIED },
+        { HEAD "- {name: a, effect: allow, match: {key: rel}}\n", CHY_DECISION_DENIED },
+        { HEAD "- {name: a, effect: allow, match: {algorithm: '*'}}\n", CHY_DECISION_DENIED },
+        { HEAD "- {name: a, effect: allow, match: {algorithm: rsa-pkcs1-ra?}}\n",
+          CHY_DECISION_DENIED },
+        { HEAD "- {name: a, effect: allow, match: {algorithm: rsa-pkcs1-raw}}\n",
+          CHY_DECISION_ALLOWED },
+        { HEAD "- {name: a, effect: allow, match: {algorithm: ['*', rsa-pkcs1-raw]}}\n",
+          CHY_DECISION_ALLOWED },
+#define NAMED HEAD "- {name: a, effect: allow, match: {algorithm: rsa-pkcs1-raw}}\n"
+        /* What refuses need not name it, nor what exempts from that. */
+        { NAMED "- {name: d, effect: deny}\n", CHY_DECISION_DENIED },
+        { NAMED "- {name: d, effect: deny, match: {algorithm: rsa-*}}\n", CHY_DECISION_DENIED },
+        { NAMED "- {name: r, effect: require, requirement: reason}\n", CHY_DECISION_HELD },
+        { NAMED "- {name: d, effect: deny, unless: {key: rel}}\n", CHY_DECISION_ALLOWED },
+    };
+    struct chy_policy_request r = plain_request();
+    r.key.type = CHY_KEY_RSA_3072;
+    r.algorithm = CHY_ALG_RSA_PKCS1_RAW;
+    for (size_t i = 0; i < CHY_ARRAY_LEN(cases); i++)
+        if (decide(cases[i].yaml, &r).decision != cases[i].decision)
+            fail_msg("%s", cases[i].yaml);
+    assert_string_equal(summary(cases[2].yaml, &r), "no rule allows this; the closest is rule "
+                                                    "\"a\", which fails at algorithm");
+    /* Nor does an allow say yes while nobody knows which algorithm it is. */
+    r.algorithm = CHY_ALG_NONE;
+    assert_int_equal(decide(cases[0].yaml, &r).decision, CHY_DECISION_DENIED);
+}
+
+static void test_policy_evaluate__a_guard_must_name_rsa_pkcs1_raw(void **state)
+{
+    (void)state;
+    static const char *const guards[] = { "- {}\n", "- {key: rel}\n", "- {algorithm: '*'}\n",
+                                          "- {algorithm: rsa-pkcs1-raw}\n" };
+    struct chy_policy_request r = plain_request();
+    for (size_t i = 0; i < CHY_ARRAY_LEN(guards); i++) {
+        struct chy_policy_guard *guard = guard_of(guards[i]);
+        bool names_it = i == CHY_ARRAY_LEN(guards) - 1;
+        r.key.guard = guard;
+        r.algorithm = CHY_ALG_RSA_PKCS1_RAW;
+        assert_int_equal(decide(NAMED, &r).decision,
+                         names_it ? CHY_DECISION_ALLOWED : CHY_DECISION_DENIED);
+        r.algorithm = CHY_ALG_RSA_PKCS1_SHA256;
+        assert_int_equal(decide(HEAD "- {name: a, effect: allow}\n", &r).decision,
+                         names_it ? CHY_DECISION_DENIED : CHY_DECISION_ALLOWED);
+        chy_policy_guard_free(guard);
+    }
+}
+
 static void assert_reason(const struct chy_rule_explanation *row, const char *text)
 {
     for (size_t i = 0; i < row->reasons.n; i++)
@@ -456,6 +513,26 @@ static void test_policy_explain__says_which_matcher_failed_on_which_value(void *
     assert_reason(&row[8], "requirement: reason is not met");
     chy_policy_rules_free(rules);
     chy_policy_guard_free(guard);
+    chy_arena_done(&arena);
+}
+
+static void test_policy_explain__says_that_rsa_pkcs1_raw_must_be_named(void **state)
+{
+    (void)state;
+    struct chy_arena arena;
+    struct chy_policy_explanation e;
+    struct chy_policy_request r = plain_request();
+    r.algorithm = CHY_ALG_RSA_PKCS1_RAW;
+    chy_arena_init(&arena, 1 << 20);
+    struct chy_policy_rules *rules =
+        policy_of(HEAD "- {name: a, effect: allow}\n"
+                       "- {name: b, effect: allow, match: {algorithm: rsa-*}}\n");
+    assert_int_equal(chy_policy_explain(rules, &r, &arena, &e, NULL), CHY_OK);
+    for (size_t i = 0; i < 2; i++) {
+        assert_int_equal(e.rules.p[i].reasons.n, 1);
+        assert_reason(&e.rules.p[i], "algorithm: \"rsa-pkcs1-raw\" must stand there by its name");
+    }
+    chy_policy_rules_free(rules);
     chy_arena_done(&arena);
 }
 
@@ -554,6 +631,9 @@ int main(void)
         cmocka_unit_test(test_policy_evaluate__artifact_type_found_by_the_server_counts_for_more),
         cmocka_unit_test(test_policy_evaluate__a_pattern_over_its_limit_never_grants),
         cmocka_unit_test(test_policy_evaluate__a_guard_only_narrows),
+        cmocka_unit_test(test_policy_evaluate__rsa_pkcs1_raw_must_be_named),
+        cmocka_unit_test(test_policy_evaluate__a_guard_must_name_rsa_pkcs1_raw),
+        cmocka_unit_test(test_policy_explain__says_that_rsa_pkcs1_raw_must_be_named),
         cmocka_unit_test(test_policy_evaluate__windows),
         cmocka_unit_test(test_policy_compile__a_wrong_time_zone_names_the_rule),
         cmocka_unit_test(test_policy_compile__windows_at_the_limit),
