@@ -415,7 +415,8 @@ static void test_policy_evaluate__rsa_pkcs1_raw_must_be_named(void **state)
 static void test_policy_evaluate__a_guard_must_name_rsa_pkcs1_raw(void **state)
 {
     (void)state;
-    static const char *const guards[] = { "- {}\n", "- {key: rel}\n", "- {algorithm: '*'}\n",
+    static const char *const guards[] = { "- {key: '*'}\n", "- {key: rel}\n",
+                                          "- {algorithm: '*'}\n",
                                           "- {algorithm: rsa-pkcs1-raw}\n" };
     struct chy_policy_request r = plain_request();
     for (size_t i = 0; i < CHY_ARRAY_LEN(guards); i++) {
