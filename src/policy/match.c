@@ -286,10 +286,11 @@ enum chy_err chy_match_compile(struct chy_match_compiler *c, const struct chy_po
     CHY_TRY(add_networks(c, &list, &match->network));
     CHY_TRY(add_facts(c, &list, match, default_need));
     struct chy_test *p = chy_arena_array(c->arena, struct chy_test, list.n);
-    if (p == NULL)
+    uint16_t *answers = chy_arena_array(c->arena, uint16_t, list.n);
+    if (p == NULL || answers == NULL)
         return no_memory(c);
     chy_copy(p, list.p, list.n * sizeof *p);
-    *ret_set = (struct chy_test_set){ p, list.n };
+    *ret_set = (struct chy_test_set){ p, list.n, answers };
     return CHY_OK;
 }
 
@@ -361,6 +362,8 @@ void chy_asked_init(struct chy_asked *asked, const struct chy_policy_request *re
     const struct chy_policy_key *key = &request->key;
     const struct chy_policy_caller *caller = &request->caller;
     asked->request = request;
+    memset(asked->answers, 0, sizeof asked->answers);
+    memset(asked->is_heard, 0, sizeof asked->is_heard);
     asked->is_raw = request->algorithm == CHY_ALG_RSA_PKCS1_RAW;
     set_single(asked, CHY_TEST_KEY, key->name);
     set_single(asked, CHY_TEST_PRINCIPAL, caller->principal);
@@ -459,17 +462,28 @@ static enum chy_truth ask_command(const struct chy_test *test, struct chy_str te
     return any;
 }
 
-struct chy_statement chy_test_statement(const struct chy_test *test, const struct chy_asked *asked)
+static struct chy_statement find_named(const struct chy_test *test, const struct chy_asked *asked)
 {
-    if (test->kind == CHY_TEST_LABEL)
-        return find_label(asked->request, test->name);
-    if (test->kind == CHY_TEST_FACT)
-        return find_fact(asked->request, test->name);
+    return test->kind == CHY_TEST_LABEL ? find_label(asked->request, test->name)
+                                        : find_fact(asked->request, test->name);
+}
+
+struct chy_statement chy_test_statement(const struct chy_test *test, struct chy_asked *asked)
+{
+    if (test->statement != 0) {
+        struct chy_statement *kept = &asked->statements[test->statement];
+        if (!asked->is_heard[test->statement])
+            *kept = find_named(test, asked);
+        asked->is_heard[test->statement] = true;
+        return *kept;
+    }
+    if (test->kind == CHY_TEST_LABEL || test->kind == CHY_TEST_FACT)
+        return find_named(test, asked);
     CHY_ASSERT(stated_names[test->kind] != NULL);
     return asked->stated[test->kind];
 }
 
-enum chy_truth chy_test_ask(const struct chy_test *test, const struct chy_asked *asked)
+enum chy_truth chy_test_ask(const struct chy_test *test, struct chy_asked *asked)
 {
     if (test->kind < CHY_TEST_SUBJECTS)
         return ask_subject(test, asked);
@@ -484,11 +498,15 @@ enum chy_truth chy_test_ask(const struct chy_test *test, const struct chy_asked 
                                           : truth_of(patterns_have(test, s.value));
 }
 
-enum chy_truth chy_test_set_ask(const struct chy_test_set *set, const struct chy_asked *asked)
+enum chy_truth chy_test_set_ask(const struct chy_test_set *set, struct chy_asked *asked)
 {
     enum chy_truth all = CHY_TRUTH_YES;
     for (size_t i = 0; i < set->n && all != CHY_TRUTH_NO; i++) {
-        enum chy_truth t = chy_test_ask(&set->p[i], asked);
+        uint8_t *kept = &asked->answers[set->answers[i]];
+        enum chy_truth t =
+            *kept != 0 ? (enum chy_truth)(*kept - 1) : chy_test_ask(&set->p[i], asked);
+        if (set->answers[i] != 0)
+            *kept = (uint8_t)(t + 1);
         all = CHY_MIN(all, t);
     }
     return all;

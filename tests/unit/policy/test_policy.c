@@ -9,6 +9,7 @@
 
 #include "base/limits.h"
 #include "base/mem.h"
+#include "policy/match.h"
 #include "policy_fixture.h"
 
 #define HEAD "version: 1\nrules:\n"
@@ -414,7 +415,8 @@ static void test_policy_evaluate__rsa_pkcs1_raw_must_be_named(void **state)
 static void test_policy_evaluate__a_guard_must_name_rsa_pkcs1_raw(void **state)
 {
     (void)state;
-    static const char *const guards[] = { "- {}\n", "- {key: rel}\n", "- {algorithm: '*'}\n",
+    static const char *const guards[] = { "- {key: '*'}\n", "- {key: rel}\n",
+                                          "- {algorithm: '*'}\n",
                                           "- {algorithm: rsa-pkcs1-raw}\n" };
     struct chy_policy_request r = plain_request();
     for (size_t i = 0; i < CHY_ARRAY_LEN(guards); i++) {
@@ -429,6 +431,78 @@ static void test_policy_evaluate__a_guard_must_name_rsa_pkcs1_raw(void **state)
                          names_it ? CHY_DECISION_DENIED : CHY_DECISION_ALLOWED);
         chy_policy_guard_free(guard);
     }
+}
+
+enum {
+    PAIRS = CHY_TEST_ANSWERS + 100, /* of rules with one test in common */
+    NAMES = CHY_TEST_STATEMENTS + 8,
+};
+
+/* More equal tests, and more names of facts, than a decision keeps answers of. */
+static void test_policy_evaluate__more_in_common_than_is_kept(void **state)
+{
+    (void)state;
+    struct chy_buf yaml;
+    chy_buf_init(&yaml, CHY_LIMIT_YAML);
+    chy_buf_append_c(&yaml, HEAD);
+    for (int i = 0; i < 2 * PAIRS; i++)
+        chy_buf_printf(&yaml, "- {name: r%d, effect: allow, match: {purpose: p%d, key: '*%d'}}\n",
+                       i, i / 2, i);
+    for (int i = 0; i < NAMES; i++)
+        chy_buf_printf(&yaml, "- {name: f%d, effect: allow, match: {fact: {ci.f%d: yes}}}\n", i, i);
+    chy_buf_append_u8(&yaml, 0);
+    struct chy_policy_rules *rules = policy_of((const char *)yaml.p);
+    struct chy_policy_request r = plain_request();
+    struct chy_policy_decision d;
+    for (int i = 0; i < 2 * PAIRS; i += 97) {
+        char purpose[16];
+        char key[16];
+        snprintf(purpose, sizeof purpose, "p%d", i / 2);
+        snprintf(key, sizeof key, "k-%d", i);
+        r.key.purpose = chy_str_of(purpose);
+        r.key.name = chy_str_of(key);
+        chy_policy_evaluate(rules, &r, &d);
+        assert_int_equal(d.decision, CHY_DECISION_ALLOWED);
+        r.key.purpose = CHY_STR("p");
+        chy_policy_evaluate(rules, &r, &d);
+        assert_int_equal(d.decision, CHY_DECISION_DENIED);
+    }
+    r.key = plain_request().key;
+    for (int i = 0; i < NAMES; i++) {
+        char name[16];
+        snprintf(name, sizeof name, "ci.f%d", i);
+        struct chy_fact fact = { chy_str_of(name), CHY_STR("yes"), CHY_BASIS_AGENT };
+        r.facts[0].p = &fact;
+        r.facts[0].n = 1;
+        chy_policy_evaluate(rules, &r, &d);
+        assert_int_equal(d.decision, CHY_DECISION_ALLOWED);
+        assert_int_equal(d.rule_total, 1);
+    }
+    chy_policy_rules_free(rules);
+    chy_buf_done(&yaml);
+}
+
+static void test_policy_compile__allocation_sweep(void **state)
+{
+    (void)state;
+    struct chy_arena arena;
+    chy_arena_init(&arena, CHY_LIMIT_ARENA);
+    struct chy_policy_doc doc =
+        policy_doc(HEAD "- {name: a, effect: allow, match: {purpose: x, fact: {ci.a: b}}}\n"
+                        "- {name: b, effect: deny, match: {purpose: x}, unless: {purpose: x}}\n",
+                   &arena);
+    enum chy_err result = CHY_E_NOMEM;
+    size_t i = 0;
+    for (; result != CHY_OK; i++) {
+        struct chy_policy_rules *rules = NULL;
+        chy_mem_fail_after(i);
+        result = chy_policy_compile(&doc, NOW_US, &rules, NULL);
+        chy_mem_fail_after(SIZE_MAX);
+        assert_true(result == CHY_OK || result == CHY_E_NOMEM);
+        chy_policy_rules_free(rules);
+    }
+    assert_true(i > 5);
+    chy_arena_done(&arena);
 }
 
 static void assert_reason(const struct chy_rule_explanation *row, const char *text)
@@ -634,6 +708,8 @@ int main(void)
         cmocka_unit_test(test_policy_evaluate__rsa_pkcs1_raw_must_be_named),
         cmocka_unit_test(test_policy_evaluate__a_guard_must_name_rsa_pkcs1_raw),
         cmocka_unit_test(test_policy_explain__says_that_rsa_pkcs1_raw_must_be_named),
+        cmocka_unit_test(test_policy_evaluate__more_in_common_than_is_kept),
+        cmocka_unit_test(test_policy_compile__allocation_sweep),
         cmocka_unit_test(test_policy_evaluate__windows),
         cmocka_unit_test(test_policy_compile__a_wrong_time_zone_names_the_rule),
         cmocka_unit_test(test_policy_compile__windows_at_the_limit),
