@@ -35,7 +35,10 @@ static const struct err_row *row_find(int code)
 static const struct err_row *row_of(enum chy_err code)
 {
     const struct err_row *row = row_find((int)code);
-    return row != NULL ? row : row_find(CHY_E_INTERNAL);
+    if (row == NULL)
+        row = row_find(CHY_E_INTERNAL);
+    CHY_ASSERT(row != NULL);
+    return row;
 }
 
 /* Text ends up in terminals and logs: no control characters, only whole UTF-8 characters. */

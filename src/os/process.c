@@ -15,10 +15,12 @@
 
 #include "base/bytes.h"
 #include "base/mem.h"
+#include "os/clock.h"
 #include "os/fd.h"
 #include "os/sys.h"
 
-#define CANNOT_START 127
+#define CANNOT_START  127
+#define TRACED_NAP_MS 10
 
 extern char **environ;
 
@@ -239,18 +241,32 @@ enum chy_err chy_process_signal(const struct chy_process *process, int signal_nu
                         chy_sys_text(errno));
 }
 
+/* Collect what has ended. A debugger that traces it comes first, and may take its time: until then
+ * it is not ours to collect, though its pidfd is readable, and there is no event to wait for. */
+static enum chy_err collect(const struct chy_process *process, int64_t deadline_us,
+                            siginfo_t *ret_info, struct chy_error *err)
+{
+    for (;;) {
+        *ret_info = (siginfo_t){ .si_pid = 0 };
+        int r = waitid(P_PIDFD, (id_t)process->pidfd, ret_info, WEXITED | WNOHANG);
+        if (r != 0 && errno != EINTR)
+            return chy_fail_sys(err, CHY_E_IO, errno, "cannot collect process %d: %s",
+                                (int)process->pid, chy_sys_text(errno));
+        if (r == 0 && ret_info->si_pid != 0)
+            return CHY_OK;
+        if (r == 0 && chy_clock_monotonic_us() >= deadline_us)
+            return chy_fail(err, CHY_E_TIMEOUT, "process %d has ended, but is being traced",
+                            (int)process->pid);
+        CHY_IGNORE(poll(NULL, 0, TRACED_NAP_MS)); /* a signal only makes it shorter */
+    }
+}
+
 enum chy_err chy_process_wait(struct chy_process *process, int64_t deadline_us,
                               struct chy_process_end *ret_end, struct chy_error *err)
 {
+    siginfo_t info;
     CHY_TRY(chy_fd_wait(process->pidfd, POLLIN, deadline_us, err));
-    siginfo_t info = { .si_pid = 0 };
-    int r;
-    do
-        r = waitid(P_PIDFD, (id_t)process->pidfd, &info, WEXITED);
-    while (r != 0 && errno == EINTR);
-    if (r != 0)
-        return chy_fail_sys(err, CHY_E_IO, errno, "cannot collect process %d: %s",
-                            (int)process->pid, chy_sys_text(errno));
+    CHY_TRY(collect(process, deadline_us, &info, err));
     chy_fd_closep(&process->pidfd);
     process->pid = -1;
     *ret_end = (struct chy_process_end){ info.si_code != CLD_EXITED, info.si_status };

@@ -58,7 +58,8 @@ struct chy_process_end {
 };
 
 /* Collect the end of a child: wait until `deadline_us` (0: look only). Once collected, `process` is
- * {-1, -1}. Errors: CHY_E_TIMEOUT it runs still; CHY_E_IO not our child */
+ * {-1, -1}. Errors: CHY_E_TIMEOUT it runs still, or whoever traces it has not collected it yet;
+ * CHY_E_IO not our child */
 CHY_MUST_USE enum chy_err chy_process_wait(struct chy_process *process, int64_t deadline_us,
                                            struct chy_process_end *ret_end, struct chy_error *err);
 /* Kill, collect and forget; for clean-up. {-1, -1} is a no-op. */

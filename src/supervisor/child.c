@@ -16,6 +16,7 @@
 #define WAIT_LAST_US  (5000 * MS)
 #define LIVED_LONG_US (30000 * MS) /* after such a life the next death is a first one again */
 #define CLOSED_US     (1000 * MS)  /* from the close of its channel to its end */
+#define TRACED_US     (100 * MS)   /* then look again whether it can be collected */
 #define SEND_BYTES    ((size_t)4 * 1048576) /* frames to a child are small: settings, names */
 #define FRAME_ARENA   65536
 
@@ -50,6 +51,7 @@ static void child_clear(struct child *child)
     child->state = CHILD_DOWN;
     child->is_draining = false;
     child->is_killed = false;
+    child->is_traced = false;
 }
 
 static void wait_and_start(struct child *child)
@@ -64,6 +66,14 @@ static void wait_and_start(struct child *child)
     chy_timer_set(child->timer, now + child->wait_us);
 }
 
+/* Ended, and in the hands of a debugger: its pidfd would tell so without end. */
+static void wait_for_tracer(struct child *child)
+{
+    child->is_traced = true;
+    CHY_IGNORE(chy_watch_modify(child->watch, 0, NULL)); /* else we only look more often */
+    chy_timer_set(child->timer, chy_clock_monotonic_us() + TRACED_US);
+}
+
 static void on_process_end(void *ctx, uint32_t events)
 {
     struct child *child = ctx;
@@ -71,10 +81,14 @@ static void on_process_end(void *ctx, uint32_t events)
     struct chy_process_end end;
     struct chy_error error;
     pid_t pid = child->process.pid;
-    if (chy_process_wait(&child->process, 0, &end, &error) != CHY_OK) {
-        if (error.code != CHY_E_TIMEOUT)
-            chy_log(child->log, CHY_LOG_ERROR, "process.lost", CHY_L_CSTR("process", child->name),
-                    CHY_L_ERR(&error));
+    enum chy_err r = chy_process_wait(&child->process, 0, &end, &error);
+    if (r == CHY_E_TIMEOUT) {
+        wait_for_tracer(child);
+        return;
+    }
+    if (r != CHY_OK) {
+        chy_log(child->log, CHY_LOG_ERROR, "process.lost", CHY_L_CSTR("process", child->name),
+                CHY_L_ERR(&error));
         return;
     }
     char text[CHY_PROCESS_END_TEXT_BYTES];
@@ -113,7 +127,8 @@ static enum chy_err ready_take(struct child *child, const struct chy_frame *fram
     if (child->state != CHILD_STARTING)
         return chy_fail(err, CHY_E_PROTOCOL, "it said twice that it is ready");
     child->state = CHILD_READY;
-    chy_timer_clear(child->timer);
+    if (!child->is_traced)
+        chy_timer_clear(child->timer);
     chy_log(child->log, CHY_LOG_INFO, "process.ready", CHY_L_CSTR("process", child->name),
             CHY_L_I64("child", child->process.pid), CHY_L_STR("text", ready.text));
     child->events->on_ready(child->events->ctx, child);
@@ -257,6 +272,10 @@ enum chy_err child_start(struct child *child, struct chy_error *err)
 static void on_timer(void *ctx)
 {
     struct child *child = ctx;
+    if (child->is_traced) {
+        on_process_end(child, EPOLLIN);
+        return;
+    }
     if (child_is_running(child) && !chy_channel_is_open(child->channel)) {
         child_kill(child);
         return;

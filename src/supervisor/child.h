@@ -58,6 +58,7 @@ struct child {
     int64_t wait_us; /* before the next start */
     bool is_draining;
     bool is_killed; /* by us: its end is no news */
+    bool is_traced; /* it has ended, and a debugger has not collected it yet */
 };
 
 /* In place; `child` must not move afterwards. Errors: CHY_E_NOMEM */

@@ -55,21 +55,25 @@ static const struct chy_tlog_hash *tile_root(struct tile_nodes *t)
     return tile_node(t, CHY_TLOG_TILE_HEIGHT, 0);
 }
 
-static enum chy_err level_get(struct chy_tlog_tree *t, unsigned level,
-                              struct tile_level **ret_level, struct chy_error *err)
+/* NULL when there is no memory. */
+static struct tile_level *level_get(struct chy_tlog_tree *t, unsigned level)
 {
     CHY_ASSERT(level < CHY_TLOG_TILE_LEVELS); /* 256^8 entries are over CHY_LIMIT_LOG_SIZE */
     if (t->levels[level] == NULL) {
         struct tile_level *l = chy_new(struct tile_level);
         if (l == NULL)
-            return chy_fail(err, CHY_E_NOMEM, "cannot allocate a level of tiles");
+            return NULL;
         l->edge = &l->slots[0];
         l->before = &l->slots[1];
         l->older = &l->slots[2];
         t->levels[level] = l;
     }
-    *ret_level = t->levels[level];
-    return CHY_OK;
+    return t->levels[level];
+}
+
+static enum chy_err fail_level(struct chy_error *err)
+{
+    return chy_fail(err, CHY_E_NOMEM, "cannot allocate a level of tiles");
 }
 
 /* The edge is full: it becomes the tile before, and an empty one follows. */
@@ -99,8 +103,9 @@ static enum chy_err tile_read(struct chy_tlog_tree *t, const struct chy_tlog_til
 static enum chy_err tile_get_full(struct chy_tlog_tree *t, unsigned level, uint64_t index,
                                   struct tile_nodes **ret_tile, struct chy_error *err)
 {
-    struct tile_level *l = NULL;
-    CHY_TRY(level_get(t, level, &l, err));
+    struct tile_level *l = level_get(t, level);
+    if (l == NULL)
+        return fail_level(err);
     struct tile_nodes *known[] = { l->before, l->older };
     for (size_t i = 0; i < CHY_ARRAY_LEN(known); i++) {
         if (known[i]->width == CHY_TLOG_TILE_WIDTH && known[i]->index == index) {
@@ -127,8 +132,9 @@ static enum chy_err node_read(void *ctx, unsigned b, uint64_t k, struct chy_tlog
     if (b >= 64 || k >= t->size >> b)
         return chy_fail(err, CHY_E_ARG, "the tree has no node %" PRIu64 " on level %u", k, b);
 
-    struct tile_level *l = NULL;
-    CHY_TRY(level_get(t, level, &l, err));
+    struct tile_level *l = level_get(t, level);
+    if (l == NULL)
+        return fail_level(err);
     struct tile_nodes *tile = l->edge;
     if (index != tile->index)
         CHY_TRY(tile_get_full(t, level, index, &tile, err));
@@ -157,8 +163,9 @@ static enum chy_err edge_rebuild(struct chy_tlog_tree *t, unsigned level, struct
 
 static enum chy_err level_load(struct chy_tlog_tree *t, unsigned level, struct chy_error *err)
 {
-    struct tile_level *l = NULL;
-    CHY_TRY(level_get(t, level, &l, err));
+    struct tile_level *l = level_get(t, level);
+    if (l == NULL)
+        return fail_level(err);
     uint64_t hashes = t->size >> (level * CHY_TLOG_TILE_HEIGHT);
     uint64_t index = hashes / CHY_TLOG_TILE_WIDTH;
     unsigned width = (unsigned)(hashes % CHY_TLOG_TILE_WIDTH);
@@ -226,8 +233,9 @@ static enum chy_err leaf_add(struct chy_tlog_tree *t, const struct chy_tlog_hash
 {
     struct chy_tlog_hash hash = *leaf;
     for (unsigned level = 0;; level++) {
-        struct tile_level *l = NULL;
-        CHY_TRY(level_get(t, level, &l, err));
+        struct tile_level *l = level_get(t, level);
+        if (l == NULL)
+            return fail_level(err);
         tile_add(t->hasher, l->edge, &hash);
         if (l->edge->width < CHY_TLOG_TILE_WIDTH)
             return CHY_OK;
@@ -302,8 +310,9 @@ enum chy_err chy_tlog_tree_tile(struct chy_tlog_tree *t, const struct chy_tlog_t
     if (tile->level >= CHY_TLOG_TILE_LEVELS || tile->width == 0 ||
         tile->width > chy_tlog_tile_width(tile->level, tile->index, t->size))
         return chy_fail(err, CHY_E_NOT_FOUND, "the log has no such tile");
-    struct tile_level *l = NULL;
-    CHY_TRY(level_get(t, tile->level, &l, err));
+    struct tile_level *l = level_get(t, tile->level);
+    if (l == NULL)
+        return fail_level(err);
     struct tile_nodes *nodes = l->edge;
     if (tile->index != nodes->index)
         CHY_TRY(tile_get_full(t, tile->level, tile->index, &nodes, err));

@@ -11,7 +11,9 @@ import ctypes
 import os
 import signal
 import struct
+import time
 
+SOON = 60  # seconds; never reached by a test that passes
 PTRACE_POKEDATA, PTRACE_SINGLESTEP = 5, 9
 PTRACE_GETREGS, PTRACE_SETREGS = 12, 13
 PTRACE_CONT, PTRACE_DETACH, PTRACE_SEIZE, PTRACE_INTERRUPT = 7, 17, 0x4206, 0x4207
@@ -53,6 +55,7 @@ def _ptrace(request, pid, address=0, data=0):
     result = _libc.ptrace(request, pid, address, data)
     if result < 0:
         number = ctypes.get_errno()
+        # A ProcessLookupError where it does not stand, or has ended.
         raise OSError(number, f"ptrace {request:#x}: {os.strerror(number)}")
     return result
 
@@ -63,22 +66,49 @@ class Intruder:
 
     def __enter__(self):
         self.is_dead = False
+        self.saved = None
         _ptrace(PTRACE_SEIZE, self.pid)
-        _ptrace(PTRACE_INTERRUPT, self.pid)
-        self._wait()
-        self.saved = Registers()
-        _ptrace(PTRACE_GETREGS, self.pid, 0, ctypes.addressof(self.saved))
-        self.gate = self._find_gate()
+        try:
+            self._ptrace(PTRACE_INTERRUPT)
+            self._wait()
+            registers = Registers()
+            self._ptrace(PTRACE_GETREGS, ctypes.addressof(registers))
+            self.saved = registers
+            self.gate = self._find_gate()
+        except BaseException:
+            self._let_go()
+            raise
         return self
 
     def __exit__(self, *exc):
-        if not self.is_dead:
+        self._let_go()
+
+    def _let_go(self):
+        """Nothing stays traced: what has ended could not be collected by the supervisor."""
+        if self.is_dead:
+            return
+        if self.saved is not None:
             # The call that it slept in is begun again.
-            _ptrace(PTRACE_SETREGS, self.pid, 0, ctypes.addressof(self.saved))
-            _ptrace(PTRACE_DETACH, self.pid)
+            self._ptrace(PTRACE_SETREGS, ctypes.addressof(self.saved))
+        self._ptrace(PTRACE_DETACH)
+
+    def _ptrace(self, request, data=0):
+        """Somebody else may have killed it while it stood: then its end is collected."""
+        try:
+            return _ptrace(request, self.pid, 0, data)
+        except ProcessLookupError:
+            self._wait()
+            raise
 
     def _wait(self):
-        _, status = os.waitpid(self.pid, WALL)
+        deadline = time.monotonic() + SOON
+        pid, status = os.waitpid(self.pid, WALL | os.WNOHANG)
+        while pid == 0:
+            if time.monotonic() > deadline:
+                with open(f"/proc/{self.pid}/status", encoding="ascii") as file:
+                    raise AssertionError(f"it neither stops nor ends:\n{file.read()}")
+            time.sleep(0.001)
+            pid, status = os.waitpid(self.pid, WALL | os.WNOHANG)
         if os.WIFSIGNALED(status) or os.WIFEXITED(status):
             self.is_dead = True
             raise Killed(signal.Signals(os.WTERMSIG(status)).name if os.WIFSIGNALED(status)
@@ -118,11 +148,11 @@ class Intruder:
                 self._write(place, argument + b"\0")
                 argument, place = place, place + (len(argument) + 16 & ~0xF)
             setattr(registers, register, argument & 2 ** 64 - 1)
-        _ptrace(PTRACE_SETREGS, self.pid, 0, ctypes.addressof(registers))
-        _ptrace(PTRACE_SINGLESTEP, self.pid)
+        self._ptrace(PTRACE_SETREGS, ctypes.addressof(registers))
+        self._ptrace(PTRACE_SINGLESTEP)
         stopped = self._wait()
         while stopped != signal.SIGTRAP:  # a signal of its own, in between
-            _ptrace(PTRACE_SINGLESTEP, self.pid, 0, stopped if stopped == signal.SIGSYS else 0)
+            self._ptrace(PTRACE_SINGLESTEP, stopped if stopped == signal.SIGSYS else 0)
             stopped = self._wait()
-        _ptrace(PTRACE_GETREGS, self.pid, 0, ctypes.addressof(registers))
+        self._ptrace(PTRACE_GETREGS, ctypes.addressof(registers))
         return struct.unpack("q", struct.pack("Q", registers.rax))[0]

@@ -13,6 +13,8 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
+#include <sys/ptrace.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -269,6 +271,55 @@ static void test_process__signal_wait_and_text(void **state)
     assert_int_equal(chy_process_wait(&p, 0, &end, NULL), CHY_E_TIMEOUT);
 }
 
+/* In a process of its own: kills the other, which it traces, and collects it when told so. */
+static CHY_NORETURN void trace_and_kill(const struct chy_process *other, int told_fd, int tell_fd)
+{
+    char c = 't';
+    bool ok = ptrace(PTRACE_SEIZE, other->pid, NULL, NULL) == 0 && kill(other->pid, SIGKILL) == 0 &&
+              chy_fd_wait(other->pidfd, POLLIN, SOON, NULL) == CHY_OK &&
+              write(tell_fd, &c, 1) == 1 && read(told_fd, &c, 1) == 1 &&
+              waitpid(other->pid, NULL, __WALL) == other->pid;
+    _exit(ok ? 0 : 1);
+}
+
+static void test_process_wait__does_not_wait_for_who_traces_it(void **state)
+{
+    (void)state;
+    int told[2];
+    int tell[2];
+    struct chy_process p;
+    struct chy_process tracer;
+    struct chy_process_end end;
+    bool is_child = false;
+    char c = 'g';
+    struct chy_process_spec spec = { .role = "@wait" };
+    assert_int_equal(pipe2(told, O_CLOEXEC), 0);
+    assert_int_equal(pipe2(tell, O_CLOEXEC), 0);
+    assert_int_equal(chy_process_spawn(&spec, &p, NULL), CHY_OK);
+    assert_int_equal(chy_process_fork(&tracer, &is_child, NULL), CHY_OK);
+    if (is_child)
+        trace_and_kill(&p, told[0], tell[1]);
+    close(tell[1]);
+    if (read(tell[0], &c, 1) != 1) { /* only root may trace a brother, on some machines */
+        assert_int_equal(ended(&tracer).value, 1);
+        chy_process_endp(&p);
+        puts("may not trace another process");
+        skip();
+    }
+    assert_int_equal(chy_process_wait(&p, 0, &end, NULL), CHY_E_TIMEOUT);
+    int64_t begin_us = chy_clock_monotonic_us();
+    assert_int_equal(chy_process_wait(&p, begin_us + 50000, &end, NULL), CHY_E_TIMEOUT);
+    assert_true(chy_clock_monotonic_us() - begin_us >= 50000);
+    assert_int_equal(write(told[1], &c, 1), 1);
+    end = ended(&p);
+    assert_true(end.was_signal);
+    assert_int_equal(end.value, SIGKILL);
+    assert_int_equal(ended(&tracer).value, 0);
+    close(told[0]);
+    close(told[1]);
+    close(tell[0]);
+}
+
 static void test_process_endp__kills(void **state)
 {
     (void)state;
@@ -323,6 +374,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(test_process_spawn__too_many_descriptors),
         cmocka_unit_test(test_process_spawn__out_of_memory),
         cmocka_unit_test(test_process__signal_wait_and_text),
+        cmocka_unit_test(test_process_wait__does_not_wait_for_who_traces_it),
         cmocka_unit_test(test_process_endp__kills),
         cmocka_unit_test(test_process__dies_with_its_parent),
     };
