@@ -136,6 +136,8 @@
 #define CHY_LIMIT_DOOR_REQUESTS 1024
 /* of one agent: each thread of each tool has one while it signs */
 #define CHY_LIMIT_DOOR_CONNECTIONS 1024
+/* signatures of one tool that chancery exec tells one by one; more are counted */
+#define CHY_LIMIT_EXEC_EVENTS 65536
 
 /* --- metrics --- */
 

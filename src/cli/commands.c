@@ -172,6 +172,17 @@ static const struct chy_cli_option sign_options[] = {
     OWN("artifact-type", "TYPE", 0, "the type of the file: jar, pe, ..."),
 };
 
+static const struct chy_cli_option exec_options[] = {
+    OWN("reason", "TEXT", 0, "why; a policy may require it"),
+    OWN("key", "NAME", CHY_CLI_REPEATED,
+        "show the tool this key alone; Ed25519 keys are shown only so"),
+    OWN("receipts", "DIR", CHY_CLI_FILE, "write a receipt of every signature into DIR"),
+    OWN("report", "FILE", CHY_CLI_FILE, "write what became of the signatures to FILE, JSON"),
+    { .name = "dry-run", .help = "print what the tool would get, and run nothing" },
+    OWN_POS("TOOL", CHY_CLI_REQUIRED | CHY_CLI_REPEATED,
+            "behind --: the tool and its arguments, as without us"),
+};
+
 /* --- the log --- */
 
 static const struct chy_cli_option log_list_options[] = {
@@ -228,6 +239,12 @@ const struct chy_cli_command chy_cli_commands[] = {
         "is sent, 64 KiB at most. All files of one command are asked for together. A refusal names the rules that "
         "made it.",
         OPTIONS(sign_options), 0, NULL, chy_cli_run_sign),
+    RUN("exec", NULL, "run a signing tool that knows nothing of Chancery, so that it signs here",
+        "The tool gets the PKCS#11 module with what it needs to load it, and an agent: the one that runs, or a "
+        "private one until the tool ends. It gets no credential. No PIN is asked for, and no terminal is needed. "
+        "When it has ended, standard error tells what was signed or refused, with the log's entries. The exit code "
+        "is the tool's; 128 and the number of a signal that ended it.",
+        OPTIONS(exec_options), 0, NULL, chy_cli_run_exec),
 
     CALL("keys", "list", "list the keys", NO_OPTIONS, KEYS_LIST, &chy_view_keys),
     CALL("keys", "show", "show a key with its certificates", OPTIONS(name_options), KEYS_SHOW, NULL),
