@@ -204,6 +204,9 @@ static const struct chy_cli_option log_verify_options[] = {
         "a verifier key of the log; not given: the one of the profile"),
 };
 
+static const struct chy_cli_option doctor_options[] = {
+    OWN("sign", "NAME", 0, "have this key sign a sample, which is logged as any signature is"),
+};
 static const struct chy_cli_option help_options[] = {
     OWN_POS("COMMAND", CHY_CLI_REPEATED, "a command, or its first word"),
     { .name = "man", .help = "print the manual page chancery(1), mdoc" },
@@ -311,6 +314,11 @@ const struct chy_cli_command chy_cli_commands[] = {
         "anything is wrong; each finding names the entry.",
         OPTIONS(log_verify_options), 0, NULL, chy_cli_run_log_verify),
 
+    RUN("doctor", NULL, "find out what does not work on this machine, and what to do about it",
+        "Looks at the configuration, the way to the server, clock, login, keys, policy, the agent and the private "
+        "helper, the module, OpenSSL's engine and Java. Nothing is signed without --sign. A server looks at itself "
+        "by chanceryd doctor. Exit code 1 when there is a problem; warnings are none.",
+        OPTIONS(doctor_options), 0, NULL, chy_cli_run_doctor),
     RUN("help", NULL, "print help about a command", NULL, OPTIONS(help_options), 0, NULL, chy_cli_run_help),
 };
 /* clang-format on */

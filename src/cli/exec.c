@@ -82,9 +82,7 @@ static enum chy_err set_up(struct run *run, struct chy_error *err)
 
 static enum chy_err choose_agent(struct run *run, struct chy_error *err)
 {
-    struct chy_str socket = chy_str_of(chy_machine_env(run->setup.environ, "CHANCERY_AGENT_SOCK"));
-    if (chy_str_equal_c(socket, "none"))
-        socket = (struct chy_str){ 0 };
+    struct chy_str socket = run->machine.agent_socket;
     run->is_helper = socket.n == 0;
     if (run->is_helper)
         socket = chy_arena_printf(&run->cli->arena, "%.*s/agent.sock", CHY_STR_ARG(run->setup.dir));
