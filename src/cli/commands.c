@@ -50,6 +50,7 @@ static const struct chy_cli_option pem_options[] = { POS("NAME", "name", 0), OUT
         OPT("purpose", "TEXT", "purpose", 0), OPT("group", "GROUP", "groups", CHY_CLI_REPEATED), \
         OPT("owner", "PRINCIPAL", "owners", CHY_CLI_REPEATED)
 
+static const struct chy_cli_option key_list_options[] = { SWITCH("usable", "usable") };
 static const struct chy_cli_option key_create_options[] = {
     POS("NAME", "name", 0),
     OPT("type", "TYPE", "type", CHY_CLI_REQUIRED),
@@ -249,7 +250,8 @@ const struct chy_cli_command chy_cli_commands[] = {
         "is the tool's; 128 and the number of a signal that ended it.",
         OPTIONS(exec_options), 0, NULL, chy_cli_run_exec),
 
-    CALL("keys", "list", "list the keys", NO_OPTIONS, KEYS_LIST, &chy_view_keys),
+    RUN("keys", "list", "list the keys", NULL, OPTIONS(key_list_options), CHY_OP_KEYS_LIST, &chy_view_keys,
+        chy_cli_run_keys_list),
     CALL("keys", "show", "show a key with its certificates", OPTIONS(name_options), KEYS_SHOW, NULL),
     RUN("keys", "public", "print the public key of a key, PEM", "It is what openssl verifies a signature with.",
         OPTIONS(pem_options), CHY_OP_KEYS_SHOW, NULL, chy_cli_run_key_public),

@@ -46,7 +46,7 @@ static const char *const statements[ST_COUNT_] = {
     [ST_PUT] = "INSERT OR REPLACE INTO object (kind, name, body) VALUES (?1, ?2, ?3)",
     [ST_GET] = "SELECT body FROM object WHERE kind = ?1 AND name = ?2",
     [ST_DELETE] = "DELETE FROM object WHERE kind = ?1 AND name = ?2",
-    [ST_WALK] = "SELECT name, body FROM object WHERE kind = ?1 ORDER BY name",
+    [ST_WALK] = "SELECT name, body FROM object WHERE kind = ?1 AND name > ?2 ORDER BY name",
 };
 
 /* Migration n brings a store from version n to n + 1. Never change one that was released:
@@ -477,12 +477,11 @@ enum chy_err chy_store_delete(struct chy_store *s, enum chy_object_kind kind, st
     return CHY_OK;
 }
 
-enum chy_err chy_store_walk(struct chy_store *s, enum chy_object_kind kind, chy_store_object_fn *fn,
-                            void *ctx, struct chy_error *err)
+enum chy_err chy_store_walk(struct chy_store *s, enum chy_object_kind kind, struct chy_str after,
+                            chy_store_object_fn *fn, void *ctx, struct chy_error *err)
 {
     CHY_CLEANUP(statement_reset) sqlite3_stmt *st = NULL;
-    CHY_TRY(statement_get(s, ST_WALK, &st, err));
-    CHY_IGNORE(sqlite3_bind_int(st, 1, (int)kind)); /* a failed bind finds nothing */
+    CHY_TRY(object_bind(s, ST_WALK, kind, after, &st, err)); /* no name is empty */
     int rc;
     while ((rc = sqlite3_step(st)) == SQLITE_ROW) {
         enum chy_err r = fn(ctx, chy_bytes_str(column_bytes(st, 0)), column_bytes(st, 1), err);

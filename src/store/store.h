@@ -94,12 +94,13 @@ CHY_MUST_USE enum chy_err chy_store_get(struct chy_store *s, enum chy_object_kin
 /* Errors: CHY_E_NOT_FOUND, CHY_E_STATE, CHY_E_STORE */
 CHY_MUST_USE enum chy_err chy_store_delete(struct chy_store *s, enum chy_object_kind kind,
                                            struct chy_str name, struct chy_error *err);
-/* Every object of a kind in the order of names (bytewise); as with chy_store_leaf_fn. The function
- * may not change the store. */
+/* Objects of a kind in the order of names (bytewise), those behind `after` alone (empty: all); as
+ * with chy_store_leaf_fn. The function may not change the store, and may read other objects. */
 typedef enum chy_err chy_store_object_fn(void *ctx, struct chy_str name, struct chy_bytes body,
                                          struct chy_error *err);
 CHY_MUST_USE enum chy_err chy_store_walk(struct chy_store *s, enum chy_object_kind kind,
-                                         chy_store_object_fn *fn, void *ctx, struct chy_error *err);
+                                         struct chy_str after, chy_store_object_fn *fn, void *ctx,
+                                         struct chy_error *err);
 
 /* A consistent copy of the whole store in a new file at `path`, while it is in use.
  * Errors: CHY_E_EXISTS, CHY_E_STORE */

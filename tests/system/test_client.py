@@ -666,6 +666,35 @@ def test_keys__software_token_is_called_one(stub, enrolled):
     assert json.loads(enrolled("keys", "list", "--json"))["keys"][0]["name"] == "k"
 
 
+def test_keys_list__all_pages(stub, enrolled):
+    pages = {"": (["a", "b"], "b"), "after=b": (["c"], "c"), "after=c": ([], "")}
+
+    def page(request):
+        names, following = pages[request.path.partition("?")[2]]
+        return 200, {"keys": [{"name": name, "state": "active", "origin": "generated"}
+                              for name in names], "next": following}, {}
+    stub.answers["GET /v1/keys"] = page
+    listed = json.loads(enrolled("keys", "list", "--json"))
+    assert [key["name"] for key in listed["keys"]] == ["a", "b", "c"]
+    assert not listed.get("next")
+    assert len(enrolled("keys", "list").splitlines()) == 4
+
+
+def test_keys_list__usable(stub, enrolled):
+    stub.answers["GET /v1/keys"] = lambda r: (200, {"keys": []}, {})
+    assert "no keys" in enrolled("keys", "list", "--usable")
+    assert stub.asked("GET /v1/keys")[-1].path == "/v1/keys?usable=true"
+
+
+@pytest.mark.parametrize("following", ["a", "b"])
+def test_keys_list__a_server_that_goes_in_circles(stub, enrolled, following):
+    stub.answers["GET /v1/keys"] = lambda r: (200, {
+        "keys": [], "next": "b" if r.path == "/v1/keys" else following}, {})
+    enrolled("keys", "list", code=TROUBLE)
+    assert "does not go on" in enrolled.err
+    assert len(stub.asked("GET /v1/keys")) == 2
+
+
 def test_secret_to_a_file(stub, enrolled, tmp_path):
     stub.answers["POST /v1/users/ci/api-tokens"] = lambda r: (200, {
         "token": "tok-secret", "info": {"id": "11" * 16, "expires": "2030-01-01T00:00:00Z"}}, {})

@@ -268,8 +268,16 @@ static void test_store_objects__are_put_replaced_walked_and_deleted(void **state
     assert_int_equal(
         chy_store_put(f->store, CHY_OBJECT_KEY, CHY_STR("b"), text_bytes("4"), &f->err), CHY_OK);
     commit(f);
-    assert_int_equal(chy_store_walk(f->store, CHY_OBJECT_KEY, collect, &names, &f->err), CHY_OK);
+    assert_int_equal(
+        chy_store_walk(f->store, CHY_OBJECT_KEY, CHY_STR(""), collect, &names, &f->err), CHY_OK);
     assert_true(chy_str_equal_c(chy_buf_str(&names), "a b "));
+    chy_buf_clear(&names);
+    assert_int_equal(
+        chy_store_walk(f->store, CHY_OBJECT_KEY, CHY_STR("a"), collect, &names, &f->err), CHY_OK);
+    assert_true(chy_str_equal_c(chy_buf_str(&names), "b "));
+    assert_int_equal(
+        chy_store_walk(f->store, CHY_OBJECT_KEY, CHY_STR("b"), collect, &names, &f->err), CHY_OK);
+    assert_true(chy_str_equal_c(chy_buf_str(&names), "b "));
     chy_buf_done(&names);
     assert_int_equal(
         chy_store_get(f->store, CHY_OBJECT_KEY, CHY_STR("b"), &f->arena, &body, &f->err), CHY_OK);
