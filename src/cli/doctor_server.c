@@ -170,11 +170,6 @@ static void look_at_login(struct chy_doctor *d)
 
 /* --- keys and policy --- */
 
-static bool is_usable(const struct chy_key *k)
-{
-    return k->class == CHY_KEY_CLASS_SIGNING && k->state == CHY_KEY_STATE_ACTIVE;
-}
-
 static void look_at_key(struct chy_doctor *d, const struct chy_key *k)
 {
     for (size_t i = 0; i < k->warnings.n; i++)
@@ -191,8 +186,6 @@ static size_t look_at_page(struct chy_doctor *d, const struct chy_key_list *page
     size_t n = 0;
     for (size_t i = 0; i < page->keys.n; i++) {
         const struct chy_key *k = &page->keys.p[i];
-        if (!is_usable(k))
-            continue;
         n++;
         *n_ed25519 += k->type == CHY_KEY_ED25519 ? 1 : 0;
         look_at_key(d, k);
