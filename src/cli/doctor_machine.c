@@ -29,7 +29,7 @@ static void look_at_module(struct chy_doctor *d)
 
 static void look_at_agent(struct chy_doctor *d)
 {
-    struct chy_str socket = d->machine.agent_socket;
+    struct chy_str socket = d->cli->settings.agent_socket;
     struct chy_error err;
     uint8_t tag[CHY_ID_BYTES] = { 0 };
     struct chy_exec_door_options options = {
@@ -45,7 +45,7 @@ static void look_at_agent(struct chy_doctor *d)
     enum chy_err r = chy_exec_door_open(&options, &door, &err);
     if (r == CHY_OK)
         chy_doctor_ok(d, "one answers at %.*s", CHY_STR_ARG(socket));
-    else if (d->machine.is_agent_named)
+    else if (d->cli->settings.is_agent_named)
         chy_doctor_problem(d,
                            "start it: systemctl --user start chancery-agent; or take "
                            "CHANCERY_AGENT_SOCK out of the environment",

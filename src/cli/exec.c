@@ -9,9 +9,14 @@
 #include "cli/machine.h"
 #include "codec/hex.h"
 #include "doc/doc.h"
+#include "os/clock.h"
+#include "os/fd.h"
 #include "os/file.h"
 #include "os/random.h"
+#include "os/socket.h"
 #include "os/tree.h"
+
+#define LOOK_US ((int64_t)2000000) /* for the kernel to say whether an agent listens */
 
 struct run {
     struct chy_cli *cli;
@@ -80,9 +85,21 @@ static enum chy_err set_up(struct run *run, struct chy_error *err)
     return s->dir.p != NULL ? CHY_OK : no_memory(err);
 }
 
+/* One that was named is used or nothing; one at the usual place if it is there. */
+static bool is_answered(struct run *run, struct chy_str socket)
+{
+    CHY_CLEANUP(chy_fd_closep) int fd = -1;
+    struct chy_str address = chy_arena_printf(&run->cli->arena, "unix:%.*s", CHY_STR_ARG(socket));
+    return run->cli->settings.is_agent_named ||
+           (socket.n != 0 && address.p != NULL &&
+            chy_socket_connect(address, chy_clock_monotonic_us() + LOOK_US, &fd, NULL) == CHY_OK);
+}
+
 static enum chy_err choose_agent(struct run *run, struct chy_error *err)
 {
-    struct chy_str socket = run->machine.agent_socket;
+    struct chy_str socket = run->cli->settings.agent_socket;
+    if (!is_answered(run, socket))
+        socket = (struct chy_str){ 0 };
     run->is_helper = socket.n == 0;
     if (run->is_helper)
         socket = chy_arena_printf(&run->cli->arena, "%.*s/agent.sock", CHY_STR_ARG(run->setup.dir));

@@ -46,8 +46,7 @@ static enum chy_err send(struct chy_channel *channel, uint16_t type, uint64_t id
 {
     CHY_CLEANUP(chy_buf_done) struct chy_buf body;
     chy_buf_init(&body, CHY_FRAME_BODY_MAX);
-    if (schema != NULL)
-        CHY_TRY(chy_schema_encode(schema, value, &body, err));
+    CHY_TRY(chy_schema_encode(schema, value, &body, err));
     struct chy_frame frame = { type, id, chy_buf_bytes(&body) };
     return chy_channel_send(channel, &frame, err);
 }
@@ -337,6 +336,7 @@ static void on_timeout(void *ctx)
 /* What is behind the tool's last signature is told before UNWATCHED. */
 static void on_tool_end(void *ctx, uint32_t events)
 {
+    static const struct chy_empty nothing;
     struct chy_exec_door *door = ctx;
     struct chy_process_end end;
     (void)events;
@@ -351,8 +351,10 @@ static void on_tool_end(void *ctx, uint32_t events)
     chy_timer_set(door->timer, chy_clock_monotonic_us() + SOON_US);
     if (!chy_channel_is_open(door->agent))
         chy_loop_stop(door->loop);
-    else if (send(door->agent, CHY_DOOR_STATUS, 2, NULL, NULL, &door->error) != CHY_OK ||
-             send(door->agent, CHY_DOOR_UNWATCH, 3, NULL, NULL, &door->error) != CHY_OK)
+    else if (send(door->agent, CHY_DOOR_STATUS, 2, &chy_empty_schema, &nothing, &door->error) !=
+                 CHY_OK ||
+             send(door->agent, CHY_DOOR_UNWATCH, 3, &chy_empty_schema, &nothing, &door->error) !=
+                 CHY_OK)
         lose_agent(door, door->error.text);
 }
 

@@ -137,9 +137,6 @@ enum chy_err chy_machine_read(const char *const *environ, struct chy_arena *aren
                                     : find_in(arena, chy_crypto_config_dir(), "openssl.cnf"),
         .dir = find_dir(environ),
     };
-    const char *socket = chy_machine_env(environ, "CHANCERY_AGENT_SOCK");
-    m.is_agent_named = socket != NULL && strcmp(socket, "none") != 0;
-    m.agent_socket = m.is_agent_named ? chy_str_of(socket) : (struct chy_str){ 0 };
     m.openssl_section = read_section(arena, m.openssl_cnf);
     if (m.module.p == NULL)
         return chy_fail(err, CHY_E_NOMEM, "no memory for a path");

@@ -11,8 +11,6 @@ struct chy_machine {
     struct chy_str engine; /* libp11's engine for OpenSSL; empty: it is not installed */
     struct chy_str openssl_cnf;     /* what OpenSSL reads: OPENSSL_CONF, or its own; empty: none */
     struct chy_str openssl_section; /* that it names by openssl_conf; empty: none */
-    struct chy_str agent_socket;    /* of the agent that runs; empty: none */
-    bool is_agent_named;            /* by CHANCERY_AGENT_SOCK: it is that one or nothing */
     struct chy_str dir;             /* for private folders: XDG_RUNTIME_DIR, TMPDIR or /tmp */
 };
 
