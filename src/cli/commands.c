@@ -190,6 +190,7 @@ static const struct chy_cli_option log_list_options[] = {
     OPT("after", "INDEX", "after", 0), OPT("limit", "N", "limit", 0),
     OPT("key", "NAME", "key", 0),      OPT("principal", "NAME", "principal", 0),
     OPT("kind", "KIND", "kind", 0),    OPT("digest", "HEX", "digest", 0),
+    SWITCH("newest", "newest_first"),  OPT("before", "INDEX", "before", 0),
 };
 static const struct chy_cli_option log_show_options[] = { POS("INDEX", "index", 0) };
 static const struct chy_cli_option log_receipt_options[] = { POS("INDEX", "index", 0), OUT_FILE };
@@ -246,8 +247,9 @@ const struct chy_cli_command chy_cli_commands[] = {
         chy_cli_run_version),
     RUN("sign", NULL, "sign files or digests, as far as policy allows",
         "With RSA and ECDSA keys a file is hashed here and its digest is sent; with Ed25519 keys the file itself "
-        "is sent, 64 KiB at most. All files of one command are asked for together. A refusal names the rules that "
-        "made it.",
+        "is sent, 64 KiB at most. The algorithm rsa-pkcs1-raw signs a file as it is, at most 11 bytes less than "
+        "the key's modulus, where a policy names it. All files of one command are asked for together. A refusal "
+        "names the rules that made it.",
         OPTIONS(sign_options), 0, NULL, chy_cli_run_sign),
     RUN("exec", NULL, "run a signing tool that knows nothing of Chancery, so that it signs here",
         "The tool gets the PKCS#11 module with what it needs to load it, and an agent: the one that runs, or a "

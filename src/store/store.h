@@ -70,6 +70,10 @@ typedef enum chy_err chy_store_leaf_fn(void *ctx, uint64_t index, struct chy_byt
 CHY_MUST_USE enum chy_err chy_store_log_walk(struct chy_store *s, uint64_t from, uint64_t count,
                                              chy_store_leaf_fn *fn, void *ctx,
                                              struct chy_error *err);
+/* The same backwards, from the newest leaf with an index below `before`. */
+CHY_MUST_USE enum chy_err chy_store_log_walk_back(struct chy_store *s, uint64_t before,
+                                                  uint64_t count, chy_store_leaf_fn *fn, void *ctx,
+                                                  struct chy_error *err);
 
 /* Full hash tiles: 256 hashes of 32 bytes at (level, index); see c2sp.org/tlog-tiles.
  * Errors of put: CHY_E_ARG not 8,192 bytes, CHY_E_STATE, CHY_E_STORE; of get: CHY_E_NOT_FOUND,
