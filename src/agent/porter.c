@@ -360,9 +360,12 @@ void request_fail(void *request)
 void request_send(void *request)
 {
     struct request *q = request;
-    q->work.code = chy_workers_add(q->conn->porter->options.workers, &q->work, &q->work.error);
-    if (q->work.code != CHY_OK)
-        request_fail(q);
+    struct chy_error err;
+    /* Once it is taken, the work is a worker's. */
+    if (chy_workers_add(q->conn->porter->options.workers, &q->work, &err) == CHY_OK)
+        return;
+    q->work.error = err;
+    request_fail(q);
 }
 
 /* --- upkeep --- */

@@ -85,7 +85,7 @@ static enum chy_err take_signature(struct sign_request *q, struct chy_error *err
     CHY_CLEANUP(chy_buf_done) struct chy_buf raw;
     size_t order_bytes = chy_key_type_order_bytes(q->type);
     q->signature = q->outcome.result.signature;
-    if (order_bytes == 0)
+    if (order_bytes == 0 || !q->outcome.result.is_signed)
         return CHY_OK;
     chy_buf_init(&raw, 2 * order_bytes);
     enum chy_err r = chy_ecdsa_to_raw(q->outcome.result.signature, order_bytes, &raw, err);

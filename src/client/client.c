@@ -257,17 +257,31 @@ static enum chy_err fail_as(enum chy_err code, struct chy_str detail,
     return chy_fail(err, code, "%.*s%s", (int)CHY_MIN(detail.n, room), detail.p, request);
 }
 
-static enum chy_err explain_problem(const struct chy_http_exchange *x, struct chy_arena *arena,
-                                    struct chy_error *err)
+/* Signatures of which none was made are a problem, and what became of each stands in it. */
+static bool has_result(const struct chy_op_row *row, const struct chy_doc *problem,
+                       struct chy_arena *arena, void *response)
+{
+    const struct chy_doc *result = chy_doc_get(problem, "result");
+    return row->op == CHY_OP_SIGN && result != NULL &&
+           chy_doc_read_lenient(row->response, result, arena, response, NULL) == CHY_OK;
+}
+
+static enum chy_err explain_problem(const struct chy_op_row *row, const struct chy_http_exchange *x,
+                                    struct chy_arena *arena, void *response, struct chy_error *err)
 {
     const struct chy_doc *doc;
-    bool is_problem = chy_str_equal_c(chy_str_of(x->content_type), "application/problem+json") &&
-                      chy_json_parse(chy_buf_bytes(x->answer), arena, &doc, NULL) == CHY_OK;
+    /* What is read of it may borrow from the text, which ends before the arena does. */
+    struct chy_bytes text = chy_arena_bytes(arena, chy_buf_bytes(x->answer));
+    bool is_problem = text.p != NULL &&
+                      chy_str_equal_c(chy_str_of(x->content_type), "application/problem+json") &&
+                      chy_json_parse(text, arena, &doc, NULL) == CHY_OK;
     if (!is_problem) {
-        char text[48];
-        int n = snprintf(text, sizeof text, "the server answered with status %u", x->status);
-        return fail_as(code_of_status(x->status), (struct chy_str){ text, (size_t)n }, x, err);
+        char plain[48];
+        int n = snprintf(plain, sizeof plain, "the server answered with status %u", x->status);
+        return fail_as(code_of_status(x->status), (struct chy_str){ plain, (size_t)n }, x, err);
     }
+    if (has_result(row, doc, arena, response))
+        return CHY_OK;
     enum chy_err code = code_of_type(member_text(doc, "type"), x->status);
     struct chy_str detail = member_text(doc, "detail");
     if (detail.n == 0)
@@ -401,7 +415,7 @@ static enum chy_err call(struct chy_client *c, const struct chy_op_row *row, con
     CHY_TRY(exchange(c, row, &x, err));
     chy_copy(c->request_id, x.request_id, sizeof x.request_id);
     if (x.status < 200 || x.status > 299)
-        return explain_problem(&x, arena, err);
+        return explain_problem(row, &x, arena, response, err);
     return read_answer(row, &x, arena, response, err);
 }
 

@@ -35,6 +35,8 @@ struct chy_str chy_client_log_key(const struct chy_client *c);
  * long as the arena. Requests that only read are tried again while the server is busy; others
  * never.
  *
+ * SIGN answers CHY_OK when no item was signed, too, if the server says what became of each.
+ *
  * Errors: what the server says, with its sentence and its id of the request (its type maps to the
  * code); those of chy_http_client_do(); CHY_E_UNSUPPORTED when client and server have no version in
  * common; CHY_E_PROTOCOL an answer that is not what the operation answers; CHY_E_NOMEM, CHY_E_ARG,

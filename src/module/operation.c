@@ -394,6 +394,13 @@ static CK_RV data_check(const struct chy_p11_op *op, const CK_BYTE *data, CK_ULO
                            : CKR_OK;
 }
 
+static CK_RV make_end(const struct ending *end, CK_RV rv, CK_ULONG *out_n)
+{
+    if (rv == CKR_OK)
+        *out_n = result_bytes(end->op);
+    return op_end(end->call, end->op, rv);
+}
+
 /* A digest or a signature in one part. */
 static CK_RV make_one(const struct ending *end, const CK_BYTE *data, CK_ULONG n, CK_ULONG *out_n)
 {
@@ -407,11 +414,10 @@ static CK_RV make_one(const struct ending *end, const CK_BYTE *data, CK_ULONG n,
         return op_end(end->call, op, CKR_ARGUMENTS_BAD);
     if (is_length_only(end->out, out_n, result_bytes(op), &rv))
         return rv;
-    *out_n = result_bytes(op);
     rv = data_check(op, data, n);
     if (rv == CKR_OK)
         rv = finish(end, (struct chy_bytes){ data, n });
-    return op_end(end->call, op, rv);
+    return make_end(end, rv, out_n);
 }
 
 /* The same of what was gathered. */
@@ -425,11 +431,10 @@ static CK_RV make_final(const struct ending *end, CK_ULONG *out_n)
         return op_end(end->call, op, CKR_ARGUMENTS_BAD);
     if (is_length_only(end->out, out_n, result_bytes(op), &rv))
         return rv;
-    *out_n = result_bytes(op);
     rv = data_check(op, op->data.p, op->data.n);
     if (rv == CKR_OK)
         rv = finish(end, chy_buf_bytes(&op->data));
-    return op_end(end->call, op, rv);
+    return make_end(end, rv, out_n);
 }
 
 static struct ending digest_ending(struct chy_p11_call *call, CK_BYTE *digest)

@@ -111,11 +111,11 @@ def encode_value(kind, value):
     return struct.pack(">I", len(value)) + b"".join(encode(name, **v) for v in value)
 
 
-def encode(name, **values):
-    known = dict(FIELDS[name])
-    assert set(values) <= set(known), f"{name} has no {set(values) - set(known)}"
+def encode(message, /, **values):
+    known = dict(FIELDS[message])
+    assert set(values) <= set(known), f"{message} has no {set(values) - set(known)}"
     return b"".join(encode_value(kind, values.get(field, EMPTY.get(kind.split(" ")[0], 0)))
-                    for field, kind in FIELDS[name])
+                    for field, kind in FIELDS[message])
 
 
 class _Reader:
@@ -200,9 +200,9 @@ class Door:
 
     # --- frames ---
 
-    def send(self, kind, name, **values):
+    def send(self, kind, message, **values):
         self.last += 1
-        self.socket.sendall(frame(kind, self.last, encode(name, **values)))
+        self.socket.sendall(frame(kind, self.last, encode(message, **values)))
         return self.last
 
     def _exactly(self, n):
@@ -237,8 +237,8 @@ class Door:
             raise Failed(value)
         return value
 
-    def ask(self, kind, name, **values):
-        return self.answer(self.send(kind, name, **values))
+    def ask(self, kind, message, **values):
+        return self.answer(self.send(kind, message, **values))
 
     def is_closed(self):
         try:
@@ -272,10 +272,9 @@ class Door:
         self.ask(VERIFY, "Verify", signature=signature,
                  input={"key": key, "scheme": scheme, "data": data, **more})
 
-    def call(self, op, request, name, reply, **values):
-        del request
+    def call(self, op, message, reply, **values):
         return decode(reply, self.ask(CALL, "Call", op=op,
-                                      request=encode(name, **values))["response"])
+                                      request=encode(message, **values))["response"])
 
     def status(self):
         return self.ask(STATUS, "Empty")

@@ -39,6 +39,7 @@
 
 #include <openssl/ec.h>
 #include <openssl/evp.h>
+#include <openssl/pem.h>
 #include <openssl/rsa.h>
 #include <openssl/x509.h>
 #include <openssl/x509v3.h>
@@ -145,11 +146,32 @@ static struct chy_door_certificate authority;
         (struct chy_bytes){ der_, (size_t)n_ }; \
     })
 
-static EVP_PKEY *key_make(const struct fake_key *k)
+static EVP_PKEY *key_generate(const struct fake_key *k)
 {
     if (k->curve != NULL)
         return EVP_EC_gen(k->curve);
     return k->bits != 0 ? EVP_RSA_gen(k->bits) : EVP_PKEY_Q_keygen(NULL, NULL, "ED25519");
+}
+
+/* From $FAKE_AGENT_CACHE, where an agent before this one left it: RSA keys take seconds. */
+static EVP_PKEY *key_make(const struct fake_key *k)
+{
+    char path[512];
+    const char *cache = secure_getenv("FAKE_AGENT_CACHE");
+    snprintf(path, sizeof path, "%s/%s", cache != NULL ? cache : "/nonexistent", k->name);
+    FILE *file = fopen(path, "re");
+    EVP_PKEY *key = file != NULL ? PEM_read_PrivateKey(file, NULL, NULL, NULL) : NULL;
+    if (file != NULL)
+        fclose(file);
+    if (key != NULL)
+        return key;
+    key = key_generate(k);
+    file = fopen(path, "we");
+    if (file != NULL) {
+        CHECK(PEM_write_PrivateKey(file, key, NULL, NULL, 0, NULL, NULL) == 1);
+        fclose(file);
+    }
+    return key;
 }
 
 static X509 *certificate_make(EVP_PKEY *key, const char *name, long serial)

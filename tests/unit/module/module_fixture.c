@@ -46,6 +46,31 @@ static void environment_clear(void)
         unsetenv(names[i]);
 }
 
+static void folder_remove(const char *path)
+{
+    DIR *dir = opendir(path);
+    assert_non_null(dir);
+    for (struct dirent *e; (e = readdir(dir)) != NULL;)
+        unlinkat(dirfd(dir), e->d_name, 0);
+    closedir(dir);
+    rmdir(path);
+}
+
+static char cache[] = "/tmp/chancery-module-keys-XXXXXX";
+
+int fixture_begin(void **state)
+{
+    (void)state;
+    return mkdtemp(cache) != NULL ? setenv("FAKE_AGENT_CACHE", cache, 1) : -1;
+}
+
+int fixture_end(void **state)
+{
+    (void)state;
+    folder_remove(cache);
+    return 0;
+}
+
 int fixture_setup(void **state)
 {
     (void)state;
@@ -60,23 +85,13 @@ int fixture_setup(void **state)
     return 0;
 }
 
-static void folder_remove(void)
-{
-    DIR *dir = opendir(fx.folder);
-    for (struct dirent *e; dir != NULL && (e = readdir(dir)) != NULL;)
-        unlink(path_in(e->d_name));
-    if (dir != NULL)
-        closedir(dir);
-    rmdir(fx.folder);
-}
-
 int fixture_teardown(void **state)
 {
     (void)state;
     if (fx.library != NULL)
         module_unload();
     agent_stop();
-    folder_remove();
+    folder_remove(fx.folder);
     return 0;
 }
 

@@ -28,7 +28,10 @@ struct fixture {
 
 extern struct fixture fx;
 
-/* For cmocka: an empty folder, an environment without Chancery's variables; all ended and
+/* For cmocka, once for all tests of a program: a folder for the keys of its agents. */
+int fixture_begin(void **state);
+int fixture_end(void **state);
+/* For each test: an empty folder, an environment without Chancery's variables; all ended and
  * removed. */
 int fixture_setup(void **state);
 int fixture_teardown(void **state);

@@ -94,7 +94,7 @@ static void test_spawn_apart__gives_one_descriptor_and_no_more(void **state)
 {
     (void)state;
     char text[256];
-    int leak = open("/etc/passwd", O_RDONLY); /* checksrc: one that a tool forgot to mark */
+    int leak = open("/etc/passwd", O_RDONLY); /* as a tool may forget to mark it */
     assert_true(leak > 3);
     script_write("(for fd in 0 1 2 4 5 6 7 8 9; do readlink /proc/self/fd/$fd; done >&3) & exit 0");
     assert_int_equal(spawn(SECONDS(60), NULL), CHY_OK);
