@@ -21,10 +21,10 @@ static void write_pkcs11_cfg(const struct chy_exec_setup *setup, struct chy_buf 
                    CHY_STR_ARG(setup->module));
 }
 
-/* Number 12 is the SunPKCS11 without a module of java.security in JDK 9 to 25: it is replaced. */
+/* JDK 9 to 25 have twelve, the last a SunPKCS11 without a module, which programs may want. */
 static void write_java_security(const struct chy_exec_setup *setup, struct chy_buf *out)
 {
-    chy_buf_printf(out, "security.provider.12=SunPKCS11 %.*s/pkcs11.cfg\n",
+    chy_buf_printf(out, "security.provider.13=SunPKCS11 %.*s/pkcs11.cfg\n",
                    CHY_STR_ARG(setup->dir));
 }
 

@@ -44,7 +44,19 @@ static const struct chy_exec_insert jdk_inserts[] = {
     NO_MORE,
 };
 
-/* A password is asked for when none is given; ours is any. */
+/* Of a key's own password keytool knows better: with -protected it asks for one at a terminal, with
+ * any password for the store it does not. Ours is any. */
+static const struct chy_exec_insert keytool_inserts[] = {
+    { .words = { "-addprovider", "SunPKCS11", "-providerArg", PKCS11_CFG },
+      .unless = LIST("-addprovider", "-providerclass", "-providerarg") },
+    OPTION("-keystore", "NONE"),
+    OPTION("-storetype", "PKCS11"),
+    { .words = { "-storepass", "none" },
+      .unless = LIST("-protected", "-storepass", "-storepass:env", "-storepass:file") },
+    NO_MORE,
+};
+
+/* A password is asked for when none is given. */
 static const struct chy_exec_insert apksigner_inserts[] = {
     OPTION("--ks", "NONE"),
     OPTION("--ks-type", "PKCS11"),
@@ -131,7 +143,7 @@ const struct chy_exec_tool chy_exec_tools[] = {
         .files = CHY_EXEC_JAVA,
         .flags = CHY_EXEC_ANY_CASE | CHY_EXEC_AFTER_COMMAND,
         .variables = no_variables,
-        .inserts = jdk_inserts,
+        .inserts = keytool_inserts,
         .except = LIST("-printcert", "-printcrl", "-printcertreq", "-importkeystore", "-showinfo",
                        "-help", "-cacerts", "-keystore=NONE"),
     },
@@ -221,13 +233,6 @@ const struct chy_exec_tool chy_exec_tools[] = {
         .variables = openssl_variables,
         .inserts = no_inserts,
         .hint = "--key takes a URI, such as pkcs11:object=NAME",
-    },
-    {
-        .name = "xmlsec1",
-        .files = CHY_EXEC_OPENSSL,
-        .variables = openssl_variables,
-        .inserts = no_inserts,
-        .hint = "--privkey-openssl-engine 'pkcs11;pkcs11:object=NAME'",
     },
     {
         .name = "pkcs11-tool",

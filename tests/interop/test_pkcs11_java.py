@@ -3,6 +3,7 @@
 
 import pathlib
 import shutil
+import struct
 import zipfile
 
 import pytest
@@ -51,7 +52,7 @@ def test_program__many_threads(keys, jdk, program):
     assert done.stdout.count("chain of 2") == len(RSA) + len(EC)
 
 
-def test_program__without_exec_no_file_is_named(keys, jdk, program):
+def test_program__by_exec(keys, jdk, program):
     done = keys.exec(jdk / "bin/java", "-cp", program, "SignAll", config(keys), 2, 1,
                      env={"CHANCERY_KEYS": "p256"})
     assert "chancery: signed: key p256, ecdsa-sha512, log entry " in done.stderr
@@ -117,11 +118,25 @@ def test_keytool__makes_a_request(keys, jdk):
     assert "verify OK" in done.stdout + done.stderr
 
 
+def binary_manifest():
+    """AndroidManifest.xml as apksigner reads it: one element <manifest/> in Android's binary XML
+    (frameworks/base, ResourceTypes.h)."""
+    def chunk(kind, head, body=b""):
+        return struct.pack("<HHI", kind, 8 + len(head), 8 + len(head) + len(body)) + head + body
+    name = "manifest".encode("utf-16-le")
+    strings = struct.pack("<I", 0) + struct.pack("<H", len(name) // 2) + name + bytes(4)
+    none = 0xFFFFFFFF
+    pool = chunk(0x0001, struct.pack("<IIIII", 1, 0, 0, 28 + 4, 0), strings)
+    start = chunk(0x0102, struct.pack("<II", 1, none),
+                  struct.pack("<IIHHHHHH", none, 0, 20, 20, 0, 0, 0, 0))
+    end = chunk(0x0103, struct.pack("<II", 1, none), struct.pack("<II", none, 0))
+    return chunk(0x0003, b"", pool + start + end)
+
+
 def apk(keys):
-    """The smallest thing that apksigner takes: a manifest of Android's own form is not needed if
-    the lowest version is named."""
     path = keys.home / "app.apk"
     with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("AndroidManifest.xml", binary_manifest())
         archive.writestr("classes.dex", "not really\n")
     return path
 

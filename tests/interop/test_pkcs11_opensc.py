@@ -145,7 +145,7 @@ def test_random_and_digest(keys):
 
 def test_no_secret_part_is_given(keys):
     done = tool(keys, "--list-objects", "--type", "privkey")
-    assert done.stdout.count("never extractable") == len(KINDS), done.stdout
+    assert done.stdout.count("Access:     sensitive") == len(KINDS), done.stdout
 
 
 def test_what_is_not_ours_to_do_is_refused(keys):

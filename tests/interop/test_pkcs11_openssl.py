@@ -5,6 +5,8 @@ import pathlib
 import subprocess
 
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives.asymmetric import ec
 
 import tiny_pe
 from conftest import EC, MODULE, RSA, need
@@ -94,7 +96,10 @@ def test_x509__as_a_ca(keys):
     out = keys.home / "leaf.pem"
     keys.exec("openssl", "x509", "-req", "-in", request, "-CA", keys.certificate("p256"),
               "-CAkey", uri("p256"), "-set_serial", "1", "-days", "1", "-out", out)
-    keys.run("openssl", "verify", "-partial_chain", "-CAfile", keys.certificate("p256"), out)
+    leaf = x509.load_pem_x509_certificate(out.read_bytes())
+    signer = x509.load_pem_x509_certificate(keys.certificate("p256").read_bytes())
+    signer.public_key().verify(leaf.signature, leaf.tbs_certificate_bytes,
+                               ec.ECDSA(leaf.signature_hash_algorithm))
 
 
 def plain_environment(keys, shown):
@@ -126,16 +131,17 @@ def test_without_exec(keys):
 
 
 def test_an_ed25519_object_breaks_libp11(keys):
-    """Why they are hidden: libp11 0.4.12 takes its CKK for one that it knows, and crashes, whatever
-    key was asked for. When this fails, newer ones may be shown."""
+    """Why they are hidden: libp11 0.4.12 gives up on all keys of a token that has one of a type that
+    it does not know, whichever key was asked for. When this fails, they may be shown to it."""
     version = subprocess.run(["dpkg-query", "-W", "-f", "${Version}",
                               "libengine-pkcs11-openssl"], check=False, capture_output=True,
                              text=True).stdout
     if not version.startswith("0.4.12"):
         pytest.skip(f"libp11 {version} is another")
     assert engine_sign(keys, "r3", "r3,p256").returncode == 0
-    done = engine_sign(keys, "r3", "r3,ed")
-    assert done.returncode < 0 or done.returncode > 128, done
+    for key in ("r3", "p256"):
+        done = engine_sign(keys, key, "r3,p256,ed")
+        assert done.returncode != 0, done
 
 
 @pytest.mark.parametrize("key", ["r3", "p256"])
@@ -169,13 +175,15 @@ def test_sbsign(keys):
 def test_evmctl(keys):
     need("evmctl")
     keys.file("module.bin", b"what the kernel measures\n")
-    done = keys.exec("evmctl", "ima_sign", "--sigfile", "--hashalgo", "sha256", "--key",
-                     uri("r3"), "module.bin")
+    done = keys.exec("evmctl", "ima_sign", "--sigfile", "--hashalgo", "sha256",
+                     "--keyid-from-cert", keys.certificate("r3"), "--key", uri("r3"),
+                     "module.bin")
     assert "chancery: signed: key r3, rsa-pkcs1-sha256" in done.stderr
-    keys.run("openssl", "x509", "-in", keys.certificate("r3"), "-outform", "DER", "-out",
-             "r3.der")
-    done = keys.run("evmctl", "ima_verify", "--sigfile", "--key", "r3.der", "module.bin")
-    assert "verification is OK" in done.stdout + done.stderr
+    # Type 3, version 2, SHA-256, a key's id, a length; then the signature (evmctl(1)).
+    signature = (keys.home / "module.bin.sig").read_bytes()
+    assert signature[:3] == bytes([3, 2, 4])
+    keys.verify("r3", "rsa-pkcs1-sha256", keys.home / "module.bin",
+                keys.file("module.raw", signature[9:]))
 
 
 def test_mkimage(keys):
@@ -195,25 +203,6 @@ def test_mkimage(keys):
     done = keys.exec("mkimage", "-f", "image.its", "-N", "pkcs11", "-k", "token=Chancery",
                      "image.itb")
     assert "chancery: signed: key r3, rsa-pkcs1-sha256" in done.stderr
-
-
-def test_xmlsec1(keys):
-    need("xmlsec1")
-    algorithm = "http://www.w3.org/2001/04/xmldsig-more#rsa-sha256"
-    keys.file("in.xml", f"""\
-<a xmlns="urn:a"><b>text</b><Signature xmlns="http://www.w3.org/2000/09/xmldsig#"><SignedInfo>
-<CanonicalizationMethod Algorithm="http://www.w3.org/2001/10/xml-exc-c14n#"/>
-<SignatureMethod Algorithm="{algorithm}"/>
-<Reference URI=""><Transforms>
-<Transform Algorithm="http://www.w3.org/2000/09/xmldsig#enveloped-signature"/></Transforms>
-<DigestMethod Algorithm="http://www.w3.org/2001/04/xmlenc#sha256"/><DigestValue/></Reference>
-</SignedInfo><SignatureValue/><KeyInfo><X509Data/></KeyInfo></Signature></a>
-""")
-    done = keys.exec("xmlsec1", "--sign", "--privkey-openssl-engine",
-                     f"pkcs11;{uri('r3')},{keys.certificate('r3')}", "--output", "out.xml",
-                     "in.xml")
-    assert "chancery: signed: key r3, rsa-pkcs1-sha256" in done.stderr
-    keys.run("xmlsec1", "--verify", "--pubkey-cert-pem", keys.certificate("r3"), "out.xml")
 
 
 def test_ssh_keygen__certifies_by_a_ca_key(keys):
