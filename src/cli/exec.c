@@ -158,9 +158,11 @@ static enum chy_err run_tool(struct run *run, struct chy_exec_report *ret_report
     CHY_CLEANUP(chy_exec_door_closep) struct chy_exec_door *door = NULL;
     CHY_TRY(make_dir(run, err));
     CHY_TRY(chy_exec_door_open(&options, &door, err));
-    enum chy_err r = chy_exec_door_run(door, &run->plan, ret_report, err);
-    /* Not to be mistaken for what a server has not got. */
-    return r == CHY_E_NOT_FOUND ? chy_fail(err, CHY_E_ARG, "%s", err->text) : r;
+    struct chy_error why;
+    enum chy_err r = chy_exec_door_run(door, &run->plan, ret_report, &why);
+    /* A tool that is not there is not to be mistaken for what a server has not got. */
+    return r == CHY_OK ? CHY_OK
+                       : chy_fail(err, r == CHY_E_NOT_FOUND ? CHY_E_ARG : r, "%s", why.text);
 }
 
 static int dry_run(struct run *run)

@@ -141,7 +141,11 @@ static enum chy_err spawn(struct chy_exec_door *door, int fd, struct chy_error *
         { "CHANCERY_URL", o->url, NULL },
     };
     struct chy_process_spec spec = {
-        .role = CHY_DOOR_HELPER_ROLE, .fds = &fd, .fd_count = 1, .env_keep = keep
+        .role = CHY_DOOR_HELPER_ROLE,
+        .fds = &fd,
+        .fd_count = 1,
+        .is_silent = true, /* the terminal is the tool's */
+        .env_keep = keep,
     };
     for (size_t i = 0; i < CHY_ARRAY_LEN(lent); i++)
         lend(&lent[i], o->arena);
