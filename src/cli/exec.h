@@ -13,7 +13,7 @@ enum {
     CHY_EXEC_SECURITY = 1 << 2, /* java.security, which registers it; needs CHY_EXEC_JAVA */
 };
 
-/* Words of the tool are templates: {module}, {engine}, {dir} (of the files), {old} (the variable's
+/* Words of the tool are templates: {module}, {dir} (of the files), {old} (the variable's
  * value so far). Lists end with NULL. */
 struct chy_exec_variable {
     const char *name;
@@ -27,6 +27,7 @@ struct chy_exec_insert {
     const char *const *unless;
     const char *const *uri_of;
     const char *const *with;
+    bool is_engine; /* without libp11's engine the tool cannot sign, and is not run */
 };
 
 struct chy_exec_tool {

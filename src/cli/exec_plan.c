@@ -159,18 +159,12 @@ static enum chy_err append_part(struct planner *p, struct chy_str name, struct c
         struct chy_str value;
     } parts[] = {
         { "module", p->setup->module },
-        { "engine", p->setup->engine },
         { "dir", p->setup->dir },
         { "old", old },
     };
     for (size_t i = 0; i < CHY_ARRAY_LEN(parts); i++) {
         if (!chy_str_equal_c(name, parts[i].name))
             continue;
-        if (i == 1 && parts[i].value.n == 0)
-            return chy_fail(p->err, CHY_E_NOT_FOUND,
-                            "%s needs OpenSSL's engine for PKCS#11, which is not installed "
-                            "(Debian: libengine-pkcs11-openssl)",
-                            p->tool->name);
         chy_buf_append_str(out, parts[i].value);
         return CHY_OK;
     }
@@ -335,9 +329,11 @@ static enum chy_err choose_inserts(struct planner *p)
     for (const struct chy_exec_insert *in = p->tool->inserts; in->words[0] != NULL; in++) {
         if (!is_wanted(p, in))
             continue;
-        struct chy_str ignored;
-        if (in->uri_of != NULL)
-            CHY_TRY(expand(p, "{engine}", (struct chy_str){ 0 }, &ignored, p->err));
+        if (in->is_engine && p->setup->engine.n == 0)
+            return chy_fail(p->err, CHY_E_NOT_FOUND,
+                            "%s needs OpenSSL's engine for PKCS#11, which is not installed "
+                            "(Debian: libengine-pkcs11-openssl)",
+                            p->tool->name);
         for (size_t i = 0; i < CHY_ARRAY_LEN(in->words) && in->words[i] != NULL; i++) {
             CHY_ASSERT(p->n_inserted < INSERTS_MAX);
             CHY_TRY(expand(p, in->words[i], (struct chy_str){ 0 }, &p->inserted[p->n_inserted],

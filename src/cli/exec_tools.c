@@ -77,20 +77,26 @@ static const struct chy_exec_insert jsign_inserts[] = {
 static const struct chy_exec_insert openssl_inserts[] = {
     { .words = { "-engine", "pkcs11" },
       .unless = LIST("-engine"),
-      .uri_of = LIST(OPENSSL_KEYS, "-CAkey") },
+      .uri_of = LIST(OPENSSL_KEYS, "-CAkey"),
+      .is_engine = true },
     { .words = { "-keyform", "engine" }, .unless = LIST("-keyform"), .uri_of = LIST(OPENSSL_KEYS) },
     { .words = { "-CAkeyform", "engine" }, .unless = LIST("-CAkeyform"), .uri_of = LIST("-CAkey") },
     NO_MORE,
 };
 
+/* The engine is where OpenSSL looks for it. -pkcs11engine with a path fails in 2.5, Debian 12's. */
 static const struct chy_exec_insert osslsigncode_inserts[] = {
-    { .words = { "-pkcs11engine", "{engine}" }, .unless = LIST("-pkcs11engine") },
-    { .words = { "-pkcs11module", "{module}" }, .unless = LIST("-pkcs11module") },
+    { .words = { "-pkcs11module", "{module}" },
+      .unless = LIST("-pkcs11module"),
+      .is_engine = true },
     NO_MORE,
 };
 
 static const struct chy_exec_insert sbsign_inserts[] = {
-    { .words = { "--engine", "pkcs11" }, .unless = LIST("--engine"), .uri_of = LIST("--key") },
+    { .words = { "--engine", "pkcs11" },
+      .unless = LIST("--engine"),
+      .uri_of = LIST("--key"),
+      .is_engine = true },
     NO_MORE,
 };
 
