@@ -475,6 +475,7 @@ static bool on_keys(struct conn *c, struct chy_bytes body)
     log_line(is_one ? "key" : "keys", asked.label);
     if (is_one) {
         one_fill(&page, &asked, &c->arena);
+        page.authorities.n = page.keys.n;
     } else {
         page.revision = 1 + folder_number("revision");
         page.is_unchanged = asked.revision == page.revision;
