@@ -422,7 +422,7 @@ static bool on_hash_end(struct conn *c, struct chy_bytes body)
     struct stream *s = stream_find(c, end.stream);
     if (s != NULL)
         hashed.digest.n = stream_end(s, digest);
-    if (is_fault(c, "short"))
+    if (is_fault(c, "short") && s != NULL)
         hashed.digest.n--;
     return reply(c, CHY_DOOR_HASHED, &chy_door_hashed_schema, &hashed);
 }
