@@ -452,7 +452,8 @@ static void one_fill(struct chy_door_key_page *page, const struct chy_door_keys 
 {
     struct chy_door_key *found = chy_arena_new(arena, struct chy_door_key);
     page->keys.p = found;
-    for (size_t i = 0; i < keys_count() && page->keys.n == 0; i++) {
+    size_t n = keys_count();
+    for (size_t i = 0; i < n && page->keys.n == 0; i++) {
         *found = key_at(i, arena);
         page->keys.n = key_is_asked(found, asked);
     }
