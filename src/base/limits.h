@@ -118,6 +118,8 @@
 #define CHY_LIMIT_CONFIG   262144 /* bytes of the client's configuration */
 /* bytes of one answer of a server: 1,000 log entries of 16 KiB */
 #define CHY_LIMIT_RESPONSE 33554432
+/* bytes of JSON that one command prints: 16,384 keys with two certificates each are 80 MB */
+#define CHY_LIMIT_PRINTED 268435456
 /* checkpoints and receipts that one verification is held against */
 #define CHY_LIMIT_KNOWN 1024
 /* faults of a log that are told one by one; more are counted */

@@ -59,6 +59,7 @@ CHY_MUST_USE enum chy_err chy_cli_write_file(struct chy_cli *cli, struct chy_str
 int chy_cli_run_operation(struct chy_cli *cli, const struct chy_cli_args *args);
 /* The same; a text of the response goes to the file of --out, if given. */
 int chy_cli_run_to_file(struct chy_cli *cli, const struct chy_cli_args *args);
+int chy_cli_run_keys_list(struct chy_cli *cli, const struct chy_cli_args *args);
 int chy_cli_run_key_public(struct chy_cli *cli, const struct chy_cli_args *args);
 int chy_cli_run_cert_show(struct chy_cli *cli, const struct chy_cli_args *args);
 int chy_cli_run_guard(struct chy_cli *cli, const struct chy_cli_args *args);

@@ -141,7 +141,8 @@ enum chy_err chy_cli_read_digest(struct chy_cli *cli, struct chy_str hex, enum c
 {
     size_t n = chy_hash_alg_bytes(chy_sign_alg_hash(alg));
     if (n == 0)
-        return chy_fail(err, CHY_E_ARG, "Ed25519 signs a file, not a digest");
+        return chy_fail(err, CHY_E_ARG, "%s signs a file, not a digest",
+                        chy_enum_name(&chy_sign_alg_enum, (int)alg));
     uint8_t *digest = chy_arena_array(&cli->arena, uint8_t, n);
     if (digest == NULL)
         return chy_fail(err, CHY_E_NOMEM, "no memory for a digest");

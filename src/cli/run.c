@@ -68,7 +68,7 @@ enum chy_err chy_cli_print_json(struct chy_cli *cli, const struct chy_schema *sc
                                 const void *value, struct chy_error *err)
 {
     CHY_CLEANUP(chy_buf_done) struct chy_buf text;
-    chy_buf_init(&text, CHY_LIMIT_RESPONSE);
+    chy_buf_init(&text, CHY_LIMIT_PRINTED);
     CHY_TRY(chy_json_write(schema, value, 2, &text, err));
     (void)fprintf(cli->out, "%.*s\n", CHY_STR_ARG(chy_buf_str(&text)));
     return CHY_OK;

@@ -22,7 +22,7 @@ struct outcome {
     struct chy_str file;
     struct chy_str key;
     enum chy_sign_alg algorithm;
-    struct chy_bytes digest; /* what was signed; of Ed25519 the SHA-256 of the message */
+    struct chy_bytes digest; /* what was signed; of a message the SHA-256 */
     bool is_signed;
     struct chy_bytes signature;
     struct chy_str signature_file;
@@ -49,8 +49,7 @@ static const struct chy_field outcome_fields[] = {
     CHY_F_STR(S, file, 0, 0, CHY_LIMIT_PATH, "the file; none for a digest"),
     CHY_F_STR(S, key, CHY_REQUIRED, 1, CHY_LIMIT_NAME, "the key"),
     CHY_F_ENUM(S, algorithm, &chy_sign_alg_enum, enum chy_sign_alg, 0, "the signature algorithm"),
-    CHY_F_HEX(S, digest, 0, 0, CHY_LIMIT_DIGEST,
-              "what was signed; Ed25519: SHA-256 of the message"),
+    CHY_F_HEX(S, digest, 0, 0, CHY_LIMIT_DIGEST, "what was signed; of a message its SHA-256"),
     CHY_F_BOOL(S, is_signed, 0, "whether there is a signature"),
     CHY_F_BYTES(S, signature, 0, 0, CHY_LIMIT_SIGNATURE, "the signature"),
     CHY_F_STR(S, signature_file, 0, 0, CHY_LIMIT_PATH, "where it was written"),
@@ -119,16 +118,16 @@ static enum chy_err hash_file(struct job *j, int fd, uint8_t *digest, uint64_t *
     return CHY_OK;
 }
 
-/* Ed25519 signs the message itself, so all of it must travel. */
+/* Of what signs the message itself all of it must travel. */
 static enum chy_err read_message(struct job *j, size_t i, struct chy_error *err)
 {
     struct chy_str text;
     struct outcome *o = &j->outcomes[i];
     enum chy_err r = chy_cli_read_text(o->file, CHY_LIMIT_CONTENT, &j->cli->arena, &text, err);
     if (r == CHY_E_LIMIT)
-        return chy_fail(err, CHY_E_ARG,
-                        "%.*s is longer than %d bytes, the most that an Ed25519 key signs here",
-                        CHY_STR_ARG(o->file), CHY_LIMIT_CONTENT);
+        return chy_fail(err, CHY_E_ARG, "%.*s is longer than %d bytes, the most that %s signs here",
+                        CHY_STR_ARG(o->file), CHY_LIMIT_CONTENT,
+                        chy_enum_name(&chy_sign_alg_enum, (int)j->alg));
     if (r != CHY_OK)
         return r;
     uint8_t *digest = chy_arena_array(&j->cli->arena, uint8_t, CHY_HASH_BYTES);

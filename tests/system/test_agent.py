@@ -119,6 +119,20 @@ def test_sign__what_is_no_digest(agent):
         assert tool.sign("p256", ECDSA, digest_of(SHA256))
 
 
+def test_sign__bytes_that_are_no_digest_info(full, agent):
+    """SHA-1's, as old tools make it: where a policy names that, and nowhere else."""
+    old = bytes.fromhex("3021300906052b0e03021a05000414") + hashlib.sha1(DATA).digest()
+    with agent.door() as tool:
+        assert failure(tool.sign, "rsa", RSA_PKCS1, old).code == 8
+        full.policy("version: 1\nrules:\n  - name: old\n    effect: allow\n"
+                    "    match: {algorithm: rsa-pkcs1-raw}\n")
+        signature = tool.sign("rsa", RSA_PKCS1, old)
+        public = serialization.load_der_public_key(tool.keys()["rsa"]["public_key"])
+        public.verify(signature, DATA, padding.PKCS1v15(), hashes.SHA1())
+        tool.verify("rsa", RSA_PKCS1, signature, old)
+        assert failure(tool.verify, "rsa", RSA_PKCS1, signature, old[:-1]).code == 22
+
+
 def test_sign__policy_refuses(full, agent):
     full.policy("version: 1\nrules:\n  - {name: nobody, effect: deny}\n"
                 "  - {name: all, effect: allow}\n")
