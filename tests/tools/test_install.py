@@ -16,6 +16,7 @@ BUILD = pathlib.Path(os.environ.get("CHANCERY_BUILD", TOP / "build/release")).re
 FILES = {
     "bin/chancery", "bin/chanceryd",
     "lib/systemd/system/chanceryd.service", "lib/sysusers.d/chancery.conf",
+    "lib/systemd/system/chancery-agent@.service", "lib/systemd/user/chancery-agent.service",
     "share/bash-completion/completions/chancery", "share/bash-completion/completions/chanceryd",
     "share/fish/vendor_completions.d/chancery.fish",
     "share/fish/vendor_completions.d/chanceryd.fish",
@@ -24,7 +25,8 @@ FILES = {
     "share/zsh/site-functions/_chancery", "share/zsh/site-functions/_chanceryd",
     "share/doc/chancery/LICENSE", "share/doc/chancery/client.md",
     "share/doc/chancery/log-events.md", "share/doc/chancery/operations.md",
-    "share/doc/chancery/policy.md", "share/doc/chancery/token.md",
+    "share/doc/chancery/policy.md", "share/doc/chancery/security.md",
+    "share/doc/chancery/token.md",
     "share/doc/chancery/formats/log.md", "share/doc/chancery/formats/policy.md",
 }
 
