@@ -2,7 +2,7 @@
 /* From what a tool hands to PKCS#11 to what the server is asked for. What the token signs must be
  * exactly what the tool gave: anything that would become other bytes on the way is refused. */
 #include "agent/porter_internal.h"
-#include "crypto/digest_info.h"
+#include "proto/digest_info.h"
 
 static const struct {
     enum chy_door_scheme scheme;
@@ -50,30 +50,44 @@ static enum chy_err read_hashed(struct conn *c, const struct chy_door_input *in,
     return CHY_OK;
 }
 
+/* The hash of which this is the DigestInfo that a signer makes, RFC 8017 section 9.2. */
+static enum chy_hash_alg digest_info_hash(struct chy_bytes data)
+{
+    static const enum chy_hash_alg hashes[] = { CHY_HASH_SHA256, CHY_HASH_SHA384, CHY_HASH_SHA512 };
+    for (size_t i = 0; i < CHY_ARRAY_LEN(hashes); i++) {
+        const struct chy_bytes head = chy_digest_info_head(hashes[i]);
+        if (data.n == head.n + chy_hash_alg_bytes(hashes[i]) &&
+            chy_bytes_equal((struct chy_bytes){ data.p, head.n }, head))
+            return hashes[i];
+    }
+    return CHY_HASH_NONE;
+}
+
 /* RFC 8017 section 9.2 has one encoding of each DigestInfo, with NULL for parameters, and the token
  * makes that one. Verifiers are to take one without as well (appendix A.2.4), so tools may make it:
  * signed as the digest it would be another signature than was asked for, and signed as raw bytes it
- * would go around the rules for its hash. */
+ * would go around the rules for its hash. So it is refused. What is no DigestInfo of SHA-2 at all
+ * is signed as it is, where a policy names that. */
 static enum chy_err read_digest_info(const struct chy_door_input *in, struct signing *s,
                                      struct chy_error *err)
 {
-    enum chy_hash_alg hash = CHY_HASH_NONE;
-    switch (chy_digest_info_read(in->data, &hash, &s->digest)) {
-    case CHY_DIGEST_INFO_WHOLE:
+    enum chy_hash_alg hash = digest_info_hash(in->data);
+    if (hash != CHY_HASH_NONE) {
+        s->digest =
+            (struct chy_bytes){ in->data.p + CHY_DIGEST_INFO_HEAD_BYTES, chy_hash_alg_bytes(hash) };
         s->algorithm = algorithm_of(in->scheme, hash);
         s->hashed_by = CHY_HASHED_BY_TOOL;
         return CHY_OK;
-    case CHY_DIGEST_INFO_VARIANT:
-        return chy_fail(err, CHY_E_UNSUPPORTED,
-                        "the tool gave a DigestInfo without NULL parameters, which is not the one "
-                        "of RFC 8017");
-    case CHY_DIGEST_INFO_NONE:
-    default:
-        return chy_fail(err, CHY_E_UNSUPPORTED,
-                        "the tool gave %zu bytes that are no DigestInfo of SHA-256, SHA-384 or "
-                        "SHA-512",
-                        in->data.n);
     }
+    if (in->data.n == 0)
+        return chy_fail(err, CHY_E_ARG, "there is nothing to sign");
+    if (chy_digest_info_is_like(in->data))
+        return chy_fail(err, CHY_E_UNSUPPORTED,
+                        "the tool gave a DigestInfo of SHA-2 that is not the one of RFC 8017");
+    s->message = in->data;
+    s->algorithm = CHY_ALG_RSA_PKCS1_RAW;
+    s->hashed_by = CHY_HASHED_BY_NOBODY;
+    return CHY_OK;
 }
 
 /* A digest was given; without its hash that is told by the length, for ECDSA alone. */

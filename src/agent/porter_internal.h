@@ -103,7 +103,7 @@ struct signing {
 };
 
 /* Errors: CHY_E_ARG          no such combination, a length that fits no hash, no such stream
- *         CHY_E_UNSUPPORTED  a DigestInfo that no server signs as it is
+ *         CHY_E_UNSUPPORTED  a DigestInfo that the token would not make so
  *         CHY_E_NOMEM, CHY_E_CRYPTO */
 CHY_MUST_USE enum chy_err input_read(struct conn *c, const struct chy_door_input *input,
                                      struct chy_arena *arena, struct signing *ret_signing,

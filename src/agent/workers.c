@@ -184,10 +184,11 @@ enum chy_err chy_worker_upkeep(struct chy_worker *w, struct chy_error *err)
     enum chy_err r = chy_login_take(ws->login, &use, err);
     if (r == CHY_OK)
         r = ws->upstream->renew(chy_login_settings(use), err);
+    bool has_settings = use != NULL;
     chy_login_use_unref(ws->login, use);
     if (r != CHY_OK)
         chy_login_note(ws->login, r, err);
-    if (r == CHY_E_EXPIRED || use == NULL)
+    if (r == CHY_E_EXPIRED || !has_settings)
         return r;
     CHY_TRY(worker_open(w, err));
     if (!chy_login_is_known(ws->login, w->use, &is_agent))
