@@ -38,8 +38,8 @@ style:                    # the slow analyzers: clang-tidy, cppcheck, gcc -fanal
 format:                   # put the layout of all C files right
 	tools/checks/check-format --fix
 
-demo:                     # set up a server, sign, be refused, verify the log
-	tools/install-packages build
+demo:                     # set up a server, sign with other people's tools, be refused
+	tools/install-packages demo
 	$(RUN_TESTS) --build-only release
 	tools/demo build/release
 
