@@ -7,7 +7,7 @@
  *
  * One thread and little CPU of its own: requests are made once and only a counter in each digest
  * changes; answers are counted by status and not read further. A connection that the server closes
- * is opened again. Prints one JSON object. */
+ * is opened again. Prints a line when it begins to measure, and one JSON object at the end. */
 #include <errno.h>
 #include <signal.h>
 #include <stdbool.h>
@@ -57,7 +57,7 @@ struct load {
     struct chy_timer *timer;
     SSL_CTX *tls;
     struct conn *conns;
-    unsigned open_count;
+    unsigned answered_count; /* connections that have had an answer: TLS is behind them */
     uint64_t next_digest;
     struct chy_buf request; /* head and body, with places for counters */
     size_t body_at;
@@ -81,6 +81,7 @@ struct conn {
     int fd;
     uint32_t events;
     bool is_open;
+    bool has_answered;
     struct chy_buf request;
     size_t sent;
     uint64_t asked_ns;
@@ -175,7 +176,8 @@ static void conn_want(struct conn *c, uint32_t events)
 static void conn_close(struct conn *c)
 {
     struct load *l = c->load;
-    l->open_count -= c->is_open ? 1 : 0;
+    l->answered_count -= c->has_answered ? 1 : 0;
+    c->has_answered = false;
     chy_watch_freep(&c->watch);
     SSL_free(c->ssl);
     close(c->fd);
@@ -229,6 +231,8 @@ static void conn_answered(struct conn *c)
         if (c->status == 200 || c->status == 403)
             histogram_add(&l->latency, now - c->asked_ns);
     }
+    l->answered_count += c->has_answered ? 0 : 1;
+    c->has_answered = true;
     c->head_n = 0;
     c->is_in_body = false;
     conn_ask(c);
@@ -283,7 +287,6 @@ static void conn_take(struct conn *c, const char *p, size_t n)
 static void conn_opened(struct conn *c)
 {
     c->is_open = true;
-    c->load->open_count++;
     conn_ask(c);
 }
 
@@ -341,7 +344,7 @@ static void timer_after(struct load *l, unsigned ms)
     chy_timer_set(l->timer, chy_clock_monotonic_us() + (int64_t)ms * 1000);
 }
 
-/* Before, while and after it is measured; it does not begin before all are connected. */
+/* Before, while and after it is measured; it does not begin before all were answered. */
 static void phase_next(void *ctx)
 {
     struct load *l = ctx;
@@ -350,13 +353,15 @@ static void phase_next(void *ctx)
         chy_loop_stop(l->loop);
         return;
     }
-    if (l->open_count < l->settings.connections) {
+    if (l->answered_count < l->settings.connections) {
         timer_after(l, l->settings.warm_up_ms);
         return;
     }
     l->is_measuring = true;
     l->begin_ns = clock_ns();
     getrusage(RUSAGE_SELF, &l->usage);
+    printf("begin\n");
+    fflush(stdout);
     timer_after(l, l->settings.run_ms);
 }
 

@@ -54,15 +54,18 @@ def policy(rules):
     return "\n".join(lines) + "\n"
 
 
-def run_json(program, env=None, **options):
-    """One of the load programs; its answer."""
+def run_json(program, env=None, at_begin=None, **options):
+    """One of the load programs; its answer. `at_begin` is called when it begins to measure."""
     words = [word for name, value in options.items()
              for word in (f"--{name.replace('_', '-')}", str(value))]
-    done = subprocess.run([str(program), *words], capture_output=True, text=True, check=False,
-                          timeout=LIMIT_S, env=environment(**(env or {})))
-    if done.returncode != 0:
-        raise RuntimeError(f"{program}: {done.stderr}")
-    return json.loads(done.stdout)
+    with subprocess.Popen([str(program), *words], stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+                          text=True, env=environment(**(env or {}))) as process:
+        if at_begin is not None and process.stdout.readline() == "begin\n":
+            at_begin()
+        out, error = process.communicate(timeout=LIMIT_S)
+    if process.returncode != 0:
+        raise RuntimeError(f"{program}: {error}")
+    return json.loads(out)
 
 
 class Token:
@@ -112,13 +115,12 @@ class Remote:
 class Target:
     """A server with one key of each kind, and "refused", which policy lets nobody use."""
 
-    def __init__(self, build, folder, verify):
+    def __init__(self, build, folder, settings):
         folder.mkdir()
         folder.chmod(0o755)
         self.server = Server(folder, program=build / "src/supervisor/chanceryd")
-        self.server.set("denials_per_minute", 1000000)
-        if verify:
-            self.server.set("verify_signatures", "true")
+        for name, value in {"denials_per_minute": 1000000, **settings}.items():
+            self.server.set(name, value)
         try:
             self._prepare()
         except BaseException:
@@ -178,7 +180,8 @@ class Target:
 class Bench:
     """A context; each part is made when a row first needs it, and all is gone at the end."""
 
-    def __init__(self, build, folder, run_ms):
+    def __init__(self, build, folder, run_ms, settings):
+        self.settings = settings
         self.build = build
         self.run_ms = run_ms
         self.parent = folder
@@ -207,11 +210,12 @@ class Bench:
 
     @functools.cached_property
     def default(self):
-        return self._kept(Target(self.build, self.folder / "default", verify=False))
+        return self._kept(Target(self.build, self.folder / "default", self.settings))
 
     @functools.cached_property
     def verifying(self):
-        return self._kept(Target(self.build, self.folder / "verifying", verify=True))
+        return self._kept(Target(self.build, self.folder / "verifying",
+                                 {**self.settings, "verify_signatures": "true"}))
 
     def at_rest(self):
         rss, pss = self.default.memory_mb()
@@ -256,9 +260,10 @@ class Bench:
     def _https(self, row):
         target = self._target(row)
         host, port = target.world.address
-        before = target.cpu_ns()
+        before = {}
         made = run_json(self.build / "bench/bench-load", address=f"{host}:{port}",
                         ca=target.world.ca, identity=target.world.admin.identity.file,
+                        at_begin=lambda: before.update(target.cpu_ns()),
                         key="refused" if row.via == "refused" else row.algorithm,
                         algorithm=ALGORITHMS[row.algorithm][1], connections=row.connections,
                         batch=row.batch, warm_up_ms=WARM_UP_MS, run_ms=self.run_ms)
@@ -269,8 +274,7 @@ class Bench:
         return self._https_figures(row, target, made, spent)
 
     def _https_figures(self, row, target, made, spent):
-        # The warm-up costs as well, and is not counted: shares are right, and sums nearly.
-        asked = made["per_second"] * (self.run_ms + WARM_UP_MS) / 1000
+        asked = made["per_second"] * self.run_ms / 1000
         cpu = {f"cpu_us_{role}": spent[role] / 1000 / asked
                for role in ("front", "signer", "token")}
         rss, pss = target.memory_mb()

@@ -16,6 +16,9 @@ COLUMNS = [
     ("client", 7, "{:.0f}", "cpu_us_client"),
     ("RSS MB", 7, "{:.0f}", "rss_mb"),
     ("of other", 9, "{:.2f}", "ratio_to_other"),
+    ("front", 7, "{:.2f}", "front_to_other"),
+    ("signer", 7, "{:.2f}", "signer_to_other"),
+    ("token", 7, "{:.2f}", "token_to_other"),
 ]
 
 
