@@ -21,7 +21,7 @@ check:                    # one build, the checks of the source, every test
 
 full:                     # check, and all of the kinds below
 	tools/install-packages full
-	$(RUN_TESTS) release asan tsan clang valgrind cover win style
+	CHANCERY_FULL=1 $(RUN_TESTS) release asan tsan clang valgrind cover win style
 
 asan tsan clang valgrind cover win fuzz style:
 	tools/install-packages full
