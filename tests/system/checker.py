@@ -12,6 +12,7 @@ became of it.
 import base64
 import http.client
 import json
+import secrets
 import ssl
 import threading
 import time
@@ -35,7 +36,7 @@ class Client:
 
     def __init__(self, world, number, keys):
         self.world = world
-        self.number = number
+        self.name = f"{secrets.token_hex(6)}/{number}"  # no other load asks for the same
         self.keys = keys
         self.api = Api(world, world.admin.identity)
         self.asked = 0
@@ -51,9 +52,12 @@ class Client:
         response = connection.getresponse()
         return response.status, dict(response.getheaders()), response.read()
 
+    def data_of(self, request):
+        return [f"{self.name}/{request}/{n}".encode() for n in range(ITEMS)]
+
     def ask(self):
         key, algorithm = self.keys[self.asked % len(self.keys)]
-        data = [b"%d/%d/%d" % (self.number, self.asked, n) for n in range(ITEMS)]
+        data = self.data_of(self.asked)
         self.asked += 1
         try:
             status, _, body = self._post([item(key, d, algorithm) for d in data])
@@ -168,8 +172,8 @@ def check(world, *loads):
     assert not [problem for client in clients for problem in client.problems]
     entries = check_complete(world, [])
     keys = public_keys(world)
-    asked = {sha256(b"%d/%d/%d" % (client.number, request, n)).hex()
-             for client in clients for request in range(client.asked) for n in range(ITEMS)}
+    asked = {sha256(data).hex() for client in clients for request in range(client.asked)
+             for data in client.data_of(request)}
     done = {}
     for index, entry in enumerate(entries):
         if entry["kind"] != "sign.outcome" or entry["digest"] not in asked:
