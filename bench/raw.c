@@ -20,7 +20,7 @@
 #include "base/compiler.h"
 #include "histogram.h"
 #include "options.h"
-#include "token/pkcs11.h"
+#include "proto/pkcs11.h"
 
 enum {
     WORKERS_MAX = 64,
@@ -101,6 +101,7 @@ static CK_FUNCTION_LIST *module_load(const char *path)
     return list;
 }
 
+/* The first one when no label is given. */
 static CK_SLOT_ID slot_find(CK_FUNCTION_LIST *f, const char *label)
 {
     CK_SLOT_ID slots[SLOTS_MAX];
@@ -112,6 +113,8 @@ static CK_SLOT_ID slot_find(CK_FUNCTION_LIST *f, const char *label)
     for (CK_ULONG i = 0; i < n; i++) {
         CK_TOKEN_INFO info;
         must(f->C_GetTokenInfo(slots[i], &info), "C_GetTokenInfo");
+        if (label[0] == '\0')
+            return slots[i];
         if (memcmp(info.label, wanted, sizeof wanted) == 0)
             return slots[i];
     }
@@ -278,7 +281,8 @@ static const struct algorithm *algorithm_find(const char *name)
 
 int main(int count, char **arguments)
 {
-    struct run r = { .settings = { .pin_file = "",
+    struct run r = { .settings = { .token = "",
+                                   .pin_file = "",
                                    .algorithm = "p256",
                                    .processes = 1,
                                    .threads = 1,

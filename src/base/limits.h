@@ -118,6 +118,8 @@
 #define CHY_LIMIT_CONFIG   262144 /* bytes of the client's configuration */
 /* bytes of one answer of a server: 1,000 log entries of 16 KiB */
 #define CHY_LIMIT_RESPONSE 33554432
+/* bytes of JSON that one command prints: 16,384 keys with two certificates each are 80 MB */
+#define CHY_LIMIT_PRINTED 268435456
 /* checkpoints and receipts that one verification is held against */
 #define CHY_LIMIT_KNOWN 1024
 /* faults of a log that are told one by one; more are counted */
@@ -136,6 +138,12 @@
 #define CHY_LIMIT_DOOR_REQUESTS 1024
 /* of one agent: each thread of each tool has one while it signs */
 #define CHY_LIMIT_DOOR_CONNECTIONS 1024
+/* bytes that wait to be sent to one tool: two frames */
+#define CHY_LIMIT_DOOR_SEND 33554432
+/* requests for the server that wait in one agent: some seconds of work */
+#define CHY_LIMIT_DOOR_WAITING 16384
+#define CHY_LIMIT_DOOR_WATCHES 64         /* tags that are watched in one agent */
+#define CHY_LIMIT_PROGRAM      1073741824 /* bytes of a program that is hashed: a second of work */
 
 /* --- the PKCS#11 module --- */
 

@@ -59,6 +59,7 @@ CHY_MUST_USE enum chy_err chy_cli_write_file(struct chy_cli *cli, struct chy_str
 int chy_cli_run_operation(struct chy_cli *cli, const struct chy_cli_args *args);
 /* The same; a text of the response goes to the file of --out, if given. */
 int chy_cli_run_to_file(struct chy_cli *cli, const struct chy_cli_args *args);
+int chy_cli_run_keys_list(struct chy_cli *cli, const struct chy_cli_args *args);
 int chy_cli_run_key_public(struct chy_cli *cli, const struct chy_cli_args *args);
 int chy_cli_run_cert_show(struct chy_cli *cli, const struct chy_cli_args *args);
 int chy_cli_run_guard(struct chy_cli *cli, const struct chy_cli_args *args);
@@ -71,6 +72,8 @@ int chy_cli_run_sign(struct chy_cli *cli, const struct chy_cli_args *args);
 int chy_cli_run_log_show(struct chy_cli *cli, const struct chy_cli_args *args);
 int chy_cli_run_log_export(struct chy_cli *cli, const struct chy_cli_args *args);
 int chy_cli_run_log_verify(struct chy_cli *cli, const struct chy_cli_args *args);
+int chy_cli_run_agent(struct chy_cli *cli, const struct chy_cli_args *args);
+int chy_cli_run_agent_status(struct chy_cli *cli, const struct chy_cli_args *args);
 int chy_cli_run_help(struct chy_cli *cli, const struct chy_cli_args *args);
 
 /* --- help.c --- */

@@ -50,6 +50,7 @@ static const struct chy_cli_option pem_options[] = { POS("NAME", "name", 0), OUT
         OPT("purpose", "TEXT", "purpose", 0), OPT("group", "GROUP", "groups", CHY_CLI_REPEATED), \
         OPT("owner", "PRINCIPAL", "owners", CHY_CLI_REPEATED)
 
+static const struct chy_cli_option key_list_options[] = { SWITCH("usable", "usable") };
 static const struct chy_cli_option key_create_options[] = {
     POS("NAME", "name", 0),
     OPT("type", "TYPE", "type", CHY_CLI_REQUIRED),
@@ -178,6 +179,7 @@ static const struct chy_cli_option log_list_options[] = {
     OPT("after", "INDEX", "after", 0), OPT("limit", "N", "limit", 0),
     OPT("key", "NAME", "key", 0),      OPT("principal", "NAME", "principal", 0),
     OPT("kind", "KIND", "kind", 0),    OPT("digest", "HEX", "digest", 0),
+    SWITCH("newest", "newest_first"),  OPT("before", "INDEX", "before", 0),
 };
 static const struct chy_cli_option log_show_options[] = { POS("INDEX", "index", 0) };
 static const struct chy_cli_option log_receipt_options[] = { POS("INDEX", "index", 0), OUT_FILE };
@@ -191,6 +193,12 @@ static const struct chy_cli_option log_verify_options[] = {
         "a checkpoint or receipt that was kept: the log must go on from it"),
     OWN("key", "VKEY", CHY_CLI_REPEATED,
         "a verifier key of the log; not given: the one of the profile"),
+};
+
+/* --- the agent --- */
+
+static const struct chy_cli_option agent_options[] = {
+    OWN("socket", "PATH", CHY_CLI_FILE, "the agent's socket; not given: the usual place"),
 };
 
 static const struct chy_cli_option help_options[] = {
@@ -225,11 +233,21 @@ const struct chy_cli_command chy_cli_commands[] = {
         chy_cli_run_version),
     RUN("sign", NULL, "sign files or digests, as far as policy allows",
         "With RSA and ECDSA keys a file is hashed here and its digest is sent; with Ed25519 keys the file itself "
-        "is sent, 64 KiB at most. All files of one command are asked for together. A refusal names the rules that "
-        "made it.",
+        "is sent, 64 KiB at most. The algorithm rsa-pkcs1-raw signs a file as it is, at most 11 bytes less than "
+        "the key's modulus, where a policy names it. All files of one command are asked for together. A refusal "
+        "names the rules that made it.",
         OPTIONS(sign_options), 0, NULL, chy_cli_run_sign),
 
-    CALL("keys", "list", "list the keys", NO_OPTIONS, KEYS_LIST, &chy_view_keys),
+    RUN("agent", "status", "show what the agent that runs says of itself", NULL, OPTIONS(agent_options), 0, NULL,
+        chy_cli_run_agent_status),
+    RUN("agent", NULL, "keep the login and a connection for tools of this user",
+        "It serves the PKCS#11 module and this command on a socket that its user alone can open, and says of each "
+        "signature which program asked. It runs in the foreground, as systemd wants it; SIGHUP reads the "
+        "configuration again, SIGTERM finishes what is in flight. The certificate is renewed by itself.",
+        OPTIONS(agent_options), 0, NULL, chy_cli_run_agent),
+
+    RUN("keys", "list", "list the keys", NULL, OPTIONS(key_list_options), CHY_OP_KEYS_LIST, &chy_view_keys,
+        chy_cli_run_keys_list),
     CALL("keys", "show", "show a key with its certificates", OPTIONS(name_options), KEYS_SHOW, NULL),
     RUN("keys", "public", "print the public key of a key, PEM", "It is what openssl verifies a signature with.",
         OPTIONS(pem_options), CHY_OP_KEYS_SHOW, NULL, chy_cli_run_key_public),

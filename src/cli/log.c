@@ -37,6 +37,10 @@ static void print_row(struct chy_cli *cli, const struct chy_log_row *row)
     print_part(cli->out, title, &chy_entry_schema, row->entry, &cli->arena);
     if (row->detail.n != 0)
         print_part(cli->out, "\ndetail record", &chy_entry_detail_schema, row->detail, &cli->arena);
+    if (row->application != NULL) {
+        (void)fputs("\nsigned with\n", cli->out);
+        chy_cli_print_record(cli->out, &chy_fact_schema, row->application);
+    }
 }
 
 int chy_cli_run_log_show(struct chy_cli *cli, const struct chy_cli_args *args)

@@ -133,7 +133,7 @@ enum chy_err chy_privkey_sign(const struct chy_privkey *k, enum chy_sign_alg alg
                               struct chy_bytes message, struct chy_buf *out, struct chy_error *err)
 {
     enum chy_key_type type = chy_pubkey_type(k->public_key);
-    if (!chy_sign_alg_fits(alg, type))
+    if (!chy_sign_alg_fits(alg, type) || alg == CHY_ALG_RSA_PKCS1_RAW)
         return chy_fail(err, CHY_E_ARG, "signature algorithm %d does not fit a key of type %d",
                         (int)alg, (int)type);
     uint8_t signature[SIGNATURE_MAX];

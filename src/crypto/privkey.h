@@ -31,7 +31,8 @@ void chy_privkey_freep(struct chy_privkey **k);
 const struct chy_pubkey *chy_privkey_public(const struct chy_privkey *k);
 
 /* Append the signature over a message, in the form that tokens give (raw for ECDSA).
- * Errors: CHY_E_ARG  the algorithm does not fit the key; CHY_E_CRYPTO, CHY_E_LIMIT, CHY_E_NOMEM */
+ * Errors: CHY_E_ARG  the algorithm does not fit the key, or is rsa-pkcs1-raw, which nobody needs
+ *         here; CHY_E_CRYPTO, CHY_E_LIMIT, CHY_E_NOMEM */
 CHY_MUST_USE enum chy_err chy_privkey_sign(const struct chy_privkey *k, enum chy_sign_alg alg,
                                            struct chy_bytes message, struct chy_buf *out,
                                            struct chy_error *err);

@@ -290,7 +290,8 @@ static enum chy_err verify_failed(struct chy_error *err)
     return chy_fail(err, CHY_E_INTEGRITY, "the signature does not verify");
 }
 
-/* `signature` is in the form that OpenSSL takes. */
+/* `signature` is in the form that OpenSSL takes. Without a hash it holds what is in the padding
+ * against `digest`. */
 static enum chy_err digest_verify(const struct chy_pubkey *k, enum chy_sign_alg alg,
                                   struct chy_bytes digest, struct chy_bytes signature,
                                   struct chy_error *err)
@@ -301,7 +302,7 @@ static enum chy_err digest_verify(const struct chy_pubkey *k, enum chy_sign_alg 
     int padding = alg_is_pss(alg) ? RSA_PKCS1_PSS_PADDING : RSA_PKCS1_PADDING;
     if (ctx == NULL || EVP_PKEY_verify_init(ctx) != 1 ||
         (is_rsa && EVP_PKEY_CTX_set_rsa_padding(ctx, padding) != 1) ||
-        EVP_PKEY_CTX_set_signature_md(ctx, alg_md(alg)) != 1 ||
+        (alg_md(alg) != NULL && EVP_PKEY_CTX_set_signature_md(ctx, alg_md(alg)) != 1) ||
         (is_rsa && padding == RSA_PKCS1_PSS_PADDING &&
          EVP_PKEY_CTX_set_rsa_pss_saltlen(ctx, RSA_PSS_SALTLEN_DIGEST) != 1))
         return chy_fail_openssl(err, CHY_E_CRYPTO, "cannot prepare a verification");
@@ -328,7 +329,7 @@ enum chy_err chy_pubkey_verify_digest(const struct chy_pubkey *k, enum chy_sign_
     CHY_TRY(alg_check(k, alg, err));
     if (k->type == CHY_KEY_ED25519)
         return message_verify_ed25519(k, digest, signature, err);
-    if (digest.n != chy_hash_alg_bytes(chy_sign_alg_hash(alg)))
+    if (alg != CHY_ALG_RSA_PKCS1_RAW && digest.n != chy_hash_alg_bytes(chy_sign_alg_hash(alg)))
         return chy_fail(err, CHY_E_ARG, "a digest of %zu bytes, expected %zu", digest.n,
                         chy_hash_alg_bytes(chy_sign_alg_hash(alg)));
     size_t order_bytes = chy_key_type_order_bytes(k->type);
@@ -349,8 +350,8 @@ enum chy_err chy_pubkey_verify(const struct chy_pubkey *k, enum chy_sign_alg alg
                                struct chy_bytes signature, struct chy_error *err)
 {
     CHY_TRY(alg_check(k, alg, err));
-    if (k->type == CHY_KEY_ED25519)
-        return message_verify_ed25519(k, message, signature, err);
+    if (chy_sign_alg_takes_message(alg))
+        return chy_pubkey_verify_digest(k, alg, form, message, signature, err);
     uint8_t digest[CHY_LIMIT_DIGEST];
     CHY_TRY(chy_hash(chy_sign_alg_hash(alg), message, digest, err));
     const struct chy_bytes view = { digest, chy_hash_alg_bytes(chy_sign_alg_hash(alg)) };

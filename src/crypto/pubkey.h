@@ -41,14 +41,14 @@ struct chy_bytes chy_pubkey_spki(const struct chy_pubkey *k);
 const uint8_t *chy_pubkey_hash(const struct chy_pubkey *k); /* CHY_HASH_BYTES */
 
 /* CHY_OK only if `signature` is one by this key. `digest` has the length of the algorithm's hash;
- * for Ed25519 it is the message.
+ * it is the message for those that take one.
  * Errors: CHY_E_INTEGRITY  it is not
  *         CHY_E_ARG        the algorithm does not fit the key, or the digest not the algorithm
  *         CHY_E_NOMEM, CHY_E_CRYPTO */
 CHY_MUST_USE enum chy_err chy_pubkey_verify_digest(
     const struct chy_pubkey *k, enum chy_sign_alg alg, enum chy_signature_form form,
     struct chy_bytes digest, struct chy_bytes signature, struct chy_error *err);
-/* The same over a message that is hashed here. */
+/* The same over a message, which is hashed here where the algorithm wants a digest. */
 CHY_MUST_USE enum chy_err chy_pubkey_verify(const struct chy_pubkey *k, enum chy_sign_alg alg,
                                             enum chy_signature_form form, struct chy_bytes message,
                                             struct chy_bytes signature, struct chy_error *err);

@@ -335,7 +335,7 @@ enum chy_err chy_policy_match_check(const struct chy_policy_match *match, struct
     return check_windows(match, err);
 }
 
-static bool matches_everything(const struct chy_policy_match *match)
+bool chy_policy_match_is_open(const struct chy_policy_match *match)
 {
     for (size_t i = 0; i < chy_policy_match_schema.n; i++)
         if (!chy_field_is_empty(&chy_policy_match_schema.fields[i], match))
@@ -371,7 +371,7 @@ enum chy_err chy_policy_rule_check(const struct chy_policy_rule *rule, struct ch
     if (rule->effect == CHY_EFFECT_ALLOW)
         return chy_fail(err, CHY_E_MALFORMED,
                         "an allow has no unless: write a deny, or a narrower match");
-    if (matches_everything(rule->unless))
+    if (chy_policy_match_is_open(rule->unless))
         return chy_fail(
             err, CHY_E_MALFORMED,
             "an unless without matchers matches everything: the rule would never apply");

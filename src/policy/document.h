@@ -118,6 +118,9 @@ CHY_MUST_USE enum chy_err chy_policy_rule_check(const struct chy_policy_rule *ru
 CHY_MUST_USE enum chy_err chy_policy_match_check(const struct chy_policy_match *match,
                                                  struct chy_error *err);
 
+/* Without any matcher: it matches everything. */
+bool chy_policy_match_is_open(const struct chy_policy_match *match);
+
 /* An order of windows by what they say: <0, 0, >0. */
 int chy_policy_window_compare(const struct chy_policy_window *a, const struct chy_policy_window *b);
 

@@ -82,7 +82,7 @@ static void say_subject(struct text *t, const struct chy_test *test, const struc
 }
 
 static void say_statement(struct text *t, const struct chy_test *test, enum chy_truth truth,
-                          const struct chy_asked *asked)
+                          struct chy_asked *asked)
 {
     struct chy_statement s = chy_test_statement(test, asked);
     if (!s.is_stated) {
@@ -104,12 +104,17 @@ static void say_statement(struct text *t, const struct chy_test *test, enum chy_
 }
 
 static void say_why(struct text *t, const struct chy_test *test, enum chy_truth truth,
-                    const struct chy_asked *asked)
+                    struct chy_asked *asked)
 {
     say_name(t, test);
     say(t, ": ");
     if (chy_test_is_of_fact(test->kind)) {
         say_statement(t, test, truth, asked);
+        return;
+    }
+    if (test->is_strict && asked->is_raw) {
+        say(t, "\"%s\" must stand there by its name",
+            chy_enum_name(&chy_sign_alg_enum, (int)asked->request->algorithm));
         return;
     }
     if (truth == CHY_TRUTH_UNKNOWN) {
@@ -148,7 +153,7 @@ static enum chy_err add_reason(struct reasons *r, const struct text *t, struct c
 
 /* Each test of the set that is not plainly satisfied. */
 static enum chy_err explain_set(struct reasons *reasons, const char *prefix, size_t number,
-                                const struct chy_test_set *set, const struct chy_asked *asked,
+                                const struct chy_test_set *set, struct chy_asked *asked,
                                 struct chy_error *err)
 {
     for (size_t i = 0; i < set->n; i++) {
@@ -166,7 +171,7 @@ static enum chy_err explain_set(struct reasons *reasons, const char *prefix, siz
 }
 
 static enum chy_err explain_unless(struct reasons *reasons, const struct chy_compiled_rule *rule,
-                                   const struct chy_asked *asked, struct chy_error *err)
+                                   struct chy_asked *asked, struct chy_error *err)
 {
     if (chy_test_set_ask(&rule->unless, asked) != CHY_TRUTH_YES)
         return explain_set(reasons, "unless: ", 0, &rule->unless, asked, err);
@@ -191,9 +196,9 @@ static enum chy_err put_reasons(const struct reasons *reasons, struct chy_rule_e
     return CHY_OK;
 }
 
-static enum chy_err explain_rule(const struct chy_compiled_rule *rule,
-                                 const struct chy_asked *asked, struct chy_arena *arena,
-                                 struct chy_rule_explanation *row, struct chy_error *err)
+static enum chy_err explain_rule(const struct chy_compiled_rule *rule, struct chy_asked *asked,
+                                 struct chy_arena *arena, struct chy_rule_explanation *row,
+                                 struct chy_error *err)
 {
     struct reasons reasons = { .arena = arena };
     enum chy_truth truth = chy_compiled_rule_ask(rule, asked);
@@ -215,9 +220,9 @@ static enum chy_err explain_rule(const struct chy_compiled_rule *rule,
     return put_reasons(&reasons, row, err);
 }
 
-static enum chy_err explain_guard(const struct chy_policy_guard *guard,
-                                  const struct chy_asked *asked, struct chy_arena *arena,
-                                  struct chy_rule_explanation *row, struct chy_error *err)
+static enum chy_err explain_guard(const struct chy_policy_guard *guard, struct chy_asked *asked,
+                                  struct chy_arena *arena, struct chy_rule_explanation *row,
+                                  struct chy_error *err)
 {
     struct reasons reasons = { .arena = arena };
     enum chy_truth truth = chy_policy_guard_ask(guard, asked);
@@ -297,7 +302,7 @@ static void say_description(struct text *t, const struct chy_policy_rules *rules
         say(t, ": %.*s", CHY_STR_ARG(first->source->description));
 }
 
-static size_t count_failures(const struct chy_test_set *set, const struct chy_asked *asked)
+static size_t count_failures(const struct chy_test_set *set, struct chy_asked *asked)
 {
     size_t n = 0;
     for (size_t i = 0; i < set->n; i++)
@@ -307,7 +312,7 @@ static size_t count_failures(const struct chy_test_set *set, const struct chy_as
 
 /* The allow with the fewest matchers that failed; the first by name among equals. */
 static void say_closest(struct text *t, const struct chy_policy_rules *rules,
-                        const struct chy_asked *asked)
+                        struct chy_asked *asked)
 {
     const struct chy_compiled_rule *closest = NULL;
     size_t fewest = SIZE_MAX;

@@ -77,6 +77,18 @@ static enum chy_err add_patterns(struct chy_match_compiler *c, struct test_list 
     return CHY_OK;
 }
 
+static enum chy_err add_algorithms(struct chy_match_compiler *c, struct test_list *list,
+                                   const struct chy_strs *values, enum chy_match_use use)
+{
+    CHY_TRY(add_patterns(c, list, CHY_TEST_ALGORITHM, values));
+    if (use != CHY_MATCH_GRANTS)
+        return CHY_OK;
+    struct chy_test *test =
+        values->n != 0 ? &list->p[list->n - 1] : add_test(list, CHY_TEST_ALGORITHM);
+    test->is_strict = true;
+    return CHY_OK;
+}
+
 static enum chy_basis resolve_basis(enum chy_policy_basis basis, enum chy_basis default_need)
 {
     switch (basis) {
@@ -258,12 +270,13 @@ static enum chy_err add_facts(struct chy_match_compiler *c, struct test_list *li
 }
 
 enum chy_err chy_match_compile(struct chy_match_compiler *c, const struct chy_policy_match *match,
-                               enum chy_basis default_need, struct chy_test_set *ret_set)
+                               enum chy_match_use use, struct chy_test_set *ret_set)
 {
     struct test_list list = { .n = 0 };
+    enum chy_basis default_need = use == CHY_MATCH_REFUSES ? CHY_BASIS_DECLARED : CHY_BASIS_AGENT;
     CHY_TRY(add_patterns(c, &list, CHY_TEST_KEY, &match->key));
     CHY_TRY(add_patterns(c, &list, CHY_TEST_PRINCIPAL, &match->principal));
-    CHY_TRY(add_patterns(c, &list, CHY_TEST_ALGORITHM, &match->algorithm));
+    CHY_TRY(add_algorithms(c, &list, &match->algorithm, use));
     CHY_TRY(add_patterns(c, &list, CHY_TEST_KEY_TYPE, &match->key_type));
     CHY_TRY(add_patterns(c, &list, CHY_TEST_METHOD, &match->method));
     CHY_TRY(add_patterns(c, &list, CHY_TEST_PURPOSE, &match->purpose));
@@ -273,10 +286,11 @@ enum chy_err chy_match_compile(struct chy_match_compiler *c, const struct chy_po
     CHY_TRY(add_networks(c, &list, &match->network));
     CHY_TRY(add_facts(c, &list, match, default_need));
     struct chy_test *p = chy_arena_array(c->arena, struct chy_test, list.n);
-    if (p == NULL)
+    uint16_t *answers = chy_arena_array(c->arena, uint16_t, list.n);
+    if (p == NULL || answers == NULL)
         return no_memory(c);
     chy_copy(p, list.p, list.n * sizeof *p);
-    *ret_set = (struct chy_test_set){ p, list.n };
+    *ret_set = (struct chy_test_set){ p, list.n, answers };
     return CHY_OK;
 }
 
@@ -348,6 +362,9 @@ void chy_asked_init(struct chy_asked *asked, const struct chy_policy_request *re
     const struct chy_policy_key *key = &request->key;
     const struct chy_policy_caller *caller = &request->caller;
     asked->request = request;
+    memset(asked->answers, 0, sizeof asked->answers);
+    memset(asked->is_heard, 0, sizeof asked->is_heard);
+    asked->is_raw = request->algorithm == CHY_ALG_RSA_PKCS1_RAW;
     set_single(asked, CHY_TEST_KEY, key->name);
     set_single(asked, CHY_TEST_PRINCIPAL, caller->principal);
     set_single(asked, CHY_TEST_ALGORITHM, name_of(&chy_sign_alg_enum, (int)request->algorithm));
@@ -391,11 +408,24 @@ static enum chy_truth truth_of(bool b)
     return b ? CHY_TRUTH_YES : CHY_TRUTH_NO;
 }
 
+/* Whether the algorithm's very name stands there. */
+static bool names(const struct chy_test *test, struct chy_str algorithm)
+{
+    for (size_t i = 0; i < test->n; i++)
+        if (chy_str_equal(test->values.patterns[i].text, algorithm))
+            return true;
+    return false;
+}
+
 static enum chy_truth ask_subject(const struct chy_test *test, const struct chy_asked *asked)
 {
     const struct chy_strs *subjects = &asked->subjects[test->kind];
     if (!asked->is_known[test->kind])
         return CHY_TRUTH_UNKNOWN;
+    if (test->is_strict && asked->is_raw)
+        return truth_of(names(test, subjects->p[0]));
+    if (test->is_strict && test->n == 0)
+        return CHY_TRUTH_YES;
     for (size_t i = 0; i < subjects->n; i++)
         if (patterns_have(test, subjects->p[i]))
             return CHY_TRUTH_YES;
@@ -432,17 +462,28 @@ static enum chy_truth ask_command(const struct chy_test *test, struct chy_str te
     return any;
 }
 
-struct chy_statement chy_test_statement(const struct chy_test *test, const struct chy_asked *asked)
+static struct chy_statement find_named(const struct chy_test *test, const struct chy_asked *asked)
 {
-    if (test->kind == CHY_TEST_LABEL)
-        return find_label(asked->request, test->name);
-    if (test->kind == CHY_TEST_FACT)
-        return find_fact(asked->request, test->name);
+    return test->kind == CHY_TEST_LABEL ? find_label(asked->request, test->name)
+                                        : find_fact(asked->request, test->name);
+}
+
+struct chy_statement chy_test_statement(const struct chy_test *test, struct chy_asked *asked)
+{
+    if (test->statement != 0) {
+        struct chy_statement *kept = &asked->statements[test->statement];
+        if (!asked->is_heard[test->statement])
+            *kept = find_named(test, asked);
+        asked->is_heard[test->statement] = true;
+        return *kept;
+    }
+    if (test->kind == CHY_TEST_LABEL || test->kind == CHY_TEST_FACT)
+        return find_named(test, asked);
     CHY_ASSERT(stated_names[test->kind] != NULL);
     return asked->stated[test->kind];
 }
 
-enum chy_truth chy_test_ask(const struct chy_test *test, const struct chy_asked *asked)
+enum chy_truth chy_test_ask(const struct chy_test *test, struct chy_asked *asked)
 {
     if (test->kind < CHY_TEST_SUBJECTS)
         return ask_subject(test, asked);
@@ -457,11 +498,15 @@ enum chy_truth chy_test_ask(const struct chy_test *test, const struct chy_asked 
                                           : truth_of(patterns_have(test, s.value));
 }
 
-enum chy_truth chy_test_set_ask(const struct chy_test_set *set, const struct chy_asked *asked)
+enum chy_truth chy_test_set_ask(const struct chy_test_set *set, struct chy_asked *asked)
 {
     enum chy_truth all = CHY_TRUTH_YES;
     for (size_t i = 0; i < set->n && all != CHY_TRUTH_NO; i++) {
-        enum chy_truth t = chy_test_ask(&set->p[i], asked);
+        uint8_t *kept = &asked->answers[set->answers[i]];
+        enum chy_truth t =
+            *kept != 0 ? (enum chy_truth)(*kept - 1) : chy_test_ask(&set->p[i], asked);
+        if (set->answers[i] != 0)
+            *kept = (uint8_t)(t + 1);
         all = CHY_MIN(all, t);
     }
     return all;

@@ -9,21 +9,35 @@
 
 /* --- compiling --- */
 
-/* Where a match grants, what the caller merely declares is not believed. */
-static enum chy_basis need_of(enum chy_policy_effect effect)
+static enum chy_match_use use_of(enum chy_policy_effect effect)
 {
-    return effect == CHY_EFFECT_ALLOW ? CHY_BASIS_AGENT : CHY_BASIS_DECLARED;
+    return effect == CHY_EFFECT_ALLOW ? CHY_MATCH_GRANTS : CHY_MATCH_REFUSES;
 }
 
 static enum chy_err compile_rule(struct chy_match_compiler *c, const struct chy_policy_rule *source,
                                  struct chy_compiled_rule *rule)
 {
     rule->source = source;
-    CHY_TRY(chy_match_compile(c, &source->match, need_of(source->effect), &rule->match));
+    CHY_TRY(chy_match_compile(c, &source->match, use_of(source->effect), &rule->match));
     rule->has_unless = source->unless != NULL;
     if (rule->has_unless)
-        CHY_TRY(chy_match_compile(c, source->unless, CHY_BASIS_AGENT, &rule->unless));
+        CHY_TRY(chy_match_compile(c, source->unless, CHY_MATCH_EXEMPTS, &rule->unless));
     return CHY_OK;
+}
+
+static enum chy_err share_tests(struct chy_policy_rules *r, struct chy_error *err)
+{
+    CHY_CLEANUP(chy_freep)
+    struct chy_test_set **sets = chy_new_array(struct chy_test_set *, 2 * r->n + 1);
+    size_t n = 0;
+    if (sets == NULL)
+        return chy_fail(err, CHY_E_NOMEM, "no memory for a policy");
+    for (size_t i = 0; i < r->n; i++) {
+        sets[n++] = &r->rules[i].match;
+        if (r->rules[i].has_unless)
+            sets[n++] = &r->rules[i].unless;
+    }
+    return chy_match_share(sets, n, err);
 }
 
 static enum chy_err compile_rules(struct chy_policy_rules *r, int64_t now_us, struct chy_error *err)
@@ -43,7 +57,7 @@ static enum chy_err compile_rules(struct chy_policy_rules *r, int64_t now_us, st
             return chy_error_prefix(err, result, "rule \"%.*s\"", CHY_STR_ARG(source->name));
     }
     chy_command_set_seal(&r->commands);
-    return CHY_OK;
+    return share_tests(r, err);
 }
 
 static bool all_exact(const struct chy_test_set *set, enum chy_test_kind kind,
@@ -200,7 +214,7 @@ enum chy_err chy_policy_guard_compile(const struct chy_policy_guard_doc *doc, in
         return chy_fail(err, CHY_E_NOMEM, "no memory for a guard");
     for (size_t i = 0; i < g->n; i++) {
         enum chy_err result =
-            chy_match_compile(&c, &g->doc.alternatives.p[i], CHY_BASIS_AGENT, &g->alternatives[i]);
+            chy_match_compile(&c, &g->doc.alternatives.p[i], CHY_MATCH_GRANTS, &g->alternatives[i]);
         if (result != CHY_OK)
             return chy_error_prefix(err, result, "alternative %zu", i + 1);
     }
@@ -224,8 +238,7 @@ void chy_policy_guard_freep(struct chy_policy_guard **guard)
     *guard = NULL;
 }
 
-enum chy_truth chy_policy_guard_ask(const struct chy_policy_guard *guard,
-                                    const struct chy_asked *asked)
+enum chy_truth chy_policy_guard_ask(const struct chy_policy_guard *guard, struct chy_asked *asked)
 {
     if (guard == NULL)
         return CHY_TRUTH_YES;
@@ -239,8 +252,7 @@ enum chy_truth chy_policy_guard_ask(const struct chy_policy_guard *guard,
 
 /* --- one rule --- */
 
-enum chy_truth chy_compiled_rule_ask(const struct chy_compiled_rule *rule,
-                                     const struct chy_asked *asked)
+enum chy_truth chy_compiled_rule_ask(const struct chy_compiled_rule *rule, struct chy_asked *asked)
 {
     enum chy_truth t = chy_test_set_ask(&rule->match, asked);
     if (t == CHY_TRUTH_NO || !rule->has_unless)
@@ -300,11 +312,10 @@ static void pick(struct picked *list, uint32_t rule)
 }
 
 typedef void (*visit_fn)(void *ctx, const struct chy_policy_rules *rules, uint32_t rule,
-                         const struct chy_asked *asked);
+                         struct chy_asked *asked);
 
 static void visit_named(const struct chy_policy_rules *r, const struct chy_rule_index *index,
-                        struct chy_str name, const struct chy_asked *asked, visit_fn visit,
-                        void *ctx)
+                        struct chy_str name, struct chy_asked *asked, visit_fn visit, void *ctx)
 {
     size_t low = 0;
     size_t high = index->n;
@@ -321,8 +332,8 @@ static void visit_named(const struct chy_policy_rules *r, const struct chy_rule_
 
 /* All rules whose answer can be anything but "no". A key or a principal that is not known makes
  * the answers of those that are looked up by it unknown, so then all are visited. */
-static void visit_rules(const struct chy_policy_rules *r, const struct chy_asked *asked,
-                        visit_fn visit, void *ctx)
+static void visit_rules(const struct chy_policy_rules *r, struct chy_asked *asked, visit_fn visit,
+                        void *ctx)
 {
     if (!asked->is_known[CHY_TEST_KEY] || !asked->is_known[CHY_TEST_PRINCIPAL]) {
         for (size_t i = 0; i < r->n; i++)
@@ -336,7 +347,7 @@ static void visit_rules(const struct chy_policy_rules *r, const struct chy_asked
 }
 
 static void count_rule(void *ctx, const struct chy_policy_rules *r, uint32_t index,
-                       const struct chy_asked *asked)
+                       struct chy_asked *asked)
 {
     struct tally *tally = ctx;
     const struct chy_compiled_rule *rule = &r->rules[index];
@@ -403,7 +414,7 @@ struct prospect {
 };
 
 static void weigh_rule(void *ctx, const struct chy_policy_rules *r, uint32_t index,
-                       const struct chy_asked *asked)
+                       struct chy_asked *asked)
 {
     struct prospect *p = ctx;
     const struct chy_compiled_rule *rule = &r->rules[index];

@@ -45,12 +45,10 @@ struct chy_policy_guard {
 };
 
 /* Yes where there is no guard. */
-enum chy_truth chy_policy_guard_ask(const struct chy_policy_guard *guard,
-                                    const struct chy_asked *asked);
+enum chy_truth chy_policy_guard_ask(const struct chy_policy_guard *guard, struct chy_asked *asked);
 /* What the rule's own match and unless make of the request. A deny or a require applies unless
  * this is no; an allow applies if it is yes. */
-enum chy_truth chy_compiled_rule_ask(const struct chy_compiled_rule *rule,
-                                     const struct chy_asked *asked);
+enum chy_truth chy_compiled_rule_ask(const struct chy_compiled_rule *rule, struct chy_asked *asked);
 bool chy_compiled_rule_applies(const struct chy_compiled_rule *rule, enum chy_truth truth);
 bool chy_requirement_is_met(enum chy_requirement requirement,
                             const struct chy_policy_request *request);

@@ -291,6 +291,12 @@ enum chy_err chy_policy_guard_from_yaml(struct chy_bytes text, struct chy_arena 
         enum chy_err r = chy_policy_match_check(&matches[i], err);
         if (r != CHY_OK)
             return chy_error_prefix(err, r, "line %u", items[i].line);
+        /* Guards that were stored when this was let through still hold. */
+        if (chy_policy_match_is_open(&matches[i]))
+            return chy_fail(err, CHY_E_MALFORMED,
+                            "line %u: an alternative without matchers lets everybody in: take the "
+                            "guard away instead",
+                            items[i].line);
     }
     *ret_doc = (struct chy_policy_guard_doc){ .version = CHY_POLICY_VERSION };
     ret_doc->alternatives.p = matches;

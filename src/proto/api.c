@@ -360,8 +360,9 @@ static const struct chy_field sign_item_fields[] = {
     CHY_F_ENUM(struct chy_sign_item, algorithm, &chy_sign_alg_enum, enum chy_sign_alg, CHY_REQUIRED,
                "signature algorithm"),
     CHY_F_HEX(struct chy_sign_item, digest, 0, 0, CHY_LIMIT_DIGEST, "the digest that is signed"),
-    CHY_F_BYTES(struct chy_sign_item, message, 0, 0, CHY_LIMIT_CONTENT,
-                "Ed25519 only: the message that is signed"),
+    CHY_F_BYTES(
+        struct chy_sign_item, message, 0, 0, CHY_LIMIT_CONTENT,
+        "what ed25519 and rsa-pkcs1-raw sign; the latter at most 11 bytes less than the key"),
     CHY_F_BYTES(struct chy_sign_item, content, 0, 0, CHY_LIMIT_CONTENT,
                 "the bytes to be signed; the server checks that they hash to the digest"),
     CHY_F_ENUM(struct chy_sign_item, hashed_by, &chy_hashed_by_enum, enum chy_hashed_by,
@@ -474,6 +475,9 @@ static const struct chy_field log_query_fields[] = {
     NAME(struct chy_log_query, kind, CHY_IN_QUERY, "only of this kind"),
     CHY_F_HEX(struct chy_log_query, digest, CHY_IN_QUERY, 0, CHY_LIMIT_DIGEST,
               "only of this signed digest"),
+    CHY_F_BOOL(struct chy_log_query, newest_first, CHY_IN_QUERY, "the newest first"),
+    CHY_F_U64(struct chy_log_query, before, CHY_IN_QUERY, 0, INT64_MAX,
+              "with newest_first: only what stands before this index; 0 for all"),
 };
 SCHEMA("LogQuery", log_query, struct chy_log_query, "Which entries.");
 
@@ -487,6 +491,8 @@ static const struct chy_field log_row_fields[] = {
     CHY_F_STRS(struct chy_log_row, rules, 0, CHY_LIMIT_REASONS, CHY_LIMIT_NAME,
                "rules that decided"),
     CHY_F_STR(struct chy_log_row, text, 0, 0, CHY_LIMIT_TEXT * 4, "what happened, in one line"),
+    CHY_F_OPTION(struct chy_log_row, application, &chy_fact_schema, struct chy_fact, 0,
+                 "the program that signed, and who says so; in the intent's detail record"),
     CHY_F_BYTES(struct chy_log_row, entry, 0, 0, CHY_LIMIT_ENTRY, "the leaf's bytes"),
     CHY_F_BYTES(struct chy_log_row, detail, 0, 0, CHY_LIMIT_ENTRY, "the detail record"),
 };
@@ -496,7 +502,8 @@ static const struct chy_field log_page_fields[] = {
     CHY_F_LIST(struct chy_log_page, entries, &chy_log_row_schema, struct chy_log_row, 0, 0,
                CHY_LIMIT_PAGE, "entries by index"),
     CHY_F_U64(struct chy_log_page, size, 0, 0, INT64_MAX, "size of the log"),
-    CHY_F_U64(struct chy_log_page, next, 0, 0, INT64_MAX, "give it as `after` to go on"),
+    CHY_F_U64(struct chy_log_page, next, 0, 0, INT64_MAX,
+              "give it as `after` (newest first: `before`) to go on"),
 };
 SCHEMA("LogPage", log_page, struct chy_log_page, "Entries of the log.");
 

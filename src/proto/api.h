@@ -278,8 +278,8 @@ struct chy_artifact {
 struct chy_sign_item {
     struct chy_str key;
     enum chy_sign_alg algorithm;
-    struct chy_bytes digest;  /* what is signed; empty for Ed25519 */
-    struct chy_bytes message; /* Ed25519: what is signed */
+    struct chy_bytes digest;  /* what is signed, or */
+    struct chy_bytes message; /* where the algorithm takes one */
     struct chy_bytes content; /* the bytes that hash to `digest`, where the tool shows them */
     enum chy_hashed_by hashed_by;
     const struct chy_artifact *artifact;
@@ -353,6 +353,8 @@ struct chy_log_query {
     struct chy_str principal;
     struct chy_str kind;
     struct chy_bytes digest;
+    bool newest_first; /* then `after` does not count, but */
+    uint64_t before;   /* entries with an index below this; 0: all */
 };
 
 /* An entry for people: what its leaf and its detail record say. */
@@ -364,7 +366,9 @@ struct chy_log_row {
     struct chy_str key;
     enum chy_decision decision;
     struct chy_strs rules;
-    struct chy_str text;     /* one line: what happened */
+    struct chy_str text; /* one line: what happened */
+    /* Of a signature: application.path, from the detail record of its intent; NULL: not known. */
+    const struct chy_fact *application;
     struct chy_bytes entry;  /* the leaf's bytes, from which all above comes */
     struct chy_bytes detail; /* the detail record; empty when pruned */
 };
@@ -372,7 +376,9 @@ struct chy_log_row {
 struct chy_log_page {
     CHY_LIST_OF(struct chy_log_row) entries;
     uint64_t size; /* of the log */
-    uint64_t next; /* what to give as `after` to go on; equal to `size` at the end */
+    /* What to give as `after` to go on, equal to `size` at the end; newest first what to give as
+     * `before`, 0 at the end. */
+    uint64_t next;
 };
 
 struct chy_log_receipt {

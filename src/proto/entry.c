@@ -43,7 +43,7 @@ static const struct chy_field entry_fields[] = {
     CHY_F_HASH(S, key_sha256, 0, "SHA-256 of the key's SubjectPublicKeyInfo"),
     CHY_F_ENUM(S, algorithm, &chy_sign_alg_enum, enum chy_sign_alg, 0, "signature algorithm"),
     CHY_F_ENUM(S, hashed_by, &chy_hashed_by_enum, enum chy_hashed_by, 0, "who made the digest"),
-    CHY_F_HEX(S, digest, 0, 0, CHY_LIMIT_DIGEST, "signed digest; Ed25519: SHA-256 of the message"),
+    CHY_F_HEX(S, digest, 0, 0, CHY_LIMIT_DIGEST, "signed digest; of a message its SHA-256"),
     CHY_F_HEX(S, artifact_digest, 0, 0, CHY_LIMIT_DIGEST, "digest of the file"),
     CHY_F_STR(S, artifact_type, 0, 0, CHY_LIMIT_NAME, "type of the file"),
     CHY_F_U64(S, artifact_size_bytes, 0, 0, INT64_MAX, "size of the file"),

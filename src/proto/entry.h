@@ -52,7 +52,7 @@ struct chy_entry {
     uint8_t key_sha256[CHY_HASH_BYTES]; /* of the SubjectPublicKeyInfo */
     enum chy_sign_alg algorithm;
     enum chy_hashed_by hashed_by;
-    struct chy_bytes digest; /* what was to be signed; for Ed25519 the SHA-256 of the message */
+    struct chy_bytes digest; /* what was to be signed; of a message the SHA-256 */
     struct chy_bytes artifact_digest;
     struct chy_str artifact_type;
     uint64_t artifact_size_bytes;

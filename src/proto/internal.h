@@ -201,7 +201,7 @@ struct chy_token_key_ref {
 struct chy_token_sign_item {
     struct chy_token_key_ref key;
     enum chy_sign_alg algorithm;
-    struct chy_bytes input; /* the digest; for Ed25519 the message */
+    struct chy_bytes input; /* the digest, or the message */
 };
 
 struct chy_token_sign {

@@ -37,7 +37,7 @@ const struct chy_op_row chy_op_rows[] = {
     ROW(WHOAMI, "whoami", GET, "/v1/whoami", QUERY, CHY_MAY_KNOWN, empty, whoami,
         "Who the server takes you for."),
     ROW(SIGN, "sign", POST, "/v1/sign", SIGNER, CHY_MAY_KNOWN, sign_request, sign_response,
-        "Sign digests (or, for Ed25519, messages) as far as policy allows."),
+        "Sign digests (or messages, by ed25519 and rsa-pkcs1-raw) as far as policy allows."),
     ROW(USERS_LIST, "users.list", GET, "/v1/users", QUERY, READ_USERS, empty, user_list,
         "List principals."),
     ROW(USERS_SHOW, "users.show", GET, "/v1/users/{name}", QUERY, READ_USERS, user_name, user,

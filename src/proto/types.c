@@ -31,6 +31,7 @@ static const struct chy_enum_value sign_algs[] = {
     { CHY_ALG_ECDSA_SHA384, "ecdsa-sha384", NULL },
     { CHY_ALG_ECDSA_SHA512, "ecdsa-sha512", NULL },
     { CHY_ALG_ED25519, "ed25519", NULL },
+    { CHY_ALG_RSA_PKCS1_RAW, "rsa-pkcs1-raw", "PKCS#1 v1.5 around the message as it is" },
 };
 const struct chy_enum chy_sign_alg_enum = CHY_ENUM("signature algorithm", sign_algs);
 
@@ -118,10 +119,16 @@ enum chy_hash_alg chy_sign_alg_hash(enum chy_sign_alg alg)
     case CHY_ALG_ECDSA_SHA512:
         return CHY_HASH_SHA512;
     case CHY_ALG_ED25519:
+    case CHY_ALG_RSA_PKCS1_RAW:
     case CHY_ALG_NONE:
         return CHY_HASH_NONE;
     }
     return CHY_HASH_NONE;
+}
+
+bool chy_sign_alg_takes_message(enum chy_sign_alg alg)
+{
+    return alg == CHY_ALG_ED25519 || alg == CHY_ALG_RSA_PKCS1_RAW;
 }
 
 size_t chy_hash_alg_bytes(enum chy_hash_alg hash)
@@ -144,9 +151,29 @@ bool chy_key_type_is_rsa(enum chy_key_type type)
     return type == CHY_KEY_RSA_2048 || type == CHY_KEY_RSA_3072 || type == CHY_KEY_RSA_4096;
 }
 
+size_t chy_key_type_modulus_bytes(enum chy_key_type type)
+{
+    switch (type) {
+    case CHY_KEY_RSA_2048:
+        return 256;
+    case CHY_KEY_RSA_3072:
+        return 384;
+    case CHY_KEY_RSA_4096:
+        return 512;
+    case CHY_KEY_NONE:
+    case CHY_KEY_P256:
+    case CHY_KEY_P384:
+    case CHY_KEY_P521:
+    case CHY_KEY_ED25519:
+        return 0;
+    }
+    return 0;
+}
+
 bool chy_sign_alg_fits(enum chy_sign_alg alg, enum chy_key_type type)
 {
-    if (alg >= CHY_ALG_RSA_PKCS1_SHA256 && alg <= CHY_ALG_RSA_PSS_SHA512)
+    if ((alg >= CHY_ALG_RSA_PKCS1_SHA256 && alg <= CHY_ALG_RSA_PSS_SHA512) ||
+        alg == CHY_ALG_RSA_PKCS1_RAW)
         return chy_key_type_is_rsa(type);
     if (alg >= CHY_ALG_ECDSA_SHA256 && alg <= CHY_ALG_ECDSA_SHA512)
         return type == CHY_KEY_P256 || type == CHY_KEY_P384 || type == CHY_KEY_P521;

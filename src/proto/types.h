@@ -17,7 +17,7 @@ enum chy_key_type {
 };
 
 enum chy_hash_alg {
-    CHY_HASH_NONE = 0, /* Ed25519 signs the message itself */
+    CHY_HASH_NONE = 0, /* of what signs the message itself */
     CHY_HASH_SHA256 = 1,
     CHY_HASH_SHA384 = 2,
     CHY_HASH_SHA512 = 3,
@@ -35,11 +35,15 @@ enum chy_sign_alg {
     CHY_ALG_ECDSA_SHA384 = 8,
     CHY_ALG_ECDSA_SHA512 = 9,
     CHY_ALG_ED25519 = 10,
+    /* The padding of PKCS#1 v1.5 around bytes as they are, for tools that make a DigestInfo of
+     * their own, or none. Policy must name it. */
+    CHY_ALG_RSA_PKCS1_RAW = 11,
 };
+#define CHY_ALG_LAST CHY_ALG_RSA_PKCS1_RAW /* for tables by algorithm */
 
 /* Who made the digest from which bytes; the server writes it to the log. */
 enum chy_hashed_by {
-    CHY_HASHED_BY_NOBODY = 0,   /* Ed25519: the message itself is signed */
+    CHY_HASHED_BY_NOBODY = 0,   /* the message itself is signed */
     CHY_HASHED_BY_TOOL = 1,     /* the tool gave a digest and its algorithm */
     CHY_HASHED_BY_CLIENT = 2,   /* our client hashed what the tool or the user gave */
     CHY_HASHED_BY_INFERRED = 3, /* the tool gave bytes; the hash is inferred from their length */
@@ -114,13 +118,19 @@ extern const struct chy_enum chy_key_class_enum;
 extern const struct chy_enum chy_auth_method_enum;
 extern const struct chy_enum chy_decision_enum;
 
-/* The hash that `alg` signs; CHY_HASH_NONE for Ed25519 and for CHY_ALG_NONE. */
+/* The hash that `alg` signs; CHY_HASH_NONE for what takes a message, and for CHY_ALG_NONE. */
 enum chy_hash_alg chy_sign_alg_hash(enum chy_sign_alg alg);
+/* Whether it signs bytes as they are given, not a digest that somebody made of them. */
+bool chy_sign_alg_takes_message(enum chy_sign_alg alg);
 /* 32, 48 or 64; 0 for CHY_HASH_NONE. */
 size_t chy_hash_alg_bytes(enum chy_hash_alg hash);
 /* Whether a key of this type can make signatures of this kind. */
 bool chy_sign_alg_fits(enum chy_sign_alg alg, enum chy_key_type type);
 bool chy_key_type_is_rsa(enum chy_key_type type);
+/* Bytes of its modulus; 0 for what is no RSA key. */
+size_t chy_key_type_modulus_bytes(enum chy_key_type type);
+/* What PKCS#1 v1.5 adds to what it signs, at least. Source: RFC 8017 section 9.2 */
+#define CHY_RSA_PKCS1_PADDING_BYTES 11
 /* What a key of this type signs with when nothing else is said. */
 enum chy_sign_alg chy_key_type_default_alg(enum chy_key_type type);
 

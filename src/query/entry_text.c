@@ -3,11 +3,13 @@
 
 #include "base/limits.h"
 #include "codec/hex.h"
+#include "policy/facts.h"
 
 enum {
     TEXT_MAX = 4 * CHY_LIMIT_TEXT,
     RULES_SHOWN = 4,
     DIGEST_SHOWN = 8, /* bytes: enough to compare by eye, the whole is in the entry */
+    PROGRAM_MAX = 64, /* bytes of a program's name */
 };
 
 struct chy_str query_entry_key(const struct chy_entry *entry)
@@ -42,6 +44,45 @@ static void say_digest(struct chy_buf *out, const struct chy_entry *e)
     chy_hex_append(out,
                    (struct chy_bytes){ e->digest.p, CHY_MIN(e->digest.n, (size_t)DIGEST_SHOWN) });
     chy_buf_append_c(out, e->digest.n > DIGEST_SHOWN ? "…)" : ")");
+}
+
+const struct chy_fact *query_entry_application(const struct chy_entry_detail *detail)
+{
+    const struct chy_fact *best = NULL;
+    for (size_t i = 0; i < detail->facts.n; i++) {
+        const struct chy_fact *f = &detail->facts.p[i];
+        if (chy_str_equal_c(f->name, CHY_FACT_APPLICATION_PATH) &&
+            (best == NULL || f->basis > best->basis))
+            best = f;
+    }
+    return best;
+}
+
+/* "/usr/bin/jarsigner" gives "jarsigner"; of Windows' paths alike. */
+static struct chy_str base_name(struct chy_str path)
+{
+    size_t from = path.n;
+    while (from > 0 && path.p[from - 1] != '/' && path.p[from - 1] != '\\')
+        from--;
+    struct chy_str left = { path.p + from, path.n - from };
+    struct chy_str name = { left.p, 0 };
+    while (name.n < left.n) {
+        size_t n = chy_utf8_char((struct chy_str){ left.p + name.n, left.n - name.n });
+        if (n == 0 || name.n + n > PROGRAM_MAX)
+            break;
+        name.n += n;
+    }
+    return name;
+}
+
+/* ` with "jarsigner" (agent)`: who says so is part of it. */
+static void say_application(struct chy_buf *out, const struct chy_fact *application)
+{
+    if (application == NULL)
+        return;
+    chy_buf_append_c(out, " with ");
+    say_quoted(out, base_name(application->value));
+    chy_buf_printf(out, " (%s)", chy_enum_name(&chy_basis_enum, (int)application->basis));
 }
 
 static void say_who(struct chy_buf *out, const struct chy_entry *e)
@@ -99,7 +140,8 @@ static void say_action(struct chy_buf *out, const struct chy_entry *e, const cha
     }
 }
 
-static void say_entry(struct chy_buf *out, const struct chy_entry *e)
+static void say_entry(struct chy_buf *out, const struct chy_entry *e,
+                      const struct chy_fact *application)
 {
     bool is_about_key = query_entry_key(e).n > 0;
     switch (e->kind) {
@@ -113,6 +155,7 @@ static void say_entry(struct chy_buf *out, const struct chy_entry *e)
         say_who(out, e);
         chy_buf_append_c(out, " asked for a signature by key ");
         say_quoted(out, e->subject);
+        say_application(out, application);
         say_digest(out, e);
         say_decision(out, e);
         return;
@@ -121,6 +164,7 @@ static void say_entry(struct chy_buf *out, const struct chy_entry *e)
         say_quoted(out, e->subject);
         chy_buf_append_c(out, " for ");
         say_who(out, e);
+        say_application(out, application);
         say_digest(out, e);
         say_outcome(out, e);
         return;
@@ -168,11 +212,12 @@ static void say_free(struct chy_buf *out, const char *what, struct chy_str text)
 }
 
 struct chy_str query_entry_text(const struct chy_entry *entry,
-                                const struct chy_entry_detail *detail, struct chy_arena *arena)
+                                const struct chy_entry_detail *detail,
+                                const struct chy_fact *application, struct chy_arena *arena)
 {
     CHY_CLEANUP(chy_buf_done) struct chy_buf out;
     chy_buf_init(&out, TEXT_MAX);
-    say_entry(&out, entry);
+    say_entry(&out, entry, application);
     if (detail != NULL) {
         say_free(&out, "; file ", detail->artifact_name);
         say_free(&out, "; reason: ", detail->reason);

@@ -66,9 +66,7 @@ static enum chy_err user_add(void *ctx, struct chy_str name, struct chy_bytes bo
     struct chy_bytes own = chy_arena_bytes(&w->call->arena, body);
     if (own.p == NULL)
         return chy_fail(err, CHY_E_NOMEM, "no memory for a list of principals");
-    if (chy_schema_decode(&chy_user_schema, own, &w->call->arena, &user, err) != CHY_OK)
-        return chy_fail(err, CHY_E_INTEGRITY, "the stored principal \"%.*s\" does not decode",
-                        CHY_STR_ARG(name));
+    CHY_TRY(chy_record_decode(&chy_user_schema, name, own, &w->call->arena, &user, err));
     chy_buf_append(&w->users, (struct chy_bytes){ (const uint8_t *)&user, sizeof user });
     return chy_buf_check(&w->users, err);
 }
@@ -83,7 +81,7 @@ enum chy_err query_users_list(struct query_call *call, void *response, struct ch
     struct chy_user_list *list = response;
     CHY_CLEANUP(user_walk_done) struct user_walk w = { .call = call };
     chy_buf_init(&w.users, CHY_LIMIT_LIST * sizeof(struct chy_user));
-    CHY_TRY(chy_store_walk(call->q->store, CHY_OBJECT_USER, user_add, &w, err));
+    CHY_TRY(chy_store_walk(call->q->store, CHY_OBJECT_USER, CHY_STR(""), user_add, &w, err));
     struct chy_bytes own = chy_arena_bytes(&call->arena, chy_buf_bytes(&w.users));
     if (own.p == NULL)
         return chy_fail(err, CHY_E_NOMEM, "no memory for a list of principals");
@@ -109,9 +107,7 @@ static enum chy_err token_add(void *ctx, struct chy_str name, struct chy_bytes b
     struct token_walk *w = ctx;
     struct chy_credential_record c;
     struct chy_api_token_info info;
-    if (chy_schema_decode(&chy_credential_record_schema, body, &w->call->arena, &c, err) != CHY_OK)
-        return chy_fail(err, CHY_E_INTEGRITY, "the stored credential %.*s does not decode",
-                        CHY_STR_ARG(name));
+    CHY_TRY(chy_record_decode(&chy_credential_record_schema, name, body, &w->call->arena, &c, err));
     if (c.method != CHY_AUTH_API_TOKEN || !chy_str_equal(c.principal, w->principal))
         return CHY_OK;
     CHY_TRY(chy_schema_copy(&chy_api_token_info_schema, &c.info, &w->call->arena, &info, err));
@@ -125,7 +121,7 @@ static enum chy_err user_add_tokens(struct query_call *call, struct chy_user *us
 {
     CHY_CLEANUP(token_walk_done) struct token_walk w = { .call = call, .principal = user->name };
     chy_buf_init(&w.tokens, CHY_LIMIT_API_TOKENS * sizeof(struct chy_api_token_info));
-    CHY_TRY(chy_store_walk(call->q->store, CHY_OBJECT_CREDENTIAL, token_add, &w, err));
+    CHY_TRY(chy_store_walk(call->q->store, CHY_OBJECT_CREDENTIAL, CHY_STR(""), token_add, &w, err));
     struct chy_bytes own = chy_arena_bytes(&call->arena, chy_buf_bytes(&w.tokens));
     if (own.p == NULL)
         return chy_fail(err, CHY_E_NOMEM, "no memory for a list of API tokens");

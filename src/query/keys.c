@@ -11,6 +11,10 @@ enum {
     SEES_ALL = CHY_MAY_KEY_MANAGER | CHY_MAY_AUDITOR | CHY_MAY_ADMINISTRATOR
 };
 
+/* Of one answer, past which no key is added: as JSON, in base 64 and with names of fields, it must
+ * be below CHY_LIMIT_JSON, or no client reads it. */
+#define PAGE_BYTES ((size_t)1048576 * 3 / 2)
+
 static bool owns(const struct query_call *call, const struct chy_key *key)
 {
     return chy_principal_owns(&call->who, key->owners);
@@ -33,13 +37,17 @@ static enum chy_err may_use(struct query_call *call, const struct chy_key *key, 
     return CHY_OK;
 }
 
-static enum chy_err is_visible(struct query_call *call, const struct chy_key *key, bool *ret,
-                               struct chy_error *err)
+/* What the query leaves of it. `usable` asks for less than being seen: roles and ownership let
+ * nobody sign. */
+static enum chy_err is_asked(struct query_call *call, const struct chy_key_query *asked,
+                             const struct chy_key *key, bool *ret, struct chy_error *err)
 {
     *ret = false;
     if (key->class != CHY_KEY_CLASS_SIGNING || !chy_principal_may_key(&call->who, key->name))
         return CHY_OK;
-    *ret = query_has_role(call, SEES_ALL) || owns(call, key);
+    if (asked->usable && key->state != CHY_KEY_STATE_ACTIVE)
+        return CHY_OK;
+    *ret = !asked->usable && (query_has_role(call, SEES_ALL) || owns(call, key));
     if (*ret || key->state == CHY_KEY_STATE_DESTROYED)
         return CHY_OK;
     return may_use(call, key, ret, err);
@@ -55,8 +63,13 @@ static enum chy_err key_finish(struct query_call *call, struct chy_key *key, str
 
 struct key_walk {
     struct query_call *call;
+    const struct chy_key_query *asked;
     struct chy_arena scratch; /* for one record; most need not be kept */
     struct chy_buf keys;      /* of struct chy_key */
+    size_t n;
+    size_t bytes;
+    struct chy_str last; /* name of the last that was added */
+    bool is_cut;         /* there are more behind it, seen or not */
 };
 
 static void key_walk_done(struct key_walk *w)
@@ -65,50 +78,92 @@ static void key_walk_done(struct key_walk *w)
     chy_buf_done(&w->keys);
 }
 
+static enum chy_err key_keep(struct key_walk *w, const struct chy_key_record *record,
+                             size_t record_bytes, struct chy_error *err)
+{
+    struct chy_key key;
+    CHY_TRY(chy_schema_copy(&chy_key_schema, &record->key, &w->call->arena, &key, err));
+    CHY_TRY(key_finish(w->call, &key, err));
+    chy_buf_append(&w->keys, (struct chy_bytes){ (const uint8_t *)&key, sizeof key });
+    w->n++;
+    w->bytes += record_bytes;
+    w->last = key.name;
+    return chy_buf_check(&w->keys, err);
+}
+
 static enum chy_err key_add(void *ctx, struct chy_str name, struct chy_bytes body,
                             struct chy_error *err)
 {
     struct key_walk *w = ctx;
     struct chy_key_record record;
-    struct chy_key key;
-    bool sees;
+    bool is_wanted;
+    size_t limit = w->asked->limit != 0 ? w->asked->limit : CHY_LIMIT_KEY_PAGE;
+    w->is_cut = w->n == limit || w->bytes > PAGE_BYTES;
+    if (w->is_cut)
+        return CHY_E_EXISTS; /* enough */
     chy_arena_reset(&w->scratch);
-    if (chy_schema_decode(&chy_key_record_schema, body, &w->scratch, &record, err) != CHY_OK)
-        return chy_fail(err, CHY_E_INTEGRITY, "the stored key \"%.*s\" does not decode",
-                        CHY_STR_ARG(name));
-    CHY_TRY(is_visible(w->call, &record.key, &sees, err));
-    if (!sees)
+    CHY_TRY(chy_record_decode(&chy_key_record_schema, name, body, &w->scratch, &record, err));
+    CHY_TRY(is_asked(w->call, w->asked, &record.key, &is_wanted, err));
+    return is_wanted ? key_keep(w, &record, body.n, err) : CHY_OK;
+}
+
+/* That an id is in no key's record any more is as good as no key. */
+static enum chy_err key_add_by_id(struct key_walk *w, struct chy_error *err)
+{
+    struct query *q = w->call->q;
+    struct chy_str name;
+    struct chy_key_record record;
+    bool is_wanted;
+    CHY_TRY(query_key_ids_find(&q->key_ids, q->store, w->asked->id, &name, err));
+    if (name.n == 0 || chy_str_compare(name, w->asked->after) <= 0)
         return CHY_OK;
-    CHY_TRY(chy_schema_copy(&chy_key_schema, &record.key, &w->call->arena, &key, err));
-    CHY_TRY(key_finish(w->call, &key, err));
-    chy_buf_append(&w->keys, (struct chy_bytes){ (const uint8_t *)&key, sizeof key });
-    return chy_buf_check(&w->keys, err);
+    enum chy_err r = chy_record_get(q->store, CHY_OBJECT_KEY, name, &chy_key_record_schema,
+                                    &w->scratch, &record, err);
+    if (r == CHY_E_NOT_FOUND)
+        return CHY_OK;
+    CHY_TRY(r);
+    CHY_TRY(is_asked(w->call, w->asked, &record.key, &is_wanted, err));
+    is_wanted &= chy_bytes_equal((struct chy_bytes){ record.key.id, CHY_ID_BYTES },
+                                 (struct chy_bytes){ w->asked->id, CHY_ID_BYTES });
+    return is_wanted ? key_keep(w, &record, 0, err) : CHY_OK;
+}
+
+static bool asks_for_id(const struct chy_key_query *asked)
+{
+    static const uint8_t none[CHY_ID_BYTES];
+    return !chy_bytes_equal((struct chy_bytes){ asked->id, CHY_ID_BYTES },
+                            (struct chy_bytes){ none, CHY_ID_BYTES });
 }
 
 enum chy_err query_keys_list(struct query_call *call, void *response, struct chy_error *err)
 {
     struct chy_key_list *list = response;
-    CHY_CLEANUP(key_walk_done) struct key_walk w = { .call = call };
+    CHY_CLEANUP(key_walk_done) struct key_walk w = { .call = call, .asked = call->request };
     chy_arena_init(&w.scratch, CHY_LIMIT_FRAME);
-    chy_buf_init(&w.keys, CHY_LIMIT_LIST * sizeof(struct chy_key));
-    CHY_TRY(chy_store_walk(call->q->store, CHY_OBJECT_KEY, key_add, &w, err));
+    chy_buf_init(&w.keys, CHY_LIMIT_KEY_PAGE * sizeof(struct chy_key));
+    if (asks_for_id(w.asked))
+        CHY_TRY(key_add_by_id(&w, err));
+    else
+        CHY_TRY(chy_store_walk(call->q->store, CHY_OBJECT_KEY, w.asked->after, key_add, &w, err));
     struct chy_bytes own = chy_arena_bytes(&call->arena, chy_buf_bytes(&w.keys));
     if (own.p == NULL)
         return chy_fail(err, CHY_E_NOMEM, "no memory for a list of keys");
     list->keys.p = (const void *)own.p;
-    list->keys.n = own.n / sizeof(struct chy_key);
+    list->keys.n = w.n;
+    list->next = w.is_cut ? w.last : CHY_STR("");
     return CHY_OK;
 }
 
 enum chy_err query_keys_show(struct query_call *call, void *response, struct chy_error *err)
 {
+    static const struct chy_key_query any;
     const struct chy_key_name *r = call->request;
     struct chy_key_record record;
     bool sees = false;
     enum chy_err code = chy_record_get(call->q->store, CHY_OBJECT_KEY, r->name,
                                        &chy_key_record_schema, &call->arena, &record, err);
     if (code == CHY_OK)
-        CHY_TRY(is_visible(call, &record.key, &sees, err));
+        CHY_TRY(is_asked(call, &any, &record.key, &sees, err));
     else if (code != CHY_E_NOT_FOUND)
         return code;
     if (!sees)

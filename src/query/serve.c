@@ -167,6 +167,9 @@ static void store_try(void *ctx)
     struct query *q = ctx;
     struct chy_error err;
     enum chy_err r = chy_store_open(q->config.store.p, CHY_STORE_READ, &q->store, &err);
+    /* Whoever asks for a key by its id should not have to wait for it: a module has 50 ms. */
+    if (r == CHY_OK)
+        r = query_key_ids_read(&q->key_ids, q->store, &err);
     if (r == CHY_OK)
         r = ready_send(q, &err);
     if (r == CHY_OK)
@@ -290,6 +293,7 @@ static void query_end(struct query *q)
     chy_channel_free(q->supervisor);
     chy_timer_free(q->open_timer);
     chy_policy_rules_free(q->policy.rules);
+    query_key_ids_done(&q->key_ids);
     chy_tlog_tree_free(q->tree);
     chy_hasher_free(q->hasher);
     chy_anchor_close(q->anchor);

@@ -13,6 +13,7 @@
 #include "os/loop.h"
 #include "policy/policy.h"
 #include "proto/internal.h"
+#include "query/key_ids.h"
 #include "store/anchor.h"
 #include "store/principal.h"
 #include "store/store.h"
@@ -55,6 +56,7 @@ struct query {
     struct chy_hasher *hasher;
     struct chy_tlog_tree *tree; /* of the newest checkpoint that a call asked for; or NULL */
     struct query_policy policy;
+    struct query_key_ids key_ids;
 
     struct query_call *waiting; /* for inspect */
     size_t waiting_count;

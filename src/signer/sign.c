@@ -8,6 +8,7 @@
 #include "os/clock.h"
 #include "policy/facts.h"
 #include "policy/policy.h"
+#include "proto/digest_info.h"
 #include "signer/denials.h"
 #include "signer/ledger.h"
 #include "signer/tokens.h"
@@ -20,7 +21,7 @@ struct item {
     enum chy_err code; /* of a refusal or a failure */
     enum chy_hashed_by hashed_by;
     struct chy_content_result found; /* by inspect, in the content */
-    struct chy_bytes digest;         /* for the log: the digest, of Ed25519 that of the message */
+    struct chy_bytes digest;         /* for the log: the digest, or that of the message */
     struct sign_task task;
     bool is_allowed;
 };
@@ -52,25 +53,34 @@ static enum chy_err fact_check(const struct job *job, const struct chy_fact *f,
     return CHY_OK;
 }
 
+static enum chy_err message_check(const struct chy_sign_item *a, struct chy_error *err)
+{
+    const char *name = chy_enum_name(&chy_sign_alg_enum, (int)a->algorithm);
+    if (a->message.n == 0 || a->digest.n != 0 || a->content.n != 0)
+        return chy_fail(err, CHY_E_MALFORMED,
+                        "%s signs a message, and neither digest nor content goes with it", name);
+    if (a->hashed_by != CHY_HASHED_BY_NOBODY)
+        return chy_fail(err, CHY_E_MALFORMED, "%s: nobody hashes, so hashed_by is \"nobody\"",
+                        name);
+    /* Or else whoever may use this one makes the signatures of the others, which rules know by
+     * their names. */
+    if (a->algorithm == CHY_ALG_RSA_PKCS1_RAW && chy_digest_info_is_like(a->message))
+        return chy_fail(err, CHY_E_MALFORMED,
+                        "the message is a digest of SHA-2 with its name: ask for it by its "
+                        "algorithm, rsa-pkcs1-sha256, -sha384 or -sha512");
+    return CHY_OK;
+}
+
 static enum chy_err digest_check(const struct chy_sign_item *a, struct chy_error *err)
 {
     if (a->algorithm == CHY_ALG_NONE)
         return chy_fail(err, CHY_E_MALFORMED, "algorithm is missing");
-    if (a->algorithm == CHY_ALG_ED25519) {
-        if (a->message.n == 0 || a->digest.n != 0 || a->content.n != 0)
-            return chy_fail(
-                err, CHY_E_MALFORMED,
-                "ed25519 signs a message of 1 to %d bytes, and neither digest nor content goes "
-                "with it",
-                CHY_LIMIT_CONTENT);
-        if (a->hashed_by != CHY_HASHED_BY_NOBODY)
-            return chy_fail(err, CHY_E_MALFORMED,
-                            "ed25519: nobody hashes, so hashed_by is \"nobody\"");
-        return CHY_OK;
-    }
+    if (chy_sign_alg_takes_message(a->algorithm))
+        return message_check(a, err);
     size_t want = chy_hash_alg_bytes(chy_sign_alg_hash(a->algorithm));
     if (a->message.n != 0)
-        return chy_fail(err, CHY_E_MALFORMED, "a message is for ed25519 alone; give its digest");
+        return chy_fail(err, CHY_E_MALFORMED,
+                        "a message is for ed25519 and rsa-pkcs1-raw alone; give its digest");
     if (a->digest.n != want)
         return chy_fail(err, CHY_E_MALFORMED, "the digest has %zu bytes, %s has %zu", a->digest.n,
                         chy_enum_name(&chy_hash_alg_enum, (int)chy_sign_alg_hash(a->algorithm)),
@@ -100,7 +110,7 @@ static enum chy_err item_check(struct item *it, struct chy_error *err)
         CHY_TRY(fact_check(it->job, &a->facts.p[i], err));
     it->hashed_by = a->hashed_by;
     it->digest = a->digest;
-    if (a->algorithm != CHY_ALG_ED25519)
+    if (!chy_sign_alg_takes_message(a->algorithm))
         return CHY_OK;
     uint8_t *hash = chy_arena_alloc(&it->job->arena, 1, CHY_HASH_BYTES);
     if (hash == NULL)
@@ -139,6 +149,19 @@ static void item_refuse_error(struct item *it, const struct chy_error *why)
     item_refuse(it, why->code, text.p != NULL ? text : CHY_STR("out of memory"));
 }
 
+static enum chy_err item_check_length(const struct item *it, enum chy_key_type type,
+                                      struct chy_error *err)
+{
+    if (it->asked->algorithm != CHY_ALG_RSA_PKCS1_RAW)
+        return CHY_OK;
+    size_t max = chy_key_type_modulus_bytes(type) - CHY_RSA_PKCS1_PADDING_BYTES;
+    if (it->asked->message.n > max)
+        return chy_fail(err, CHY_E_LIMIT,
+                        "the message has %zu bytes, rsa-pkcs1-raw of this key takes %zu at most",
+                        it->asked->message.n, max);
+    return CHY_OK;
+}
+
 /* What has no key to decide about is refused without an entry: there is no decision. */
 static enum chy_err item_find_key(struct item *it, struct chy_error *err)
 {
@@ -157,6 +180,7 @@ static enum chy_err item_find_key(struct item *it, struct chy_error *err)
                         chy_enum_name(&chy_sign_alg_enum, (int)it->asked->algorithm),
                         CHY_STR_ARG(name),
                         chy_enum_name(&chy_key_type_enum, (int)key->record.key.type));
+    CHY_TRY(item_check_length(it, key->record.key.type, err));
     it->key = key;
     return CHY_OK;
 }
@@ -440,7 +464,7 @@ static void item_to_token(struct item *it, int64_t deadline_us)
     it->task = (struct sign_task){
         .key = it->key,
         .algorithm = a->algorithm,
-        .input = a->algorithm == CHY_ALG_ED25519 ? a->message : a->digest,
+        .input = chy_sign_alg_takes_message(a->algorithm) ? a->message : a->digest,
         .deadline_us = deadline_us,
         .done = task_done,
         .ctx = it,

@@ -472,7 +472,7 @@ static enum chy_err open_store(struct signer *s, struct chy_error *err)
     if (path.p == NULL)
         return chy_fail(err, CHY_E_NOMEM, "no memory for the store's path");
     CHY_TRY(chy_store_open(path.p, CHY_STORE_WRITE, &s->store, err));
-    CHY_TRY(chy_store_walk(s->store, CHY_OBJECT_KEY, load_key, s, err));
+    CHY_TRY(chy_store_walk(s->store, CHY_OBJECT_KEY, CHY_STR(""), load_key, s, err));
     CHY_TRY(load_policy(s, err));
     CHY_TRY(ledger_open(s, &s->ledger, err));
     CHY_TRY(ledger_close_open_intents(s->ledger, &closed, err));

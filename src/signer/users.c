@@ -166,8 +166,8 @@ static enum chy_err keep_an_administrator(struct job *job, const struct chy_user
         return CHY_OK;
     struct last_administrator look = { .but = new->name };
     chy_arena_init(&look.arena, CHY_LIMIT_FRAME);
-    enum chy_err r =
-        chy_store_walk(job->s->store, CHY_OBJECT_USER, look_for_administrator, &look, err);
+    enum chy_err r = chy_store_walk(job->s->store, CHY_OBJECT_USER, CHY_STR(""),
+                                    look_for_administrator, &look, err);
     chy_arena_done(&look.arena);
     CHY_TRY(r);
     if (!look.found)
@@ -275,7 +275,8 @@ static enum chy_err credentials_sweep(struct job *job, struct chy_str principal,
                              .principal = principal,
                              .now_us = chy_clock_realtime_us() };
     chy_arena_init(&x.arena, CHY_LIMIT_FRAME);
-    enum chy_err r = chy_store_walk(job->s->store, CHY_OBJECT_CREDENTIAL, drop_expired, &x, err);
+    enum chy_err r =
+        chy_store_walk(job->s->store, CHY_OBJECT_CREDENTIAL, CHY_STR(""), drop_expired, &x, err);
     chy_arena_done(&x.arena);
     if (r == CHY_OK)
         *ret_remaining = x.remaining;
@@ -533,7 +534,8 @@ enum chy_err api_tokens_revoke(struct job *job, struct chy_error *err)
 {
     const struct chy_api_token_ref *r = job->request;
     struct token_search search = { .wanted = r, .arena = &job->arena };
-    CHY_TRY(chy_store_walk(job->s->store, CHY_OBJECT_CREDENTIAL, token_match, &search, err));
+    CHY_TRY(chy_store_walk(job->s->store, CHY_OBJECT_CREDENTIAL, CHY_STR(""), token_match, &search,
+                           err));
     if (search.name.n == 0)
         return chy_fail(err, CHY_E_NOT_FOUND, "principal \"%.*s\" has no such API token",
                         CHY_STR_ARG(r->name));

@@ -48,17 +48,24 @@ static const struct chy_field policy_record_fields[] = {
 const struct chy_schema chy_policy_record_schema =
     CHY_SCHEMA("PolicyRecord", struct chy_policy_record, policy_record_fields, NULL);
 
+enum chy_err chy_record_decode(const struct chy_schema *schema, struct chy_str name,
+                               struct chy_bytes body, struct chy_arena *arena, void *ret_record,
+                               struct chy_error *err)
+{
+    enum chy_err r = chy_schema_decode(schema, body, arena, ret_record, err);
+    if (r == CHY_E_NOMEM || r == CHY_OK)
+        return r;
+    return chy_fail(err, CHY_E_INTEGRITY, "the stored %s \"%.*s\" does not decode", schema->name,
+                    CHY_STR_ARG(name));
+}
+
 enum chy_err chy_record_get(struct chy_store *s, enum chy_object_kind kind, struct chy_str name,
                             const struct chy_schema *schema, struct chy_arena *arena,
                             void *ret_record, struct chy_error *err)
 {
     struct chy_bytes body;
     CHY_TRY(chy_store_get(s, kind, name, arena, &body, err));
-    enum chy_err r = chy_schema_decode(schema, body, arena, ret_record, err);
-    if (r == CHY_E_NOMEM || r == CHY_OK)
-        return r;
-    return chy_fail(err, CHY_E_INTEGRITY, "the stored %s \"%.*s\" does not decode", schema->name,
-                    CHY_STR_ARG(name));
+    return chy_record_decode(schema, name, body, arena, ret_record, err);
 }
 
 enum chy_err chy_record_put(struct chy_store *s, enum chy_object_kind kind, struct chy_str name,

@@ -40,6 +40,11 @@ struct chy_policy_record {
 extern const struct chy_schema chy_key_record_schema, chy_credential_record_schema,
     chy_code_record_schema, chy_policy_record_schema;
 
+/* What an object of this name holds, which borrows from `body` and the arena.
+ * Errors: CHY_E_INTEGRITY it does not decode; CHY_E_NOMEM */
+CHY_MUST_USE enum chy_err chy_record_decode(const struct chy_schema *schema, struct chy_str name,
+                                            struct chy_bytes body, struct chy_arena *arena,
+                                            void *ret_record, struct chy_error *err);
 /* Read an object into its struct, which borrows from the arena.
  * Errors: CHY_E_NOT_FOUND; CHY_E_INTEGRITY what is stored does not decode; CHY_E_STORE,
  * CHY_E_NOMEM */

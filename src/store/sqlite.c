@@ -23,6 +23,7 @@ enum statement {
     ST_LOG_APPEND,
     ST_LOG_GET,
     ST_LOG_WALK,
+    ST_LOG_WALK_BACK,
     ST_TILE_PUT,
     ST_TILE_GET,
     ST_PUT,
@@ -41,12 +42,14 @@ static const char *const statements[ST_COUNT_] = {
     [ST_LOG_APPEND] = "INSERT INTO leaf (idx, entry, detail) VALUES (?1, ?2, ?3)",
     [ST_LOG_GET] = "SELECT entry, detail FROM leaf WHERE idx = ?1",
     [ST_LOG_WALK] = "SELECT idx, entry, detail FROM leaf WHERE idx >= ?1 ORDER BY idx LIMIT ?2",
+    [ST_LOG_WALK_BACK] =
+        "SELECT idx, entry, detail FROM leaf WHERE idx < ?1 ORDER BY idx DESC LIMIT ?2",
     [ST_TILE_PUT] = "INSERT OR REPLACE INTO tile (level, idx, hashes) VALUES (?1, ?2, ?3)",
     [ST_TILE_GET] = "SELECT hashes FROM tile WHERE level = ?1 AND idx = ?2",
     [ST_PUT] = "INSERT OR REPLACE INTO object (kind, name, body) VALUES (?1, ?2, ?3)",
     [ST_GET] = "SELECT body FROM object WHERE kind = ?1 AND name = ?2",
     [ST_DELETE] = "DELETE FROM object WHERE kind = ?1 AND name = ?2",
-    [ST_WALK] = "SELECT name, body FROM object WHERE kind = ?1 ORDER BY name",
+    [ST_WALK] = "SELECT name, body FROM object WHERE kind = ?1 AND name > ?2 ORDER BY name",
 };
 
 /* Migration n brings a store from version n to n + 1. Never change one that was released:
@@ -388,13 +391,12 @@ enum chy_err chy_store_log_get(struct chy_store *s, uint64_t index, struct chy_a
     return CHY_OK;
 }
 
-enum chy_err chy_store_log_walk(struct chy_store *s, uint64_t from, uint64_t count,
-                                chy_store_leaf_fn *fn, void *ctx, struct chy_error *err)
+static enum chy_err leaves_walk(struct chy_store *s, enum statement which, uint64_t from,
+                                uint64_t count, chy_store_leaf_fn *fn, void *ctx,
+                                struct chy_error *err)
 {
     CHY_CLEANUP(statement_reset) sqlite3_stmt *st = NULL;
-    CHY_TRY(statement_get(s, ST_LOG_WALK, &st, err));
-    if (from > INT64_MAX)
-        return CHY_OK;
+    CHY_TRY(statement_get(s, which, &st, err));
     CHY_IGNORE(sqlite3_bind_int64(st, 1, (sqlite3_int64)from)); /* a failed bind finds nothing */
     CHY_IGNORE(sqlite3_bind_int64(st, 2, (sqlite3_int64)CHY_MIN(count, (uint64_t)INT64_MAX)));
     int rc;
@@ -405,6 +407,21 @@ enum chy_err chy_store_log_walk(struct chy_store *s, uint64_t from, uint64_t cou
             return r == CHY_E_EXISTS ? CHY_OK : r;
     }
     return rc == SQLITE_DONE ? CHY_OK : fail_db(s, "the log cannot be read", err);
+}
+
+enum chy_err chy_store_log_walk(struct chy_store *s, uint64_t from, uint64_t count,
+                                chy_store_leaf_fn *fn, void *ctx, struct chy_error *err)
+{
+    if (from > INT64_MAX)
+        return CHY_OK;
+    return leaves_walk(s, ST_LOG_WALK, from, count, fn, ctx, err);
+}
+
+enum chy_err chy_store_log_walk_back(struct chy_store *s, uint64_t before, uint64_t count,
+                                     chy_store_leaf_fn *fn, void *ctx, struct chy_error *err)
+{
+    return leaves_walk(s, ST_LOG_WALK_BACK, CHY_MIN(before, (uint64_t)INT64_MAX), count, fn, ctx,
+                       err);
 }
 
 enum chy_err chy_store_tile_put(struct chy_store *s, unsigned level, uint64_t index,
@@ -495,12 +512,11 @@ enum chy_err chy_store_delete(struct chy_store *s, enum chy_object_kind kind, st
     return CHY_OK;
 }
 
-enum chy_err chy_store_walk(struct chy_store *s, enum chy_object_kind kind, chy_store_object_fn *fn,
-                            void *ctx, struct chy_error *err)
+enum chy_err chy_store_walk(struct chy_store *s, enum chy_object_kind kind, struct chy_str after,
+                            chy_store_object_fn *fn, void *ctx, struct chy_error *err)
 {
     CHY_CLEANUP(statement_reset) sqlite3_stmt *st = NULL;
-    CHY_TRY(statement_get(s, ST_WALK, &st, err));
-    CHY_IGNORE(sqlite3_bind_int(st, 1, (int)kind)); /* a failed bind finds nothing */
+    CHY_TRY(object_bind(s, ST_WALK, kind, after, &st, err)); /* no name is empty */
     int rc;
     while ((rc = sqlite3_step(st)) == SQLITE_ROW) {
         enum chy_err r = fn(ctx, chy_bytes_str(column_bytes(st, 0)), column_bytes(st, 1), err);

@@ -72,6 +72,10 @@ typedef enum chy_err chy_store_leaf_fn(void *ctx, uint64_t index, struct chy_byt
 CHY_MUST_USE enum chy_err chy_store_log_walk(struct chy_store *s, uint64_t from, uint64_t count,
                                              chy_store_leaf_fn *fn, void *ctx,
                                              struct chy_error *err);
+/* The same backwards, from the newest leaf with an index below `before`. */
+CHY_MUST_USE enum chy_err chy_store_log_walk_back(struct chy_store *s, uint64_t before,
+                                                  uint64_t count, chy_store_leaf_fn *fn, void *ctx,
+                                                  struct chy_error *err);
 
 /* Full hash tiles: 256 hashes of 32 bytes at (level, index); see c2sp.org/tlog-tiles.
  * Errors of put: CHY_E_ARG not 8,192 bytes, CHY_E_STATE, CHY_E_STORE; of get: CHY_E_NOT_FOUND,
@@ -96,12 +100,13 @@ CHY_MUST_USE enum chy_err chy_store_get(struct chy_store *s, enum chy_object_kin
 /* Errors: CHY_E_NOT_FOUND, CHY_E_STATE, CHY_E_STORE */
 CHY_MUST_USE enum chy_err chy_store_delete(struct chy_store *s, enum chy_object_kind kind,
                                            struct chy_str name, struct chy_error *err);
-/* Every object of a kind in the order of names (bytewise); as with chy_store_leaf_fn. The function
- * may not change the store. */
+/* Objects of a kind in the order of names (bytewise), those behind `after` alone (empty: all); as
+ * with chy_store_leaf_fn. The function may not change the store, and may read other objects. */
 typedef enum chy_err chy_store_object_fn(void *ctx, struct chy_str name, struct chy_bytes body,
                                          struct chy_error *err);
 CHY_MUST_USE enum chy_err chy_store_walk(struct chy_store *s, enum chy_object_kind kind,
-                                         chy_store_object_fn *fn, void *ctx, struct chy_error *err);
+                                         struct chy_str after, chy_store_object_fn *fn, void *ctx,
+                                         struct chy_error *err);
 
 /* A consistent copy of the whole store in a new file at `path`, while it is in use.
  * Errors: CHY_E_EXISTS, CHY_E_STORE */

@@ -68,9 +68,9 @@ enum chy_err chy_answer_info(struct chy_str name, const struct chy_slot *slot, s
                              struct chy_error *err)
 {
     const struct chy_slot_info *info = chy_slot_info(slot);
-    struct chy_str mechanisms[CHY_ALG_ED25519 + 1];
+    struct chy_str mechanisms[CHY_ALG_LAST + 1];
     size_t n = 0;
-    for (int alg = CHY_ALG_NONE + 1; alg <= CHY_ALG_ED25519; alg++)
+    for (int alg = CHY_ALG_NONE + 1; alg <= CHY_ALG_LAST; alg++)
         if (chy_slot_signs(slot, (enum chy_sign_alg)alg))
             mechanisms[n++] = chy_str_of(chy_enum_name(&chy_sign_alg_enum, alg));
     const struct chy_token_info_msg msg = {

@@ -1,26 +1,17 @@
 /* SPDX-License-Identifier: MIT */
 #include "token/sign.h"
 
-/* DigestInfo up to the digest: SEQUENCE { SEQUENCE { OID, NULL }, OCTET STRING }.
- * Source: RFC 8017 section 9.2, note 1. */
-static const uint8_t info_sha256[] = { 0x30, 0x31, 0x30, 0x0d, 0x06, 0x09, 0x60, 0x86, 0x48, 0x01,
-                                       0x65, 0x03, 0x04, 0x02, 0x01, 0x05, 0x00, 0x04, 0x20 };
-static const uint8_t info_sha384[] = { 0x30, 0x41, 0x30, 0x0d, 0x06, 0x09, 0x60, 0x86, 0x48, 0x01,
-                                       0x65, 0x03, 0x04, 0x02, 0x02, 0x05, 0x00, 0x04, 0x30 };
-static const uint8_t info_sha512[] = { 0x30, 0x51, 0x30, 0x0d, 0x06, 0x09, 0x60, 0x86, 0x48, 0x01,
-                                       0x65, 0x03, 0x04, 0x02, 0x03, 0x05, 0x00, 0x04, 0x40 };
-#define INFO_BYTES sizeof info_sha256
+#include "proto/digest_info.h"
 
 struct hash_row {
-    const uint8_t *info;
     CK_MECHANISM_TYPE mechanism;
     CK_ULONG mgf;
 };
 
 static const struct hash_row hash_rows[] = {
-    [CHY_HASH_SHA256] = { info_sha256, CKM_SHA256, CKG_MGF1_SHA256 },
-    [CHY_HASH_SHA384] = { info_sha384, CKM_SHA384, CKG_MGF1_SHA384 },
-    [CHY_HASH_SHA512] = { info_sha512, CKM_SHA512, CKG_MGF1_SHA512 },
+    [CHY_HASH_SHA256] = { CKM_SHA256, CKG_MGF1_SHA256 },
+    [CHY_HASH_SHA384] = { CKM_SHA384, CKG_MGF1_SHA384 },
+    [CHY_HASH_SHA512] = { CKM_SHA512, CKG_MGF1_SHA512 },
 };
 
 static const CK_MECHANISM_TYPE mechanisms[] = {
@@ -29,7 +20,9 @@ static const CK_MECHANISM_TYPE mechanisms[] = {
     [CHY_ALG_RSA_PSS_SHA384] = CKM_RSA_PKCS_PSS, [CHY_ALG_RSA_PSS_SHA512] = CKM_RSA_PKCS_PSS,
     [CHY_ALG_ECDSA_SHA256] = CKM_ECDSA,          [CHY_ALG_ECDSA_SHA384] = CKM_ECDSA,
     [CHY_ALG_ECDSA_SHA512] = CKM_ECDSA,          [CHY_ALG_ED25519] = CKM_EDDSA,
+    [CHY_ALG_RSA_PKCS1_RAW] = CKM_RSA_PKCS,
 };
+_Static_assert(CHY_ARRAY_LEN(mechanisms) == CHY_ALG_LAST + 1, "a mechanism for each algorithm");
 
 static const uint16_t raw_bytes[] = {
     [CHY_KEY_NONE] = 0,   [CHY_KEY_RSA_2048] = 256, [CHY_KEY_RSA_3072] = 384,
@@ -64,9 +57,12 @@ static enum chy_err check_input(enum chy_key_type type, enum chy_sign_alg alg,
                         chy_hash_alg_bytes(hash));
     if (input.n == 0)
         return chy_fail(err, CHY_E_ARG, "the message to be signed is empty");
-    if (input.n > CHY_LIMIT_CONTENT)
-        return chy_fail(err, CHY_E_LIMIT, "the message is %zu bytes, %d are the most", input.n,
-                        CHY_LIMIT_CONTENT);
+    size_t max = alg == CHY_ALG_RSA_PKCS1_RAW
+                     ? chy_key_type_modulus_bytes(type) - CHY_RSA_PKCS1_PADDING_BYTES
+                     : CHY_LIMIT_CONTENT;
+    if (input.n > max)
+        return chy_fail(err, CHY_E_LIMIT, "the message is %zu bytes, %zu are the most", input.n,
+                        max);
     return CHY_OK;
 }
 
@@ -78,12 +74,13 @@ enum chy_err chy_sign_raw(struct chy_session *session, CK_OBJECT_HANDLE key, enu
     enum chy_hash_alg hash = chy_sign_alg_hash(alg);
     CK_MECHANISM mechanism = { .mechanism = mechanisms[alg] };
     CK_RSA_PKCS_PSS_PARAMS pss = { hash_rows[hash].mechanism, hash_rows[hash].mgf, input.n };
-    uint8_t info[INFO_BYTES + CHY_LIMIT_DIGEST];
+    uint8_t info[CHY_DIGEST_INFO_HEAD_BYTES + CHY_LIMIT_DIGEST];
 
-    if (mechanism.mechanism == CKM_RSA_PKCS) {
-        chy_copy(info, hash_rows[hash].info, INFO_BYTES);
-        chy_copy(info + INFO_BYTES, input.p, input.n);
-        input = (struct chy_bytes){ info, INFO_BYTES + input.n };
+    if (mechanism.mechanism == CKM_RSA_PKCS && hash != CHY_HASH_NONE) {
+        struct chy_bytes head = chy_digest_info_head(hash);
+        chy_copy(info, head.p, head.n);
+        chy_copy(info + head.n, input.p, input.n);
+        input = (struct chy_bytes){ info, head.n + input.n };
     } else if (mechanism.mechanism == CKM_RSA_PKCS_PSS) {
         mechanism.pParameter = &pss;
         mechanism.ulParameterLen = sizeof pss;

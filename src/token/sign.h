@@ -14,7 +14,7 @@
 #include "token/pkcs11.h"
 #include "token/session.h"
 
-/* The mechanism that makes `alg` from a digest (Ed25519: from the message). */
+/* The mechanism that makes `alg` from a digest (or from the message). */
 CK_MECHANISM_TYPE chy_sign_mechanism(enum chy_sign_alg alg);
 
 /* Bytes of a raw signature by a key of this type. */
@@ -28,11 +28,12 @@ struct chy_raw_signature {
 /* C_SignInit and C_Sign. An ECDSA signature is r and s side by side.
  *
  * type    of the key; the algorithm fits it
- * input   the digest; for Ed25519 the message, 1 to CHY_LIMIT_CONTENT bytes
+ * input   the digest; where the algorithm takes a message that, of 1 byte to CHY_LIMIT_CONTENT, or
+ *         of rsa-pkcs1-raw to CHY_RSA_PKCS1_PADDING_BYTES less than the modulus
  *
  * Errors: CHY_E_ARG         the algorithm does not fit the key, or the input is not as long as its
  *         hash
- *         CHY_E_LIMIT       a message over CHY_LIMIT_CONTENT
+ *         CHY_E_LIMIT       a message that is longer
  *         CHY_E_UNSUPPORTED the token does not have the mechanism or the curve
  *         CHY_E_TOKEN       what else it answered */
 CHY_MUST_USE enum chy_err chy_sign_raw(struct chy_session *session, CK_OBJECT_HANDLE key,

@@ -12,7 +12,7 @@ struct chy_slot {
     CK_FLAGS flags; /* of the token */
     struct chy_session anchor;
     struct chy_slot_info info;
-    bool signs[CHY_ALG_ED25519 + 1];
+    bool signs[CHY_ALG_LAST + 1];
 };
 
 struct slot_list {
@@ -128,7 +128,7 @@ static enum chy_err software_find(struct chy_slot *s, bool is_configured, struct
 
 static enum chy_err mechanisms_read(struct chy_slot *s, struct chy_error *err)
 {
-    for (int alg = CHY_ALG_NONE + 1; alg <= CHY_ALG_ED25519; alg++) {
+    for (int alg = CHY_ALG_NONE + 1; alg <= CHY_ALG_LAST; alg++) {
         CK_MECHANISM_INFO info = { 0 };
         CK_RV rv =
             s->f->C_GetMechanismInfo(s->id, chy_sign_mechanism((enum chy_sign_alg)alg), &info);
@@ -201,7 +201,7 @@ const struct chy_slot_info *chy_slot_info(const struct chy_slot *slot)
 
 bool chy_slot_signs(const struct chy_slot *slot, enum chy_sign_alg alg)
 {
-    return alg > CHY_ALG_NONE && alg <= CHY_ALG_ED25519 && slot->signs[alg];
+    return alg > CHY_ALG_NONE && alg <= CHY_ALG_LAST && slot->signs[alg];
 }
 
 enum chy_err chy_slot_session(const struct chy_slot *slot, struct chy_session *ret_session,

@@ -7,7 +7,7 @@ import hashlib
 
 import pytest
 
-from api import ALLOW_ALL, item, ok, refused, world
+from api import ALLOW_ALL, item, ok, openssl, refused, world
 import logformat
 
 DIGEST = hashlib.sha256(b"what is signed").hexdigest()
@@ -226,6 +226,95 @@ def test_ed25519_takes_the_message_alone(world, admin):
     with world.unchanged():
         refused(admin.sign("e", b"x" * 65537, "ed25519"), 413, "over-limit")
     ok(admin.sign("e", b"x" * 65536, "ed25519"))
+
+
+# --- PKCS#1 v1.5 around bytes as they are ---
+
+RAW_POLICY = """\
+version: 1
+rules:
+  - name: everybody
+    effect: allow
+  - name: raw
+    effect: allow
+    match: {key: r, algorithm: rsa-pkcs1-raw}
+"""
+
+
+def raw(message, key="r", **more):
+    return {
+        "key": key,
+        "algorithm": "rsa-pkcs1-raw",
+        "hashed_by": "nobody",
+        "message": base64.b64encode(message).decode(),
+        **more,
+    }
+
+
+@pytest.fixture
+def raw_allowed(world, admin):
+    admin.policy(RAW_POLICY)
+    yield
+    admin.policy()
+
+
+def recovered(world, signature):
+    """What OpenSSL finds in the padding."""
+    path = world.folder / "raw.sig"
+    path.write_bytes(base64.b64decode(signature))
+    return openssl(
+        "pkeyutl", "-verifyrecover", "-pubin", "-inkey", world.public_key("r"), "-in", path
+    ).stdout
+
+
+@pytest.mark.parametrize("size", [1, 36, 384 - 11])
+def test_raw_bytes_are_in_the_signature(world, admin, raw_allowed, size):
+    message = bytes(range(256))[:size] + bytes(max(0, size - 256))
+    with world.logged("sign.intent", "sign.outcome") as logged:
+        signed = ok(admin.sign_items([raw(message)]))["results"][0]
+    assert recovered(world, signed["signature"]) == message
+    assert signed["rules"] == ["raw"]
+    for entry, _ in logged:
+        assert entry["algorithm"] == "rsa-pkcs1-raw" and entry["hashed_by"] == "nobody"
+        assert entry["digest"] == hashlib.sha256(message).hexdigest()
+
+
+def test_raw_bytes_only_where_a_rule_names_them(world, admin):
+    answer = admin.sign_items([raw(b"m")])
+    refused(answer, 403, "denied-by-policy")
+    assert "algorithm" in answer.result[0]["detail"]
+
+
+@pytest.mark.parametrize("size", [384 - 10, 65536])
+def test_raw_bytes_that_are_longer_than_the_key(world, admin, raw_allowed, size):
+    with world.unchanged():
+        refused(admin.sign_items([raw(bytes(size))]), 413, "over-limit")
+
+
+@pytest.mark.parametrize("name", ["sha256", "sha384", "sha512"])
+@pytest.mark.parametrize("with_null", [True, False])
+def test_raw_bytes_are_no_digest_of_another_algorithm(world, admin, raw_allowed, name, with_null):
+    digest = hashlib.new(name, b"what is signed").digest()
+    last = {"sha256": 1, "sha384": 2, "sha512": 3}[name]
+    oid = bytes.fromhex("0609608648016503040200")[:-1] + bytes([last])
+    inner = oid + (b"\x05\x00" if with_null else b"")
+    body = b"\x30" + bytes([len(inner)]) + inner + b"\x04" + bytes([len(digest)]) + digest
+    with world.unchanged():
+        refused(admin.sign_items([raw(b"\x30" + bytes([len(body)]) + body)]), 400, "malformed")
+    # A digest that has no algorithm here is what this is for.
+    sha1 = bytes.fromhex("3021300906052b0e03021a05000414") + hashlib.sha1(b"m").digest()
+    signed = ok(admin.sign_items([raw(sha1)]))["results"][0]
+    assert recovered(world, signed["signature"]) == sha1
+
+
+def test_raw_bytes_alone(world, admin, raw_allowed):
+    message = base64.b64encode(b"m").decode()
+    for more in [{"digest": DIGEST}, {"message": ""}, {"hashed_by": "tool"}, {"content": message}]:
+        with world.unchanged():
+            refused(admin.sign_items([{**raw(b"m"), **more}]), 400, "malformed")
+    for key in ("k", "e"):
+        with world.unchanged():
+            refused(admin.sign_items([raw(b"m", key=key)]), 400, "malformed")
 
 
 @pytest.mark.parametrize("content", [b"what is signe", b"what is signed\n", b"other"])

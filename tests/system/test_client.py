@@ -489,6 +489,21 @@ def test_sign__ed25519_sends_the_message(stub, signer, tmp_path):
     signer("sign", "--raw", "--key", "release", "--algorithm", "ed25519", file, code=USE)
 
 
+def test_sign__raw_rsa_sends_the_message(stub, signer, tmp_path):
+    file = tmp_path / "note"
+    file.write_bytes(b"m" * 373)
+    stub.answers["POST /v1/sign"] = lambda r: (200, {"results": [
+        {"is_signed": True, "signature": base64.b64encode(b"s" * 384).decode()}],
+        "policy_number": 1}, {})
+    words = ("sign", "--raw", "--key", "release", "--algorithm", "rsa-pkcs1-raw")
+    signer(*words, file)
+    item = stub.asked("POST /v1/sign")[0].body["items"][0]
+    assert base64.b64decode(item["message"]) == file.read_bytes()
+    assert (item["algorithm"], item["hashed_by"]) == ("rsa-pkcs1-raw", "nobody")
+    signer(*words, "--digest", "00" * 32, "--json", code=USE)
+    assert "rsa-pkcs1-raw signs a file, not a digest" in signer.err
+
+
 def test_sign__answers_that_do_not_fit(stub, signer, tmp_path):
     file = tmp_path / "app.bin"
     file.write_text("x")
@@ -594,6 +609,8 @@ def test_log_list__asks_by_query(stub, enrolled):
     out = enrolled("log", "list", "--after", "7", "--key", "a&b", "--limit", "5")
     assert "sign.intent" in out
     assert stub.asked("GET /v1/log")[0].path == "/v1/log?after=7&limit=5&key=a%26b"
+    enrolled("log", "list", "--newest", "--before", "9")
+    assert stub.asked("GET /v1/log")[1].path == "/v1/log?newest_first=true&before=9"
 
 
 def test_log_show__entry_that_cannot_be_read(stub, enrolled):
@@ -601,6 +618,16 @@ def test_log_show__entry_that_cannot_be_read(stub, enrolled):
         "index": 0, "time": "2026-01-01T00:00:00Z", "kind": "key", "decision": "none",
         "entry": base64.b64encode(b"nonsense").decode()}, {})
     assert "cannot be read" in enrolled("log", "show", "0")
+
+
+def test_log_show__with_which_program(stub, enrolled):
+    fact = {"name": "application.path", "value": "/usr/bin/jarsigner", "basis": "agent"}
+    stub.answers["GET /v1/log/0"] = lambda r: (200, {
+        "index": 0, "time": "2026-01-01T00:00:00Z", "kind": "sign.outcome", "decision": "none",
+        "application": fact, "entry": base64.b64encode(b"nonsense").decode()}, {})
+    assert "signed with\nname:  application.path\nvalue: /usr/bin/jarsigner" in \
+        enrolled("log", "show", "0")
+    assert json.loads(enrolled("log", "show", "0", "--json"))["application"] == fact
 
 
 def test_log_export__server_that_leaves_out(stub, enrolled, tmp_path):
@@ -664,6 +691,35 @@ def test_keys__software_token_is_called_one(stub, enrolled):
     assert "soft (software)" in out
     assert out.splitlines()[1].endswith(" 1")  # warnings
     assert json.loads(enrolled("keys", "list", "--json"))["keys"][0]["name"] == "k"
+
+
+def test_keys_list__all_pages(stub, enrolled):
+    pages = {"": (["a", "b"], "b"), "after=b": (["c"], "c"), "after=c": ([], "")}
+
+    def page(request):
+        names, following = pages[request.path.partition("?")[2]]
+        return 200, {"keys": [{"name": name, "state": "active", "origin": "generated"}
+                              for name in names], "next": following}, {}
+    stub.answers["GET /v1/keys"] = page
+    listed = json.loads(enrolled("keys", "list", "--json"))
+    assert [key["name"] for key in listed["keys"]] == ["a", "b", "c"]
+    assert not listed.get("next")
+    assert len(enrolled("keys", "list").splitlines()) == 4
+
+
+def test_keys_list__usable(stub, enrolled):
+    stub.answers["GET /v1/keys"] = lambda r: (200, {"keys": []}, {})
+    assert "no keys" in enrolled("keys", "list", "--usable")
+    assert stub.asked("GET /v1/keys")[-1].path == "/v1/keys?usable=true"
+
+
+@pytest.mark.parametrize("following", ["a", "b"])
+def test_keys_list__a_server_that_goes_in_circles(stub, enrolled, following):
+    stub.answers["GET /v1/keys"] = lambda r: (200, {
+        "keys": [], "next": "b" if r.path == "/v1/keys" else following}, {})
+    enrolled("keys", "list", code=TROUBLE)
+    assert "does not go on" in enrolled.err
+    assert len(stub.asked("GET /v1/keys")) == 2
 
 
 def test_secret_to_a_file(stub, enrolled, tmp_path):

@@ -16,12 +16,49 @@
 #include "crypto/hash.h"
 #include "crypto/pubkey.h"
 #include "key_fixture.h"
+#include "proto/digest_info.h"
 
 static int group_teardown(void **state)
 {
     (void)state;
     fixture_keys_free();
     return 0;
+}
+
+/* PKCS#1 v1.5 of a digest is PKCS#1 v1.5 of the bytes of its DigestInfo, and of no others. */
+static void test_pubkey_verify__raw_bytes_in_the_padding(void **state)
+{
+    (void)state;
+    const struct chy_bytes message = chy_str_bytes(CHY_STR("to be signed"));
+    for (enum chy_key_type type = CHY_KEY_RSA_2048; type <= CHY_KEY_RSA_4096; type++) {
+        const struct chy_pubkey *pub = chy_privkey_public(fixture_key_of(type));
+        uint8_t in[CHY_DIGEST_INFO_HEAD_BYTES + CHY_HASH_BYTES + 1] = { 0 };
+        struct chy_buf sig;
+        chy_buf_init(&sig, 1024);
+        assert_int_equal(
+            chy_privkey_sign(fixture_key_of(type), CHY_ALG_RSA_PKCS1_SHA256, message, &sig, NULL),
+            CHY_OK);
+        memcpy(in, chy_digest_info_head(CHY_HASH_SHA256).p, CHY_DIGEST_INFO_HEAD_BYTES);
+        assert_int_equal(chy_sha256(message, in + CHY_DIGEST_INFO_HEAD_BYTES, NULL), CHY_OK);
+        struct chy_bytes bytes = { in, sizeof in - 1 };
+#define VERIFY(b) \
+    chy_pubkey_verify(pub, CHY_ALG_RSA_PKCS1_RAW, CHY_SIGNATURE_RAW, (b), chy_buf_bytes(&sig), NULL)
+        assert_int_equal(VERIFY(bytes), CHY_OK);
+        bytes.n--;
+        assert_int_equal(VERIFY(bytes), CHY_E_INTEGRITY);
+        bytes.n += 2;
+        assert_int_equal(VERIFY(bytes), CHY_E_INTEGRITY);
+        bytes.n = 0;
+        assert_int_equal(VERIFY(bytes), CHY_E_INTEGRITY);
+        bytes.n = sizeof in - 1;
+        in[20] ^= 1;
+        assert_int_equal(VERIFY(bytes), CHY_E_INTEGRITY);
+        chy_buf_clear(&sig);
+        assert_int_equal(
+            chy_privkey_sign(fixture_key_of(type), CHY_ALG_RSA_PKCS1_RAW, bytes, &sig, NULL),
+            CHY_E_ARG);
+        chy_buf_done(&sig);
+    }
 }
 
 /* Every algorithm with every kind of key: where it fits, a signature verifies in each form, and no
@@ -308,6 +345,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_pubkey__signs_and_verifies),
+        cmocka_unit_test(test_pubkey_verify__raw_bytes_in_the_padding),
         cmocka_unit_test(test_pubkey_verify_digest__wants_the_right_length),
         cmocka_unit_test(test_pubkey_from_spki__any_cut_or_tail_is_refused),
         cmocka_unit_test(test_pubkey_from_spki__refuses_other_kinds),

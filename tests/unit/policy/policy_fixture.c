@@ -342,15 +342,29 @@ static const char *named(const struct chy_enum *e, int value)
     return value == 0 ? NULL : chy_enum_name(e, value);
 }
 
+/* rsa-pkcs1-raw is allowed by its name alone: a pattern, or nothing, may mean it or not. */
+static int ref_algorithm(const struct chy_policy_match *m, const struct chy_policy_request *r,
+                         bool allows)
+{
+    if (allows && r->algorithm == CHY_ALG_NONE)
+        return REF_UNKNOWN;
+    if (!allows || r->algorithm != CHY_ALG_RSA_PKCS1_RAW)
+        return ref_text(&m->algorithm, named(&chy_sign_alg_enum, (int)r->algorithm));
+    for (size_t i = 0; i < m->algorithm.n; i++)
+        if (chy_str_equal_c(m->algorithm.p[i], "rsa-pkcs1-raw"))
+            return REF_YES;
+    return REF_NO;
+}
+
 static int ref_match(const struct chy_policy_match *m, const struct chy_policy_request *r,
-                     bool grants)
+                     bool grants, bool allows)
 {
     int v = REF_YES;
     v = both(v, ref_str(&m->key, r->key.name));
     v = both(v, ref_set(&m->key_group, &r->key.groups));
     v = both(v, ref_text(&m->key_type, named(&chy_key_type_enum, (int)r->key.type)));
     v = both(v, ref_set(&m->purpose, &(struct chy_strs){ &r->key.purpose, 1 }));
-    v = both(v, ref_text(&m->algorithm, named(&chy_sign_alg_enum, (int)r->algorithm)));
+    v = both(v, ref_algorithm(m, r, allows));
     v = both(v, ref_str(&m->principal, r->caller.principal));
     v = both(v, ref_set(&m->group, &r->caller.groups));
     v = both(v, ref_set(&m->role, &r->caller.roles));
@@ -364,7 +378,7 @@ int ref_guard(const struct chy_policy_guard_doc *guard, const struct chy_policy_
 {
     int best = REF_NO;
     for (size_t i = 0; i < guard->alternatives.n; i++) {
-        int v = ref_match(&guard->alternatives.p[i], request, true);
+        int v = ref_match(&guard->alternatives.p[i], request, true, true);
         best = best > v ? best : v;
     }
     return best;
@@ -372,9 +386,10 @@ int ref_guard(const struct chy_policy_guard_doc *guard, const struct chy_policy_
 
 int ref_rule(const struct chy_policy_rule *rule, const struct chy_policy_request *request)
 {
-    int v = ref_match(&rule->match, request, rule->effect == CHY_EFFECT_ALLOW);
+    bool allows = rule->effect == CHY_EFFECT_ALLOW;
+    int v = ref_match(&rule->match, request, allows, allows);
     if (rule->unless != NULL)
-        v = both(v, REF_YES - ref_match(rule->unless, request, true));
+        v = both(v, REF_YES - ref_match(rule->unless, request, true, false));
     return v;
 }
 

@@ -263,6 +263,25 @@ static void test_policy_from_yaml__says_what_is_wrong_and_where(void **state)
         assert_says(policy_error(wrongs[i].yaml), wrongs[i].says, wrongs[i].yaml);
 }
 
+/* It can be stored, but not written any more: what was let through once must not stop a server. */
+static void test_policy_guard_decode__takes_an_open_alternative(void **state)
+{
+    (void)state;
+    const struct chy_policy_match open = { .key = { NULL, 0 } };
+    const struct chy_policy_guard_doc guard = { .version = CHY_POLICY_VERSION,
+                                                .alternatives = { &open, 1 } };
+    struct chy_policy_guard_doc back;
+    struct chy_arena arena;
+    struct chy_buf bytes;
+    chy_buf_init(&bytes, CHY_LIMIT_POLICY);
+    chy_arena_init(&arena, CHY_LIMIT_ARENA);
+    assert_int_equal(chy_policy_guard_encode(&guard, &bytes, NULL), CHY_OK);
+    assert_int_equal(chy_policy_guard_decode(chy_buf_bytes(&bytes), &arena, &back, NULL), CHY_OK);
+    assert_int_equal(back.alternatives.n, 1);
+    chy_arena_done(&arena);
+    chy_buf_done(&bytes);
+}
+
 static void test_guard_from_yaml__is_a_list_of_alternatives(void **state)
 {
     (void)state;
@@ -288,6 +307,7 @@ static void test_guard_from_yaml__is_a_list_of_alternatives(void **state)
     assert_says(guard_error("- principal: x\n- nobody: y\n"), "line 2|nobody|principal", "nobody");
     assert_says(guard_error("- principal: x\n- network: y\n"), "line 2|network", "network");
     assert_says(guard_error("- x\n"), "line 1", "text");
+    assert_says(guard_error("- principal: x\n- {}\n"), "line 2|without matchers", "{}");
 }
 
 static void add_guard(struct chy_buf *b, size_t n)
@@ -449,6 +469,7 @@ static void test_policy__allocation_sweep(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_policy_guard_decode__takes_an_open_alternative),
         cmocka_unit_test(test_policy_from_yaml__reads_every_matcher_in_order),
         cmocka_unit_test(test_policy_doc__bytes_round_trip_and_are_canonical),
         cmocka_unit_test(test_policy_doc__golden_bytes),

@@ -77,6 +77,13 @@ static void add_key_type(struct asked *a, struct chy_str value)
     a->r.key.type = (enum chy_key_type)type;
 }
 
+static void add_algorithm(struct asked *a, struct chy_str value)
+{
+    int algorithm = 0;
+    assert_int_equal(chy_enum_find(&chy_sign_alg_enum, value, &algorithm, NULL), CHY_OK);
+    a->r.algorithm = (enum chy_sign_alg)algorithm;
+}
+
 static void add_word(struct asked *a, struct chy_str name, struct chy_str value)
 {
     if (chy_str_equal_c(name, "key"))
@@ -85,6 +92,8 @@ static void add_word(struct asked *a, struct chy_str name, struct chy_str value)
         a->r.key.purpose = value;
     else if (chy_str_equal_c(name, "key_type"))
         add_key_type(a, value);
+    else if (chy_str_equal_c(name, "algorithm"))
+        add_algorithm(a, value);
     else if (chy_str_equal_c(name, "key_group"))
         a->r.key.groups = split(value, a->key_groups);
     else if (chy_str_equal_c(name, "principal"))
@@ -116,7 +125,7 @@ static void add_word(struct asked *a, struct chy_str name, struct chy_str value)
 /* Words up to "->"; returns what follows. */
 static const char *read_words(struct asked *a, const char *line)
 {
-    *a = (struct asked){ .r = { .time_us = NOW_US } };
+    *a = (struct asked){ .r = { .time_us = NOW_US, .algorithm = CHY_ALG_ECDSA_SHA256 } };
     const char *at = line;
     while (strncmp(at, "-> ", 3) != 0) {
         const char *equals = strchr(at, '=');
@@ -213,9 +222,9 @@ static void test_examples__answer_as_the_page_says(void **state)
         take_block(&e, kind, text);
         at += 4;
     }
-    assert_int_equal(e.policies, 8);
+    assert_int_equal(e.policies, 9);
     assert_int_equal(e.guards, 1);
-    assert_int_equal(e.requests, 38);
+    assert_int_equal(e.requests, 41);
     chy_policy_rules_free(e.rules);
     chy_policy_guard_free(e.guard);
     free(page);
@@ -247,7 +256,8 @@ static void test_policy_default__its_example_is_a_policy(void **state)
     chy_buf_append_u8(&b, 0);
     struct chy_policy_rules *rules = policy_of((const char *)b.p);
     struct chy_policy_request r = { .key = { .name = CHY_STR("k"), .purpose = CHY_STR("test") },
-                                    .caller = { .principal = CHY_STR("ci-build") } };
+                                    .caller = { .principal = CHY_STR("ci-build") },
+                                    .algorithm = CHY_ALG_ECDSA_SHA256 };
     struct chy_policy_decision d;
     chy_policy_evaluate(rules, &r, &d);
     assert_int_equal(d.decision, CHY_DECISION_ALLOWED);

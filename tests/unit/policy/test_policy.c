@@ -9,6 +9,7 @@
 
 #include "base/limits.h"
 #include "base/mem.h"
+#include "policy/match.h"
 #include "policy_fixture.h"
 
 #define HEAD "version: 1\nrules:\n"
@@ -374,6 +375,135 @@ static void test_policy_evaluate__takes_no_memory(void **state)
     chy_policy_guard_free(guard);
 }
 
+/* Signing bytes as they are gets around what rules say of digests: only a rule that means it. */
+static void test_policy_evaluate__rsa_pkcs1_raw_must_be_named(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *yaml;
+        enum chy_decision decision;
+    } cases[] = {
+        { HEAD "- {name: a, effect: allow}\n", CHY_DECISION_DENIED },
+        { HEAD "- {name: a, effect: allow, match: {key: rel}}\n", CHY_DECISION_DENIED },
+        { HEAD "- {name: a, effect: allow, match: {algorithm: '*'}}\n", CHY_DECISION_DENIED },
+        { HEAD "- {name: a, effect: allow, match: {algorithm: rsa-pkcs1-ra?}}\n",
+          CHY_DECISION_DENIED },
+        { HEAD "- {name: a, effect: allow, match: {algorithm: rsa-pkcs1-raw}}\n",
+          CHY_DECISION_ALLOWED },
+        { HEAD "- {name: a, effect: allow, match: {algorithm: ['*', rsa-pkcs1-raw]}}\n",
+          CHY_DECISION_ALLOWED },
+#define NAMED HEAD "- {name: a, effect: allow, match: {algorithm: rsa-pkcs1-raw}}\n"
+        /* What refuses need not name it, nor what exempts from that. */
+        { NAMED "- {name: d, effect: deny}\n", CHY_DECISION_DENIED },
+        { NAMED "- {name: d, effect: deny, match: {algorithm: rsa-*}}\n", CHY_DECISION_DENIED },
+        { NAMED "- {name: r, effect: require, requirement: reason}\n", CHY_DECISION_HELD },
+        { NAMED "- {name: d, effect: deny, unless: {key: rel}}\n", CHY_DECISION_ALLOWED },
+    };
+    struct chy_policy_request r = plain_request();
+    r.key.type = CHY_KEY_RSA_3072;
+    r.algorithm = CHY_ALG_RSA_PKCS1_RAW;
+    for (size_t i = 0; i < CHY_ARRAY_LEN(cases); i++)
+        if (decide(cases[i].yaml, &r).decision != cases[i].decision)
+            fail_msg("%s", cases[i].yaml);
+    assert_string_equal(summary(cases[2].yaml, &r), "no rule allows this; the closest is rule "
+                                                    "\"a\", which fails at algorithm");
+    /* Nor does an allow say yes while nobody knows which algorithm it is. */
+    r.algorithm = CHY_ALG_NONE;
+    assert_int_equal(decide(cases[0].yaml, &r).decision, CHY_DECISION_DENIED);
+}
+
+static void test_policy_evaluate__a_guard_must_name_rsa_pkcs1_raw(void **state)
+{
+    (void)state;
+    static const char *const guards[] = { "- {key: '*'}\n", "- {key: rel}\n",
+                                          "- {algorithm: '*'}\n",
+                                          "- {algorithm: rsa-pkcs1-raw}\n" };
+    struct chy_policy_request r = plain_request();
+    for (size_t i = 0; i < CHY_ARRAY_LEN(guards); i++) {
+        struct chy_policy_guard *guard = guard_of(guards[i]);
+        bool names_it = i == CHY_ARRAY_LEN(guards) - 1;
+        r.key.guard = guard;
+        r.algorithm = CHY_ALG_RSA_PKCS1_RAW;
+        assert_int_equal(decide(NAMED, &r).decision,
+                         names_it ? CHY_DECISION_ALLOWED : CHY_DECISION_DENIED);
+        r.algorithm = CHY_ALG_RSA_PKCS1_SHA256;
+        assert_int_equal(decide(HEAD "- {name: a, effect: allow}\n", &r).decision,
+                         names_it ? CHY_DECISION_DENIED : CHY_DECISION_ALLOWED);
+        chy_policy_guard_free(guard);
+    }
+}
+
+enum {
+    PAIRS = CHY_TEST_ANSWERS + 100, /* of rules with one test in common */
+    NAMES = CHY_TEST_STATEMENTS + 8,
+};
+
+/* More equal tests, and more names of facts, than a decision keeps answers of. */
+static void test_policy_evaluate__more_in_common_than_is_kept(void **state)
+{
+    (void)state;
+    struct chy_buf yaml;
+    chy_buf_init(&yaml, CHY_LIMIT_YAML);
+    chy_buf_append_c(&yaml, HEAD);
+    for (int i = 0; i < 2 * PAIRS; i++)
+        chy_buf_printf(&yaml, "- {name: r%d, effect: allow, match: {purpose: p%d, key: '*%d'}}\n",
+                       i, i / 2, i);
+    for (int i = 0; i < NAMES; i++)
+        chy_buf_printf(&yaml, "- {name: f%d, effect: allow, match: {fact: {ci.f%d: yes}}}\n", i, i);
+    chy_buf_append_u8(&yaml, 0);
+    struct chy_policy_rules *rules = policy_of((const char *)yaml.p);
+    struct chy_policy_request r = plain_request();
+    struct chy_policy_decision d;
+    for (int i = 0; i < 2 * PAIRS; i += 97) {
+        char purpose[16];
+        char key[16];
+        snprintf(purpose, sizeof purpose, "p%d", i / 2);
+        snprintf(key, sizeof key, "k-%d", i);
+        r.key.purpose = chy_str_of(purpose);
+        r.key.name = chy_str_of(key);
+        chy_policy_evaluate(rules, &r, &d);
+        assert_int_equal(d.decision, CHY_DECISION_ALLOWED);
+        r.key.purpose = CHY_STR("p");
+        chy_policy_evaluate(rules, &r, &d);
+        assert_int_equal(d.decision, CHY_DECISION_DENIED);
+    }
+    for (int i = 0; i < NAMES; i++) {
+        char name[16];
+        snprintf(name, sizeof name, "ci.f%d", i);
+        struct chy_fact fact = { chy_str_of(name), CHY_STR("yes"), CHY_BASIS_AGENT };
+        r.facts[0].p = &fact;
+        r.facts[0].n = 1;
+        chy_policy_evaluate(rules, &r, &d);
+        assert_int_equal(d.decision, CHY_DECISION_ALLOWED);
+        assert_int_equal(d.rule_total, 1);
+    }
+    chy_policy_rules_free(rules);
+    chy_buf_done(&yaml);
+}
+
+static void test_policy_compile__allocation_sweep(void **state)
+{
+    (void)state;
+    struct chy_arena arena;
+    chy_arena_init(&arena, CHY_LIMIT_ARENA);
+    struct chy_policy_doc doc =
+        policy_doc(HEAD "- {name: a, effect: allow, match: {purpose: x, fact: {ci.a: b}}}\n"
+                        "- {name: b, effect: deny, match: {purpose: x}, unless: {purpose: x}}\n",
+                   &arena);
+    enum chy_err result = CHY_E_NOMEM;
+    size_t i = 0;
+    for (; result != CHY_OK; i++) {
+        struct chy_policy_rules *rules = NULL;
+        chy_mem_fail_after(i);
+        result = chy_policy_compile(&doc, NOW_US, &rules, NULL);
+        chy_mem_fail_after(SIZE_MAX);
+        assert_true(result == CHY_OK || result == CHY_E_NOMEM);
+        chy_policy_rules_free(rules);
+    }
+    assert_true(i > 5);
+    chy_arena_done(&arena);
+}
+
 static void assert_reason(const struct chy_rule_explanation *row, const char *text)
 {
     for (size_t i = 0; i < row->reasons.n; i++)
@@ -456,6 +586,26 @@ static void test_policy_explain__says_which_matcher_failed_on_which_value(void *
     assert_reason(&row[8], "requirement: reason is not met");
     chy_policy_rules_free(rules);
     chy_policy_guard_free(guard);
+    chy_arena_done(&arena);
+}
+
+static void test_policy_explain__says_that_rsa_pkcs1_raw_must_be_named(void **state)
+{
+    (void)state;
+    struct chy_arena arena;
+    struct chy_policy_explanation e;
+    struct chy_policy_request r = plain_request();
+    r.algorithm = CHY_ALG_RSA_PKCS1_RAW;
+    chy_arena_init(&arena, 1 << 20);
+    struct chy_policy_rules *rules =
+        policy_of(HEAD "- {name: a, effect: allow}\n"
+                       "- {name: b, effect: allow, match: {algorithm: rsa-*}}\n");
+    assert_int_equal(chy_policy_explain(rules, &r, &arena, &e, NULL), CHY_OK);
+    for (size_t i = 0; i < 2; i++) {
+        assert_int_equal(e.rules.p[i].reasons.n, 1);
+        assert_reason(&e.rules.p[i], "algorithm: \"rsa-pkcs1-raw\" must stand there by its name");
+    }
+    chy_policy_rules_free(rules);
     chy_arena_done(&arena);
 }
 
@@ -554,6 +704,11 @@ int main(void)
         cmocka_unit_test(test_policy_evaluate__artifact_type_found_by_the_server_counts_for_more),
         cmocka_unit_test(test_policy_evaluate__a_pattern_over_its_limit_never_grants),
         cmocka_unit_test(test_policy_evaluate__a_guard_only_narrows),
+        cmocka_unit_test(test_policy_evaluate__rsa_pkcs1_raw_must_be_named),
+        cmocka_unit_test(test_policy_evaluate__a_guard_must_name_rsa_pkcs1_raw),
+        cmocka_unit_test(test_policy_explain__says_that_rsa_pkcs1_raw_must_be_named),
+        cmocka_unit_test(test_policy_evaluate__more_in_common_than_is_kept),
+        cmocka_unit_test(test_policy_compile__allocation_sweep),
         cmocka_unit_test(test_policy_evaluate__windows),
         cmocka_unit_test(test_policy_compile__a_wrong_time_zone_names_the_rule),
         cmocka_unit_test(test_policy_compile__windows_at_the_limit),

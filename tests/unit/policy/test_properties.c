@@ -59,7 +59,8 @@ static const char *const purpose_patterns[] = { "release", "test", "*", "t*" };
 static const char *const principals[] = { "alice", "bob", "ci-1" };
 static const char *const principal_patterns[] = { "alice", "bob", "ci-1", "ci-*", "*", "?????" };
 static const char *const role_patterns[] = { "auditor", "key-*", "administrator" };
-static const char *const alg_patterns[] = { "ecdsa-sha256", "rsa-*", "ed25519", "*-sha256" };
+static const char *const alg_patterns[] = { "ecdsa-sha256", "rsa-*",         "ed25519",
+                                            "*-sha256",     "rsa-pkcs1-raw", "*" };
 static const char *const type_patterns[] = { "p256", "rsa-*", "ed25519" };
 static const char *const methods[] = { "certificate", "api-token" };
 static const char *const networks[] = { "10.0.0.0/8", "192.0.2.0/24", "2001:db8::/32" };
@@ -278,7 +279,8 @@ static void make_request(struct request *q)
     static const char *const reasons[] = { "", " ", "because" };
     static const char *const labels[] = { "app", "branch" };
     static const enum chy_sign_alg algs[] = { CHY_ALG_ECDSA_SHA256, CHY_ALG_RSA_PSS_SHA384,
-                                              CHY_ALG_ED25519, CHY_ALG_NONE };
+                                              CHY_ALG_ED25519, CHY_ALG_NONE,
+                                              CHY_ALG_RSA_PKCS1_RAW };
     static const enum chy_key_type key_types[] = { CHY_KEY_P256, CHY_KEY_RSA_3072, CHY_KEY_ED25519,
                                                    CHY_KEY_NONE };
     *q = (struct request){ .r = { .algorithm = PICK(algs) } };
@@ -403,7 +405,7 @@ static void make_subject(struct subject *s)
     }
     chy_buf_append_u8(&s->guard_text, 0);
     s->guard = guard_of((const char *)s->guard_text.p);
-    s->open_guard = guard_of("- {}\n");
+    s->open_guard = guard_of("- {algorithm: [\"*\", rsa-pkcs1-raw]}\n");
     struct chy_bytes text = { s->guard_text.p, s->guard_text.n - 1 };
     assert_int_equal(chy_policy_guard_from_yaml(text, &s->arena, &s->guard_doc, NULL), CHY_OK);
 }

@@ -21,7 +21,8 @@ static const struct golden goldens[] = {
     { &chy_hash_alg_enum, "0=none 1=sha256 2=sha384 3=sha512" },
     { &chy_sign_alg_enum,
       "0=none 1=rsa-pkcs1-sha256 2=rsa-pkcs1-sha384 3=rsa-pkcs1-sha512 4=rsa-pss-sha256 "
-      "5=rsa-pss-sha384 6=rsa-pss-sha512 7=ecdsa-sha256 8=ecdsa-sha384 9=ecdsa-sha512 10=ed25519" },
+      "5=rsa-pss-sha384 6=rsa-pss-sha512 7=ecdsa-sha256 8=ecdsa-sha384 9=ecdsa-sha512 10=ed25519 "
+      "11=rsa-pkcs1-raw" },
     { &chy_hashed_by_enum, "0=nobody 1=tool 2=client 3=inferred 4=server" },
     { &chy_receipt_kind_enum, "0=index 1=none 2=full" },
     { &chy_basis_enum, "0=declared 1=agent 2=server" },
@@ -84,6 +85,7 @@ static const struct {
     { CHY_ALG_ECDSA_SHA384, CHY_HASH_SHA384, "00001110" },
     { CHY_ALG_ECDSA_SHA512, CHY_HASH_SHA512, "00001110" },
     { CHY_ALG_ED25519, CHY_HASH_NONE, "00000001" },
+    { CHY_ALG_RSA_PKCS1_RAW, CHY_HASH_NONE, "01110000" },
 };
 
 static void test_sign_alg__hash_and_keys(void **state)
@@ -92,6 +94,9 @@ static void test_sign_alg__hash_and_keys(void **state)
     assert_int_equal(CHY_ARRAY_LEN(algs), chy_sign_alg_enum.n);
     for (size_t i = 0; i < CHY_ARRAY_LEN(algs); i++) {
         assert_int_equal(chy_sign_alg_hash(algs[i].alg), algs[i].hash);
+        assert_true(algs[i].alg <= CHY_ALG_LAST);
+        assert_int_equal(chy_sign_alg_takes_message(algs[i].alg),
+                         algs[i].hash == CHY_HASH_NONE && algs[i].alg != CHY_ALG_NONE);
         for (size_t k = 0; k < chy_key_type_enum.n; k++)
             assert_int_equal(chy_sign_alg_fits(algs[i].alg, (enum chy_key_type)k),
                              algs[i].fits[k] == '1');
@@ -108,6 +113,16 @@ static void test_hash_alg_bytes(void **state)
     assert_int_equal(chy_hash_alg_bytes(CHY_HASH_SHA384), 48);
     assert_int_equal(chy_hash_alg_bytes(CHY_HASH_SHA512), 64);
     assert_int_equal(chy_hash_alg_bytes((enum chy_hash_alg)99), 0);
+}
+
+static void test_key_type_modulus_bytes(void **state)
+{
+    (void)state;
+    static const size_t bytes[] = { 0, 256, 384, 512, 0, 0, 0, 0 };
+    assert_int_equal(CHY_ARRAY_LEN(bytes), chy_key_type_enum.n);
+    for (size_t k = 0; k < CHY_ARRAY_LEN(bytes); k++)
+        assert_int_equal(chy_key_type_modulus_bytes((enum chy_key_type)k), bytes[k]);
+    assert_int_equal(chy_key_type_modulus_bytes((enum chy_key_type)99), 0);
 }
 
 static void test_key_type__default_fits(void **state)
@@ -174,6 +189,7 @@ int main(void)
         cmocka_unit_test(test_enums__names_and_numbers_are_unique),
         cmocka_unit_test(test_sign_alg__hash_and_keys),
         cmocka_unit_test(test_hash_alg_bytes),
+        cmocka_unit_test(test_key_type_modulus_bytes),
         cmocka_unit_test(test_key_type__default_fits),
         cmocka_unit_test(test_schemas__are_well_formed),
     };

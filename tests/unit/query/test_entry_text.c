@@ -98,7 +98,7 @@ static void test_entry_text__every_kind(void **state)
     struct chy_arena arena;
     chy_arena_init(&arena, CHY_LIMIT_ARENA);
     for (size_t i = 0; i < CHY_ARRAY_LEN(rows); i++) {
-        struct chy_str text = query_entry_text(&rows[i].entry, NULL, &arena);
+        struct chy_str text = query_entry_text(&rows[i].entry, NULL, NULL, &arena);
         assert_non_null(text.p);
         assert_string_equal(text.p, rows[i].text);
         assert_true(chy_str_equal_c(query_entry_key(&rows[i].entry), rows[i].key));
@@ -114,7 +114,7 @@ static void test_entry_text__detail_in_one_line(void **state)
     const struct chy_entry_detail detail = { .artifact_name = CHY_STR("a.jar"),
                                              .reason = CHY_STR("release\n2"),
                                              .text = CHY_STR("forged\r\x1b[31m") };
-    struct chy_str text = query_entry_text(&rows[0].entry, &detail, &arena);
+    struct chy_str text = query_entry_text(&rows[0].entry, &detail, NULL, &arena);
     assert_string_equal(text.p,
                         "node \"n1\" began to serve; file a.jar; reason: release 2; forged  [31m");
     chy_arena_done(&arena);
@@ -132,7 +132,7 @@ static void test_entry_text__cut(void **state)
     for (size_t n = 4 * CHY_LIMIT_TEXT - 100; n <= 4 * CHY_LIMIT_TEXT; n += 2) {
         const struct chy_entry_detail detail = { .reason = { long_text, n },
                                                  .text = { long_text, n } };
-        struct chy_str text = query_entry_text(&rows[0].entry, &detail, &arena);
+        struct chy_str text = query_entry_text(&rows[0].entry, &detail, NULL, &arena);
         assert_non_null(text.p);
         assert_in_range(text.n, 4 * CHY_LIMIT_TEXT - 200, 4 * CHY_LIMIT_TEXT);
         assert_true(chy_text_is_plain(text));
@@ -145,13 +145,72 @@ static void test_entry_text__no_memory(void **state)
     (void)state;
     struct chy_arena arena;
     chy_arena_init(&arena, 1);
-    assert_null(query_entry_text(&rows[0].entry, NULL, &arena).p);
+    assert_null(query_entry_text(&rows[0].entry, NULL, NULL, &arena).p);
     chy_arena_done(&arena);
+}
+
+/* Whatever the path, it is a short name, and who says so. */
+static void test_text__names_the_application(void **state)
+{
+    (void)state;
+    static const struct {
+        struct chy_fact fact;
+        const char *text;
+    } cases[] = {
+        { { .value = { "/usr/bin/jarsigner", 18 }, .basis = CHY_BASIS_AGENT },
+          " with \"jarsigner\" (agent)" },
+        { { .value = { "C:\\Tools\\signtool.exe", 21 }, .basis = CHY_BASIS_DECLARED },
+          " with \"signtool.exe\" (declared)" },
+        { { .value = { "rpmsign", 7 }, .basis = CHY_BASIS_SERVER }, " with \"rpmsign\" (server)" },
+        { { .value = { "/a/", 3 } }, " with \"\" (declared)" },
+    };
+    struct chy_arena arena;
+    chy_arena_init(&arena, 1 << 16);
+    for (size_t i = 0; i < CHY_ARRAY_LEN(cases); i++) {
+        const struct chy_entry intent = rows[2].entry;
+        const struct chy_entry outcome = rows[5].entry;
+        struct chy_str text = query_entry_text(&intent, NULL, &cases[i].fact, &arena);
+        assert_non_null(strstr(text.p, "by key \"release\" with "));
+        assert_non_null(strstr(text.p, cases[i].text));
+        text = query_entry_text(&outcome, NULL, &cases[i].fact, &arena);
+        assert_non_null(strstr(text.p, "for bob with "));
+        assert_non_null(strstr(text.p, cases[i].text));
+        /* An entry of another kind has none. */
+        text = query_entry_text(&rows[0].entry, NULL, &cases[i].fact, &arena);
+        assert_null(strstr(text.p, "with"));
+    }
+    static char path[CHY_LIMIT_COMMAND];
+    for (size_t i = 0; i < sizeof path; i++)
+        path[i] = "\xe2\x82\xac"[i % 3];
+    const struct chy_fact huge = { .value = { path, sizeof path } };
+    struct chy_str text = query_entry_text(&rows[2].entry, NULL, &huge, &arena);
+    assert_non_null(text.p);
+    assert_true(text.n < 300 && chy_utf8_is_valid(text));
+    chy_arena_done(&arena);
+}
+
+static void test_application__the_best_known(void **state)
+{
+    (void)state;
+    const struct chy_fact facts[] = {
+        { CHY_STR("application.command"), CHY_STR("x"), CHY_BASIS_AGENT },
+        { CHY_STR("application.path"), CHY_STR("/declared"), CHY_BASIS_DECLARED },
+        { CHY_STR("application.path"), CHY_STR("/seen"), CHY_BASIS_AGENT },
+        { CHY_STR("application.path"), CHY_STR("/second"), CHY_BASIS_AGENT },
+    };
+    struct chy_entry_detail detail = { .facts = { facts, CHY_ARRAY_LEN(facts) } };
+    assert_ptr_equal(query_entry_application(&detail), &facts[2]);
+    detail.facts.n = 2;
+    assert_ptr_equal(query_entry_application(&detail), &facts[1]);
+    detail.facts.n = 1;
+    assert_null(query_entry_application(&detail));
 }
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_text__names_the_application),
+        cmocka_unit_test(test_application__the_best_known),
         cmocka_unit_test(test_entry_text__every_kind),
         cmocka_unit_test(test_entry_text__detail_in_one_line),
         cmocka_unit_test(test_entry_text__cut),

@@ -115,7 +115,11 @@ static void test_receipt__not_covered_yet(void **state)
 {
     (void)state;
     struct chy_log_receipt r;
-    const struct chy_entry_detail detail = { .salt = { 1 }, .reason = CHY_STR("release 2") };
+    const struct chy_fact program = { CHY_STR("application.path"), CHY_STR("/usr/bin/jarsigner"),
+                                      CHY_BASIS_AGENT };
+    const struct chy_entry_detail detail = { .salt = { 1 },
+                                             .reason = CHY_STR("release 2"),
+                                             .facts = { &program, 1 } };
     fixture_append(s, signature_entry(CHY_ENTRY_SIGN_INTENT, "bob", "release"), &detail);
     assert_int_equal(receipt("bob", 0, &r), CHY_E_STATE);
     struct chy_entry outcome = signature_entry(CHY_ENTRY_SIGN_OUTCOME, "bob", "release");
@@ -180,6 +184,47 @@ static void test_list__pages(void **state)
     assert_int_equal(page.next, page.size);
 }
 
+static void test_list__newest_first(void **state)
+{
+    (void)state;
+    struct chy_log_query query = { .limit = 250, .newest_first = true };
+    uint64_t want = FIRST;
+    do {
+        struct chy_log_page page = list(query);
+        for (size_t i = 0; i < page.entries.n; i++)
+            assert_int_equal(page.entries.p[i].index, --want);
+        assert_int_equal(page.next, want);
+        assert_int_equal(page.size, FIRST);
+        query.before = page.next;
+    } while (query.before != 0);
+    assert_int_equal(want, 0);
+    query = (struct chy_log_query){ .limit = 1, .newest_first = true, .key = CHY_STR("release") };
+    struct chy_log_page page = list(query);
+    assert_int_equal(page.entries.n, 1);
+    assert_int_equal(page.entries.p[0].index, 1);
+    query.before = INT64_MAX;
+    assert_int_equal(list(query).entries.n, 1);
+    query.before = 1;
+    assert_int_equal(list(query).entries.p[0].index, 0);
+}
+
+/* Of an outcome too, whose intent has the fact. */
+static void test_list__names_the_application(void **state)
+{
+    (void)state;
+    struct chy_log_page page = list((struct chy_log_query){ .limit = 3 });
+    for (size_t i = 0; i < 2; i++) {
+        const struct chy_log_row *row = &page.entries.p[i];
+        assert_non_null(row->application);
+        assert_true(chy_str_equal_c(row->application->value, "/usr/bin/jarsigner"));
+        assert_int_equal(row->application->basis, CHY_BASIS_AGENT);
+        char text[256];
+        snprintf(text, sizeof text, "%.*s", CHY_STR_ARG(row->text));
+        assert_non_null(strstr(text, "with \"jarsigner\" (agent)"));
+    }
+    assert_null(page.entries.p[2].application);
+}
+
 static void test_show(void **state)
 {
     (void)state;
@@ -187,6 +232,7 @@ static void test_show(void **state)
     struct chy_log_row row;
     assert_int_equal(fixture_call(s, CHY_OP_LOG_SHOW, "alice", &index, &row), CHY_OK);
     assert_int_equal(row.index, 1);
+    assert_non_null(row.application);
     assert_true(chy_str_equal_c(row.kind, "sign.outcome"));
     index.index = FIRST;
     assert_int_equal(fixture_call(s, CHY_OP_LOG_SHOW, "alice", &index, &row), CHY_E_NOT_FOUND);
@@ -553,6 +599,8 @@ int main(int argc, char **argv)
         TEST(test_receipt__not_covered_yet),
         TEST(test_list__filters),
         TEST(test_list__pages),
+        TEST(test_list__newest_first),
+        TEST(test_list__names_the_application),
         TEST(test_show),
         TEST(test_receipt__proves),
         TEST(test_receipt__of_others_is_not_there),

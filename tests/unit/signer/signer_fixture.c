@@ -504,7 +504,7 @@ static struct chy_token_sign_result sign_one(struct fixture *f, const struct wor
                                                .text = CHY_STR("no such object") };
     /* A checkpoint has no intent: it says only what the log says. */
     if (f->watch_store && strcmp(k->label, "@log") != 0 &&
-        !is_intended(f, item->input, item->algorithm == CHY_ALG_ED25519))
+        !is_intended(f, item->input, chy_sign_alg_takes_message(item->algorithm)))
         f->unlogged++;
     if (w->mode == WORKER_FAILS)
         return (struct chy_token_sign_result){ .code = (uint32_t)-CHY_E_TOKEN,

@@ -342,8 +342,9 @@ static void put_credentials(const char *owner, const uint8_t key_sha256[CHY_HASH
                                        .method = CHY_AUTH_CERTIFICATE };
     c.info.expires_us = 1;
     assert_int_equal(chy_store_open(f.store_path.p, CHY_STORE_WRITE, &store, NULL), CHY_OK);
-    assert_int_equal(chy_store_walk(store, CHY_OBJECT_CREDENTIAL, find_credential, &found, NULL),
-                     CHY_OK);
+    assert_int_equal(
+        chy_store_walk(store, CHY_OBJECT_CREDENTIAL, CHY_STR(""), find_credential, &found, NULL),
+        CHY_OK);
     memcpy(found.record.public_key_sha256, key_sha256, CHY_HASH_BYTES);
     assert_int_equal(chy_store_begin(store, NULL), CHY_OK);
     assert_int_equal(chy_record_put(store, CHY_OBJECT_CREDENTIAL, found.name,
@@ -362,8 +363,9 @@ static void end_credential(const char *owner, int64_t in_us)
     struct chy_store *store = NULL;
     struct found_credential found = { .owner = owner };
     assert_int_equal(chy_store_open(f.store_path.p, CHY_STORE_WRITE, &store, NULL), CHY_OK);
-    assert_int_equal(chy_store_walk(store, CHY_OBJECT_CREDENTIAL, find_credential, &found, NULL),
-                     CHY_OK);
+    assert_int_equal(
+        chy_store_walk(store, CHY_OBJECT_CREDENTIAL, CHY_STR(""), find_credential, &found, NULL),
+        CHY_OK);
     found.record.info.expires_us = chy_clock_realtime_us() + in_us;
     assert_int_equal(chy_store_begin(store, NULL), CHY_OK);
     assert_int_equal(chy_record_put(store, CHY_OBJECT_CREDENTIAL, found.name,

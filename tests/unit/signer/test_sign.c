@@ -12,6 +12,7 @@
 #include "base/limits.h"
 #include "crypto/hash.h"
 #include "os/clock.h"
+#include "proto/digest_info.h"
 #include "signer_fixture.h"
 #include "store/records.h"
 #include "tlog/receipt.h"
@@ -277,6 +278,14 @@ static void test_sign__malformed_items_leave_no_entry(void **state)
     const struct chy_fact agent = { CHY_STR("host"), CHY_STR("x"), CHY_BASIS_AGENT };
     bad.facts.p = &agent;
     sign_malformed(bad, "basis agent");
+    struct chy_sign_item raw = { .key = CHY_STR("k"),
+                                 .algorithm = CHY_ALG_RSA_PKCS1_RAW,
+                                 .message = { digest, 36 } };
+    sign_malformed(raw, "rsa-pkcs1-raw is no algorithm of key \"k\"");
+    raw.message = chy_digest_info_head(CHY_HASH_SHA384);
+    sign_malformed(raw, "items[0]: the message is a digest of SHA-2");
+    raw.message.n = 0;
+    sign_malformed(raw, "rsa-pkcs1-raw signs a message");
     assert_int_equal(fx_log(&f).n, before);
     finish();
 }

@@ -260,6 +260,17 @@ static void test_store_log_walk__goes_in_order_and_stops(void **state)
     assert_int_equal(chy_store_log_walk(f->store, UINT64_MAX, 1, walk_leaf, &none, &f->err),
                      CHY_OK);
     assert_int_equal(none.n, 0);
+    struct walked back = { 0 };
+    assert_int_equal(chy_store_log_walk_back(f->store, 7, 3, walk_leaf, &back, &f->err), CHY_OK);
+    assert_int_equal(back.first, 6);
+    assert_int_equal(back.n, 3);
+    back = (struct walked){ 0 };
+    assert_int_equal(chy_store_log_walk_back(f->store, UINT64_MAX, 100, walk_leaf, &back, &f->err),
+                     CHY_OK);
+    assert_int_equal(back.first, 9);
+    assert_int_equal(back.n, 10);
+    assert_int_equal(chy_store_log_walk_back(f->store, 0, 1, walk_leaf, &none, &f->err), CHY_OK);
+    assert_int_equal(none.n, 0);
 }
 
 static void test_store_tile__comes_back_whole(void **state)
@@ -311,8 +322,16 @@ static void test_store_objects__are_put_replaced_walked_and_deleted(void **state
     assert_int_equal(
         chy_store_put(f->store, CHY_OBJECT_KEY, CHY_STR("b"), text_bytes("4"), &f->err), CHY_OK);
     commit(f);
-    assert_int_equal(chy_store_walk(f->store, CHY_OBJECT_KEY, collect, &names, &f->err), CHY_OK);
+    assert_int_equal(
+        chy_store_walk(f->store, CHY_OBJECT_KEY, CHY_STR(""), collect, &names, &f->err), CHY_OK);
     assert_true(chy_str_equal_c(chy_buf_str(&names), "a b "));
+    chy_buf_clear(&names);
+    assert_int_equal(
+        chy_store_walk(f->store, CHY_OBJECT_KEY, CHY_STR("a"), collect, &names, &f->err), CHY_OK);
+    assert_true(chy_str_equal_c(chy_buf_str(&names), "b "));
+    assert_int_equal(
+        chy_store_walk(f->store, CHY_OBJECT_KEY, CHY_STR("b"), collect, &names, &f->err), CHY_OK);
+    assert_true(chy_str_equal_c(chy_buf_str(&names), "b "));
     chy_buf_done(&names);
     assert_int_equal(
         chy_store_get(f->store, CHY_OBJECT_KEY, CHY_STR("b"), &f->arena, &body, &f->err), CHY_OK);

@@ -22,7 +22,9 @@ static const struct row rows[] = {
       "rsa-2048",
       { CHY_ALG_RSA_PKCS1_SHA256, CHY_ALG_RSA_PKCS1_SHA384, CHY_ALG_RSA_PKCS1_SHA512,
         CHY_ALG_RSA_PSS_SHA256, CHY_ALG_RSA_PSS_SHA384, CHY_ALG_RSA_PSS_SHA512 } },
-    { CHY_KEY_RSA_3072, "rsa-3072", { CHY_ALG_RSA_PKCS1_SHA256, CHY_ALG_RSA_PSS_SHA512 } },
+    { CHY_KEY_RSA_3072,
+      "rsa-3072",
+      { CHY_ALG_RSA_PKCS1_SHA256, CHY_ALG_RSA_PSS_SHA512, CHY_ALG_RSA_PKCS1_RAW } },
     { CHY_KEY_RSA_4096, "rsa-4096", { CHY_ALG_RSA_PKCS1_SHA512, CHY_ALG_RSA_PSS_SHA256 } },
     { CHY_KEY_P256, "p256", { CHY_ALG_ECDSA_SHA256, CHY_ALG_ECDSA_SHA384, CHY_ALG_ECDSA_SHA512 } },
     { CHY_KEY_P384, "p384", { CHY_ALG_ECDSA_SHA256, CHY_ALG_ECDSA_SHA384, CHY_ALG_ECDSA_SHA512 } },
@@ -176,6 +178,29 @@ static void test_keys_sign__takes_an_ed25519_message_up_to_the_limit(void **stat
     fixture_verify(&keys[ROWS - 1], &item, (struct chy_bytes){ signature.p, signature.n });
     item.input.n = sizeof message;
     assert_code(sign(&item, &signature, &err), CHY_E_LIMIT);
+}
+
+static void test_keys_sign__pads_what_is_shorter_than_the_modulus(void **state)
+{
+    (void)state;
+    struct chy_signature signature;
+    struct chy_error err;
+    static uint8_t message[512];
+    fixture_open(&fx, fx.softhsm, plain);
+    for (size_t row = 0; row < P256; row++) {
+        size_t max = chy_key_type_modulus_bytes(rows[row].type) - CHY_RSA_PKCS1_PADDING_BYTES;
+        struct chy_token_sign_item item = fixture_item(&keys[row], CHY_ALG_RSA_PKCS1_RAW, 1);
+        const size_t lengths[] = { 1, 36, max };
+        for (size_t i = 0; i < CHY_ARRAY_LEN(lengths); i++) {
+            item.input = (struct chy_bytes){ message, lengths[i] };
+            assert_code(sign(&item, &signature, &err), CHY_OK);
+            fixture_verify(&keys[row], &item, (struct chy_bytes){ signature.p, signature.n });
+        }
+        item.input.n = max + 1;
+        assert_code(sign(&item, &signature, &err), CHY_E_LIMIT);
+        item.input.n = 0;
+        assert_code(sign(&item, &signature, &err), CHY_E_ARG);
+    }
 }
 
 static void test_keys_sign__knows_the_key_by_its_hash(void **state)
@@ -750,6 +775,7 @@ int main(void)
         TEST(test_keys_sign__never_copies_a_hardware_key),
         TEST(test_keys_sign__refuses_what_does_not_fit),
         TEST(test_keys_sign__takes_an_ed25519_message_up_to_the_limit),
+        TEST(test_keys_sign__pads_what_is_shorter_than_the_modulus),
         TEST(test_keys_sign__knows_the_key_by_its_hash),
         TEST(test_keys_sign__lets_no_wrong_signature_out),
         TEST(test_keys_sign__lets_no_other_keys_signature_out),
