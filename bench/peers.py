@@ -284,7 +284,14 @@ class Bench:
                 "cpu_us_client": made["client_cpu_us"] / row.batch}
 
     def _module(self, row):
-        module = self.build / "src/module/chancery-pkcs11.so"
-        if not module.exists():
-            return None
-        raise NotImplementedError
+        """Threads of one program that is linked to ours, which starts its private helper."""
+        target = self._target(row)
+        identity = str(target.world.admin.identity.file)
+        env = {"HOME": str(self.folder), "CHANCERY_HELPER": str(self.build / "src/cli/chancery"),
+               "CHANCERY_URL": target.server.url, "CHANCERY_CA": str(target.world.ca),
+               "CHANCERY_CERT": identity, "CHANCERY_KEY": identity}
+        made = self._sign(row, self.build / "src/module/chancery-pkcs11.so", 1, row.connections,
+                          env=env)
+        rss, pss = target.memory_mb()
+        return {**made, "rss_mb": rss, "pss_mb": pss,
+                "records_per_commit": target.records_per_commit()}
