@@ -84,10 +84,10 @@ static enum chy_err take_signature(struct sign_request *q, struct chy_error *err
 {
     CHY_CLEANUP(chy_buf_done) struct chy_buf raw;
     size_t order_bytes = chy_key_type_order_bytes(q->type);
+    chy_buf_init(&raw, 2 * order_bytes);
     q->signature = q->outcome.result.signature;
     if (order_bytes == 0 || !q->outcome.result.is_signed)
         return CHY_OK;
-    chy_buf_init(&raw, 2 * order_bytes);
     enum chy_err r = chy_ecdsa_to_raw(q->outcome.result.signature, order_bytes, &raw, err);
     if (r == CHY_E_MALFORMED)
         return chy_fail(err, CHY_E_PROTOCOL, "the server answered with what is no ECDSA signature");
