@@ -386,9 +386,11 @@ static void upkeep_done(struct chy_work *work)
 {
     struct upkeep *u = (struct upkeep *)work;
     u->porter->is_upkeep_running = false;
-    if (work->code != CHY_OK)
+    /* Said once, not every ten seconds while it lasts. */
+    if (work->code != CHY_OK && work->code != u->porter->upkeep_code)
         chy_log(u->porter->options.log, CHY_LOG_WARNING, "agent.upkeep_failed",
                 CHY_L_ERR(&work->error));
+    u->porter->upkeep_code = work->code;
     chy_free(u);
 }
 
