@@ -467,6 +467,7 @@ static void test_policy_evaluate__more_in_common_than_is_kept(void **state)
         chy_policy_evaluate(rules, &r, &d);
         assert_int_equal(d.decision, CHY_DECISION_DENIED);
     }
+    r.key = plain_request().key;
     for (int i = 0; i < NAMES; i++) {
         char name[16];
         snprintf(name, sizeof name, "ci.f%d", i);
