@@ -8,7 +8,7 @@ import zipfile
 
 import pytest
 
-from conftest import EC, MODULE, RSA, need
+from signer import EC, MODULE, RSA, need
 
 HERE = pathlib.Path(__file__).resolve().parent
 JDKS = sorted({path.resolve().parent.parent for path in
@@ -28,7 +28,7 @@ def fixture_program(tmp_path_factory):
     if not JDKS:
         pytest.skip("no JDK is installed")
     folder = tmp_path_factory.mktemp("java")
-    from conftest import run
+    from signer import run
     run(JDKS[0] / "bin/javac", "--release", "11", "-d", folder, HERE / "SignAll.java")
     return folder
 

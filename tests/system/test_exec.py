@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: MIT
-"""`chancery exec`: what a tool gets, what is handed through, and what is told at its end. The tool is
-a shell, or `chancery sign`, which asks the agent it is given as the module does."""
+"""`chancery exec`: what a tool gets, what is handed through, and what is told at its end.
+
+The tool is a shell, or `chancery sign`, which asks the agent it is given as the module does.
+"""
 
 import json
 import os
