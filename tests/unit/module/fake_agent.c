@@ -807,10 +807,10 @@ int main(int count, char **arguments)
     CHECK(folder != NULL && count >= 2);
     if (strcmp(arguments[1], CHY_DOOR_HELPER_ROLE) == 0) {
         helper_run();
-        return 0;
+        _exit(0); /* keys and threads are left to the system */
     }
     CHECK(count == 3 && strcmp(arguments[1], "--listen") == 0);
     keys_make();
     listen_run(arguments[2]);
-    return 0;
+    _exit(0);
 }

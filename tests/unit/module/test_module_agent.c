@@ -341,6 +341,11 @@ static void test_log__a_line_for_each_failed_call(void **state)
                      1);
     assert_rv(fx.f->C_Logout(fx.session), CKR_USER_NOT_LOGGED_IN);
     assert_rv(fx.f->C_CloseSession(77), CKR_SESSION_HANDLE_INVALID);
+    /* To look for what is not there, or not to be seen, is no failure. */
+    CK_ATTRIBUTE attr = { CKA_VALUE, NULL, 0 };
+    assert_rv(fx.f->C_GetAttributeValue(fx.session, key, &attr, 1), CKR_ATTRIBUTE_SENSITIVE);
+    attr.type = CKA_MODULUS;
+    assert_rv(fx.f->C_GetAttributeValue(fx.session, key, &attr, 1), CKR_ATTRIBUTE_TYPE_INVALID);
     assert_int_equal(lines_in_log("pkcs11.failed"), 3);
     struct stat st;
     assert_int_equal(stat(path, &st), 0);
