@@ -12,12 +12,12 @@
 #define ENGINE_NAME "pkcs11.so" /* libengine-pkcs11-openssl makes it a link to libpkcs11.so */
 #define MODULE_NAME "chancery-pkcs11.so"
 
-const char *chy_machine_env(const char *const *environ, const char *name)
+const char *chy_machine_env(const char *const *variables, const char *name)
 {
     size_t n = strlen(name);
-    for (size_t i = 0; environ != NULL && environ[i] != NULL; i++) {
-        if (chy_str_starts(chy_str_of(environ[i]), name) && environ[i][n] == '=')
-            return environ[i][n + 1] != '\0' ? environ[i] + n + 1 : NULL;
+    for (size_t i = 0; variables != NULL && variables[i] != NULL; i++) {
+        if (chy_str_starts(chy_str_of(variables[i]), name) && variables[i][n] == '=')
+            return variables[i][n + 1] != '\0' ? variables[i] + n + 1 : NULL;
     }
     return NULL;
 }
@@ -42,9 +42,9 @@ static struct chy_str module_of_build(struct chy_arena *arena)
     return module.p != NULL && is_file(module.p) ? module : (struct chy_str){ 0 };
 }
 
-static struct chy_str find_module(const char *const *environ, struct chy_arena *arena)
+static struct chy_str find_module(const char *const *variables, struct chy_arena *arena)
 {
-    const char *named = chy_machine_env(environ, "CHANCERY_MODULE");
+    const char *named = chy_machine_env(variables, "CHANCERY_MODULE");
     if (named != NULL)
         return chy_str_of(named);
     struct chy_str built = module_of_build(arena);
@@ -115,27 +115,27 @@ static struct chy_str read_section(struct chy_arena *arena, struct chy_str path)
 
 /* --- all of it --- */
 
-static struct chy_str find_dir(const char *const *environ)
+static struct chy_str find_dir(const char *const *variables)
 {
     static const char *const names[] = { "XDG_RUNTIME_DIR", "TMPDIR" };
     for (size_t i = 0; i < CHY_ARRAY_LEN(names); i++) {
-        const char *dir = chy_machine_env(environ, names[i]);
+        const char *dir = chy_machine_env(variables, names[i]);
         if (dir != NULL && dir[0] == '/' && access(dir, W_OK | X_OK) == 0)
             return chy_str_of(dir);
     }
     return CHY_STR("/tmp");
 }
 
-enum chy_err chy_machine_read(const char *const *environ, struct chy_arena *arena,
+enum chy_err chy_machine_read(const char *const *variables, struct chy_arena *arena,
                               struct chy_machine *ret_machine, struct chy_error *err)
 {
-    const char *conf = chy_machine_env(environ, "OPENSSL_CONF");
+    const char *conf = chy_machine_env(variables, "OPENSSL_CONF");
     struct chy_machine m = {
-        .module = find_module(environ, arena),
+        .module = find_module(variables, arena),
         .engine = find_in(arena, chy_crypto_engines_dir(), ENGINE_NAME),
         .openssl_cnf = conf != NULL ? chy_str_of(conf)
                                     : find_in(arena, chy_crypto_config_dir(), "openssl.cnf"),
-        .dir = find_dir(environ),
+        .dir = find_dir(variables),
     };
     m.openssl_section = read_section(arena, m.openssl_cnf);
     if (m.module.p == NULL)

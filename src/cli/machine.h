@@ -14,10 +14,10 @@ struct chy_machine {
     struct chy_str dir;             /* for private folders: XDG_RUNTIME_DIR, TMPDIR or /tmp */
 };
 
-/* `environ` ends with NULL. Errors: CHY_E_NOMEM */
-CHY_MUST_USE enum chy_err chy_machine_read(const char *const *environ, struct chy_arena *arena,
+/* `variables` are those of the environment, up to NULL. Errors: CHY_E_NOMEM */
+CHY_MUST_USE enum chy_err chy_machine_read(const char *const *variables, struct chy_arena *arena,
                                            struct chy_machine *ret_machine, struct chy_error *err);
 /* The value of a variable; NULL when it is not set or empty. */
-const char *chy_machine_env(const char *const *environ, const char *name);
+const char *chy_machine_env(const char *const *variables, const char *name);
 /* The section that a configuration of OpenSSL names by openssl_conf; empty when it names none. */
 struct chy_str chy_machine_openssl_section(struct chy_str text);

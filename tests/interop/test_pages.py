@@ -7,7 +7,7 @@ import subprocess
 import pytest
 
 import tiny_pe
-from conftest import CHANCERY, MODULE, SOON, SOURCE, need
+from signer import CHANCERY, MODULE, SOON, SOURCE, need
 from test_pkcs11_java import apk, jar
 
 PAGES = sorted((SOURCE / "docs/tools").glob("*.md"))

@@ -1,11 +1,11 @@
 # SPDX-License-Identifier: MIT
-"""GnuPG: its agent and card daemon, for which gnupg-pkcs11-scd stands, sign with the module's keys."""
+"""GnuPG's agent signs with the module's keys; gnupg-pkcs11-scd stands for its card daemon."""
 
 import re
 
 import pytest
 
-from conftest import MODULE, need
+from signer import MODULE, need
 
 
 @pytest.fixture(name="gnupg", scope="module")

@@ -3,7 +3,7 @@
 
 import pytest
 
-from conftest import EC, KINDS, MODULE, RSA, need
+from signer import EC, KINDS, MODULE, RSA, need
 
 
 @pytest.fixture(autouse=True)

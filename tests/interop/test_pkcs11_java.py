@@ -8,7 +8,7 @@ import zipfile
 
 import pytest
 
-from conftest import EC, MODULE, RSA, need
+from signer import EC, MODULE, RSA, need
 
 HERE = pathlib.Path(__file__).resolve().parent
 JDKS = sorted({path.resolve().parent.parent for path in
@@ -28,8 +28,8 @@ def fixture_program(tmp_path_factory):
     if not JDKS:
         pytest.skip("no JDK is installed")
     folder = tmp_path_factory.mktemp("java")
-    from conftest import run
-    run(JDKS[0] / "bin/javac", "--release", "11", "-d", folder, HERE / "SignAll.java")
+    from signer import run
+    run(JDKS[0] / "bin/javac", "--release", "11", "-d", folder, HERE / "SignInThreads.java")
     return folder
 
 
@@ -46,14 +46,14 @@ def jar(keys, name="app.jar"):
 
 
 def test_program__many_threads(keys, jdk, program):
-    done = keys.run(jdk / "bin/java", "-cp", program, "SignAll", config(keys), 32, 4)
+    done = keys.run(jdk / "bin/java", "-cp", program, "SignInThreads", config(keys), 32, 4)
     n = 4 * (len(RSA) * 6 + len(EC) * 3)
     assert done.stdout.endswith(f"{n} signatures\n"), done.stdout + done.stderr
     assert done.stdout.count("chain of 2") == len(RSA) + len(EC)
 
 
 def test_program__by_exec(keys, jdk, program):
-    done = keys.exec(jdk / "bin/java", "-cp", program, "SignAll", config(keys), 2, 1,
+    done = keys.exec(jdk / "bin/java", "-cp", program, "SignInThreads", config(keys), 2, 1,
                      env={"CHANCERY_KEYS": "p256"})
     assert "chancery: signed: key p256, ecdsa-sha512, log entry " in done.stderr
 

@@ -5,7 +5,7 @@ import hashlib
 
 import pytest
 
-from conftest import EC, KINDS, MODULE, RSA, need
+from signer import EC, KINDS, MODULE, RSA, need
 
 TEXT = b"what OpenSC signs\n"
 # SHA-256, SHA-384 and SHA-512 before a digest in a DigestInfo (RFC 8017 section 9.2, note 1).
@@ -127,7 +127,8 @@ def test_a_long_file_is_hashed_in_parts(keys):
 
 def test_verify__by_the_module(keys):
     data, out = sign(keys, "p256", "ECDSA-SHA256", TEXT)
-    words = ("--verify", "--id", keys.ids["p256"], "--mechanism", "ECDSA-SHA256", "--signature-file", out)
+    words = ("--verify", "--id", keys.ids["p256"], "--mechanism", "ECDSA-SHA256",
+             "--signature-file", out)
     assert "Signature is valid" in tool(keys, *words, "--input-file", data).stdout
     other = keys.file("other", b"something else")
     done = tool(keys, *words, "--input-file", other, check=False)

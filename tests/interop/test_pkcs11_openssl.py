@@ -9,7 +9,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import ec
 
 import tiny_pe
-from conftest import EC, MODULE, RSA, need
+from signer import EC, MODULE, RSA, need
 
 ENGINE = next(iter(pathlib.Path("/usr/lib").glob("*/engines-3/pkcs11.so")), None)
 TOOLS_KEYS = RSA + EC  # an engine has no way to sign with Ed25519
@@ -131,8 +131,8 @@ def test_without_exec(keys):
 
 
 def test_an_ed25519_object_breaks_libp11(keys):
-    """Why they are hidden: libp11 0.4.12 gives up on all keys of a token that has one of a type that
-    it does not know, whichever key was asked for. When this fails, they may be shown to it."""
+    """Why they are hidden: libp11 0.4.12 gives up on all keys of a token that has one of a type
+    that it does not know, whichever was asked for. When this fails, they may be shown to it."""
     version = subprocess.run(["dpkg-query", "-W", "-f", "${Version}",
                               "libengine-pkcs11-openssl"], check=False, capture_output=True,
                              text=True).stdout

@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: MIT
-"""`chancery exec`: what a tool gets, what is handed through, and what is told at its end. The tool is
-a shell, or `chancery sign`, which asks the agent it is given as the module does."""
+"""`chancery exec`: what a tool gets, what is handed through, and what is told at its end.
+
+The tool is a shell, or `chancery sign`, which asks the agent it is given as the module does.
+"""
 
 import json
 import os
@@ -8,6 +10,8 @@ import pathlib
 import pty
 import re
 import signal
+import socket
+import struct
 import subprocess
 import threading
 
@@ -362,6 +366,19 @@ def test_the_helper_is_lost_meanwhile(signing, place):
     assert "the agent was lost" in err
 
 
+def test_exec_is_killed__its_helper_ends(signing, place):
+    if os.geteuid() != 0:
+        pytest.skip("only root finds the helper of a test")
+    process = start(signing, "echo ready; read -r x <fifo; echo went on")
+    assert process.stdout.readline() == "ready\n"
+    assert helpers(signing)
+    process.kill()
+    wait_until(lambda: not helpers(signing))
+    (signing.home / "fifo").write_text("go on\n")  # the tool is left alone
+    assert process.stdout.readline() == "went on\n"
+    process.communicate(timeout=SOON)
+
+
 def test_exec_within_exec(signing, place):
     done = sign_in(signing, [CHANCERY, "exec", "--"])
     assert done.returncode == 0, done.stderr
@@ -371,3 +388,84 @@ def test_exec_within_exec(signing, place):
 def sign_in(client, before):
     client.file("to-sign", "what is signed\n")
     return execute(client, *before, CHANCERY, "sign", "--raw", "--key", "k", "to-sign")
+
+
+# --- agents that are none ---
+
+class FakeAgent:
+    """Answers each frame that comes by the next of `answers`: bytes, or None for nothing."""
+
+    WELCOME, FAILED, WATCHING, EVENT = 513, 514, 528, 529  # proto/door.h
+
+    def __init__(self, path, answers):
+        self.socket = socket.socket(socket.AF_UNIX)
+        self.socket.bind(str(path))
+        self.socket.listen()
+        self.answers = answers
+        self.thread = threading.Thread(target=self.serve, daemon=True)
+        self.thread.start()
+
+    def serve(self):
+        connection, _ = self.socket.accept()
+        for answer in self.answers:
+            head = connection.recv(4, socket.MSG_WAITALL)
+            if len(head) < 4:
+                return
+            connection.recv(struct.unpack(">I", head)[0], socket.MSG_WAITALL)
+            if answer is not None:
+                connection.sendall(answer)
+        self.last = connection
+
+    @staticmethod
+    def frame(kind, number, body=b""):
+        return struct.pack(">IHHQ", 12 + len(body), kind, 0, number) + body
+
+
+WELCOME = FakeAgent.frame(FakeAgent.WELCOME, 1, struct.pack(">I", 1) + struct.pack(">I", 1) + b"x")
+WATCHING = FakeAgent.frame(FakeAgent.WATCHING, 1, b"\0")
+
+
+def exec_at(client, place, answers, *words):
+    path = place / "fake.sock"
+    fake = FakeAgent(path, answers)
+    done = execute(client, *words, env={"CHANCERY_AGENT_SOCK": str(path)})
+    fake.socket.close()
+    return done
+
+
+@pytest.mark.parametrize("answer", [
+    b"HTTP/1.1 400 Bad Request\r\n\r\n" * 10,
+    b"\0" * 64,
+    b"\xff" * 64,
+    FakeAgent.frame(FakeAgent.WELCOME, 7, WELCOME[16:]),  # to nobody's question
+    FakeAgent.frame(FakeAgent.FAILED, 1, b"\0\0"),
+    FakeAgent.frame(9999, 1),
+], ids=["http", "zeros", "ones", "other-id", "bad-failure", "unknown-kind"])
+def test_an_agent_that_talks_nonsense_runs_no_tool(signing, place, answer):
+    done = exec_at(signing, place, [answer], "touch", "made")
+    assert done.returncode in (2, 3), done
+    assert not (signing.home / "made").exists()
+
+
+def test_an_agent_of_another_version_says_so(signing, place):
+    text = b"speak version 9"
+    body = struct.pack(">I", 23) + struct.pack(">I", len(text)) + text + struct.pack(">II", 0, 0)
+    done = exec_at(signing, place, [FakeAgent.frame(FakeAgent.FAILED, 1, body)], "true")
+    assert done.returncode == 2
+    assert "speak version 9" in done.stderr
+
+
+def test_an_agent_that_never_answers(signing, place):
+    """It is given ten seconds."""
+    done = exec_at(signing, place, [None], "touch", "made")
+    assert done.returncode == 3
+    assert not (signing.home / "made").exists()
+
+
+@pytest.mark.parametrize("noise", [b"\xff" * 64, FakeAgent.frame(FakeAgent.EVENT, 0, b"\xff" * 9),
+                                   FakeAgent.frame(9999, 0)],
+                         ids=["ones", "bad-event", "unknown-kind"])
+def test_an_agent_that_goes_mad_does_not_disturb_the_tool(signing, place, noise):
+    done = exec_at(signing, place, [WELCOME, WATCHING + noise], "sh", "-c", "echo done; exit 6")
+    assert (done.returncode, done.stdout) == (6, "done\n")
+    assert "the agent was lost" in done.stderr

@@ -30,6 +30,15 @@ FILES = {
     "share/doc/chancery/log-events.md", "share/doc/chancery/operations.md",
     "share/doc/chancery/policy.md", "share/doc/chancery/security.md",
     "share/doc/chancery/token.md",
+    "share/doc/chancery/tools/README.md",
+    "share/doc/chancery/tools/cosign.md",
+    "share/doc/chancery/tools/firmware.md",
+    "share/doc/chancery/tools/gpg.md",
+    "share/doc/chancery/tools/java.md",
+    "share/doc/chancery/tools/openssl.md",
+    "share/doc/chancery/tools/osslsigncode.md",
+    "share/doc/chancery/tools/pkcs11.md",
+    "share/doc/chancery/tools/ssh.md",
     "share/doc/chancery/formats/log.md", "share/doc/chancery/formats/policy.md",
 }
 

@@ -394,6 +394,13 @@ static void test_report__nothing_and_why(void **state)
     assert_string_equal(text, "chancery: tool asked for no signature\n"
                               "chancery: the certificate has ended\n");
     free(text);
+    r.exit_code = 1;
+    r.trouble = (struct chy_str){ 0 };
+    text = printed(&r);
+    assert_string_equal(text, "chancery: tool asked for no signature\n"
+                              "chancery: the keys that it could find: chancery keys list "
+                              "--usable\n");
+    free(text);
 }
 
 #define T(name) cmocka_unit_test_setup_teardown(name, make_setup, drop_setup)

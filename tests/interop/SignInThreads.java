@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 // Every key of SunPKCS11 signs in many threads at once, and Java's own providers verify.
 //
-//     java SignAll.java PKCS11.CFG THREADS ROUNDS
+//     java SignInThreads.java PKCS11.CFG THREADS ROUNDS
 import java.security.KeyStore;
 import java.security.PrivateKey;
 import java.security.Provider;
@@ -18,7 +18,7 @@ import java.util.concurrent.ExecutorService;
 import java.util.concurrent.Executors;
 import java.util.concurrent.Future;
 
-public class SignAll {
+public class SignInThreads {
     static final String[] HASHES = {"SHA256", "SHA384", "SHA512"};
 
     static byte[] sign(Provider provider, PrivateKey key, String algorithm, PSSParameterSpec pss,
