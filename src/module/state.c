@@ -108,7 +108,7 @@ static void log_failure(const struct chy_p11_call *call, const struct chy_p11_co
         return; /* there is nobody else to tell */
     struct chy_log lg;
     chy_log_init(&lg, fd, CHY_LOG_ERROR, "module", false);
-    chy_log(&lg, CHY_LOG_ERROR, "pkcs11.failed", CHY_L_CSTR("function", call->function),
+    chy_log(&lg, CHY_LOG_ERROR, "module.failed", CHY_L_CSTR("function", call->function),
             CHY_L_CSTR("rv", chy_p11_rv_name(rv)), CHY_L_CSTR("text", call->err.text));
 }
 

@@ -335,7 +335,7 @@ static void test_log__a_line_for_each_failed_call(void **state)
     CK_OBJECT_HANDLE key = object_find(CKO_PRIVATE_KEY, "p256");
     folder_write("fault", "sign refuse");
     assert_rv(sign_with(&ecdsa, key, data(), &s), CKR_ACTION_PROHIBITED);
-    assert_int_equal(lines_in_log("\"event\":\"pkcs11.failed\""), 1);
+    assert_int_equal(lines_in_log("\"event\":\"module.failed\""), 1);
     assert_int_equal(lines_in_log("\"function\":\"C_Sign\",\"rv\":\"CKR_ACTION_PROHIBITED\","
                                   "\"text\":\"rule 7 says no (request 7)\""),
                      1);
@@ -346,7 +346,7 @@ static void test_log__a_line_for_each_failed_call(void **state)
     assert_rv(fx.f->C_GetAttributeValue(fx.session, key, &attr, 1), CKR_ATTRIBUTE_SENSITIVE);
     attr.type = CKA_MODULUS;
     assert_rv(fx.f->C_GetAttributeValue(fx.session, key, &attr, 1), CKR_ATTRIBUTE_TYPE_INVALID);
-    assert_int_equal(lines_in_log("pkcs11.failed"), 3);
+    assert_int_equal(lines_in_log("module.failed"), 3);
     struct stat st;
     assert_int_equal(stat(path, &st), 0);
     assert_int_equal(st.st_mode & 07777, 0600);
