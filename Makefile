@@ -6,7 +6,7 @@
 PREFIX ?= /usr/local
 RUN_TESTS = tools/run-tests
 
-.PHONY: all help check full asan tsan clang valgrind cover win fuzz style format demo run install clean
+.PHONY: all help check full asan tsan clang valgrind cover win fuzz style format bench demo run install clean
 
 all:                      # build the programs
 	tools/install-packages build
@@ -21,7 +21,7 @@ check:                    # one build, the checks of the source, every test
 
 full:                     # check, and all of the kinds below
 	tools/install-packages full
-	$(RUN_TESTS) release asan tsan clang valgrind cover win style
+	CHANCERY_FULL=1 $(RUN_TESTS) release asan tsan clang valgrind cover win style
 
 asan tsan clang valgrind cover win fuzz style:
 	tools/install-packages full
@@ -37,6 +37,12 @@ style:                    # the slow analyzers: clang-tidy, cppcheck, gcc -fanal
 
 format:                   # put the layout of all C files right
 	tools/checks/check-format --fix
+
+bench:                    # measure; BENCH="--rounds 3 --rows p256/*" for less
+	tools/install-packages bench
+	$(RUN_TESTS) --build-only release
+	ninja --quiet -C build/release bench/bench-raw bench/bench-load
+	bench/bench --json build/bench.json $(BENCH)
 
 demo:                     # set up a server, sign, be refused, verify the log
 	tools/install-packages build

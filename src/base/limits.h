@@ -138,6 +138,23 @@
 #define CHY_LIMIT_DOOR_REQUESTS 1024
 /* of one agent: each thread of each tool has one while it signs */
 #define CHY_LIMIT_DOOR_CONNECTIONS 1024
+/* bytes that wait to be sent to one tool: two frames */
+#define CHY_LIMIT_DOOR_SEND 33554432
+/* requests for the server that wait in one agent: some seconds of work */
+#define CHY_LIMIT_DOOR_WAITING 16384
+#define CHY_LIMIT_DOOR_WATCHES 64         /* tags that are watched in one agent */
+#define CHY_LIMIT_PROGRAM      1073741824 /* bytes of a program that is hashed: a second of work */
+
+/* --- the PKCS#11 module --- */
+
+/* connections to the agent: one for each thread that is in a call; past it calls wait */
+#define CHY_LIMIT_P11_LINKS    64
+#define CHY_LIMIT_P11_SESSIONS 4096   /* SunPKCS11 opens one for each thread and signature */
+#define CHY_LIMIT_P11_OBJECTS  131072 /* shown in a process's life: all keys, changed once */
+#define CHY_LIMIT_P11_TEMPLATE 256    /* attributes of one template; there are 60 kinds */
+/* bytes of one call's data, of a signature, of random bytes: no Java array is longer */
+#define CHY_LIMIT_P11_DATA 2147483647
+#define CHY_LIMIT_P11_RSA  1024 /* bytes of a modulus; RSA-4096 has 512 */
 
 /* --- metrics --- */
 

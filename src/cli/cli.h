@@ -72,6 +72,8 @@ int chy_cli_run_sign(struct chy_cli *cli, const struct chy_cli_args *args);
 int chy_cli_run_log_show(struct chy_cli *cli, const struct chy_cli_args *args);
 int chy_cli_run_log_export(struct chy_cli *cli, const struct chy_cli_args *args);
 int chy_cli_run_log_verify(struct chy_cli *cli, const struct chy_cli_args *args);
+int chy_cli_run_agent(struct chy_cli *cli, const struct chy_cli_args *args);
+int chy_cli_run_agent_status(struct chy_cli *cli, const struct chy_cli_args *args);
 int chy_cli_run_help(struct chy_cli *cli, const struct chy_cli_args *args);
 
 /* --- help.c --- */

@@ -195,6 +195,12 @@ static const struct chy_cli_option log_verify_options[] = {
         "a verifier key of the log; not given: the one of the profile"),
 };
 
+/* --- the agent --- */
+
+static const struct chy_cli_option agent_options[] = {
+    OWN("socket", "PATH", CHY_CLI_FILE, "the agent's socket; not given: the usual place"),
+};
+
 static const struct chy_cli_option help_options[] = {
     OWN_POS("COMMAND", CHY_CLI_REPEATED, "a command, or its first word"),
     { .name = "man", .help = "print the manual page chancery(1), mdoc" },
@@ -231,6 +237,14 @@ const struct chy_cli_command chy_cli_commands[] = {
         "the key's modulus, where a policy names it. All files of one command are asked for together. A refusal "
         "names the rules that made it.",
         OPTIONS(sign_options), 0, NULL, chy_cli_run_sign),
+
+    RUN("agent", "status", "show what the agent that runs says of itself", NULL, OPTIONS(agent_options), 0, NULL,
+        chy_cli_run_agent_status),
+    RUN("agent", NULL, "keep the login and a connection for tools of this user",
+        "It serves the PKCS#11 module and this command on a socket that its user alone can open, and says of each "
+        "signature which program asked. It runs in the foreground, as systemd wants it; SIGHUP reads the "
+        "configuration again, SIGTERM finishes what is in flight. The certificate is renewed by itself.",
+        OPTIONS(agent_options), 0, NULL, chy_cli_run_agent),
 
     RUN("keys", "list", "list the keys", NULL, OPTIONS(key_list_options), CHY_OP_KEYS_LIST, &chy_view_keys,
         chy_cli_run_keys_list),

@@ -3,8 +3,16 @@
 #include <stdlib.h>
 #include <sys/prctl.h>
 
+#include "agent/agent.h"
 #include "cli/cli.h"
 #include "crypto/init.h"
+#include "proto/door.h"
+
+/* What the module starts where no agent runs. */
+static bool is_helper(int argc, char **argv)
+{
+    return argc == 2 && chy_str_equal_c(chy_str_of(argv[1]), CHY_DOOR_HELPER_ROLE);
+}
 
 int main(int argc, char **argv)
 {
@@ -22,5 +30,7 @@ int main(int argc, char **argv)
         (void)fprintf(stderr, "chancery: %s\n", err.text);
         return CHY_CLI_TROUBLE;
     }
+    if (is_helper(argc, argv))
+        return chy_helper_main(&env);
     return chy_cli_run(argc, argv, &env, stdout, stderr);
 }

@@ -1,10 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 #include "cli/request.h"
 
-#include <unistd.h>
-
 #include "base/limits.h"
 #include "codec/hex.h"
+#include "os/user.h"
 
 static enum chy_err split(struct chy_str text, const char *option, struct chy_str *ret_name,
                           struct chy_str *ret_value, struct chy_error *err)
@@ -18,19 +17,12 @@ static enum chy_err split(struct chy_str text, const char *option, struct chy_st
     return CHY_OK;
 }
 
-/* The machine's name in lower case, as the policy's matchers want it; empty when it has none. */
+/* Empty when the machine has none. */
 static struct chy_str host_name(struct chy_arena *arena)
 {
-    char name[256];
-    if (gethostname(name, sizeof name) != 0)
-        return (struct chy_str){ 0 };
-    name[sizeof name - 1] = '\0';
-    for (size_t i = 0; name[i] != '\0'; i++) {
-        if (name[i] >= 'A' && name[i] <= 'Z')
-            name[i] = (char)(name[i] - 'A' + 'a');
-    }
-    struct chy_str s = chy_str_of(name);
-    return chy_text_is_plain(s) ? chy_arena_str(arena, s) : (struct chy_str){ 0 };
+    char name[CHY_HOST_NAME_BYTES];
+    chy_host_name(name);
+    return chy_arena_str(arena, chy_str_of(name));
 }
 
 static enum chy_err fill_facts(struct chy_cli *cli, const struct chy_cli_args *args,

@@ -3,53 +3,21 @@
 
 #include "base/limits.h"
 #include "cli/cli.h"
+#include "client/advice.h"
 #include "client/enroll.h"
 #include "doc/doc.h"
 #include "os/file.h"
 
 /* --- what went wrong --- */
 
-/* What to do about it, where the server's sentence cannot know. */
-static const char *advice(enum chy_err code)
-{
-    static const struct {
-        enum chy_err code;
-        const char *text;
-    } rows[] = {
-        { CHY_E_EXPIRED, "Enrol again: ask an administrator for a new code." },
-        { CHY_E_UNAUTHENTICATED,
-          "Enrol this machine with chancery enroll, or set CHANCERY_TOKEN_FILE." },
-        { CHY_E_BUSY, "Try again in a while." },
-        { CHY_E_RATE, "Try again in a while." },
-    };
-    for (size_t i = 0; i < CHY_ARRAY_LEN(rows); i++) {
-        if (rows[i].code == code)
-            return rows[i].text;
-    }
-    return NULL;
-}
-
-/* The connection was refused here: the server could not prove who it is. */
-static const char *server_advice(const struct chy_settings *settings)
-{
-    if (settings->profile.pin.n != 0)
-        return "If its administrator says that it has a new key, enrol again with a new code.";
-    return "Name the CA of its certificate with CHANCERY_CA, or enrol with a code.";
-}
-
 int chy_cli_fail(struct chy_cli *cli, const struct chy_error *err)
 {
-    const char *hint = advice(err->code);
-    chy_cli_say(cli->err, CHY_STR("chancery: "), chy_str_of(err->text));
-    if (cli->has_settings && cli->settings.token != NULL &&
-        (err->code == CHY_E_EXPIRED || err->code == CHY_E_UNAUTHENTICATED))
-        hint = "Ask an administrator for a new API token.";
-    if (!cli->has_settings && err->code == CHY_E_UNAUTHENTICATED)
+    const char *hint = chy_client_advice(&cli->settings, err);
+    if (!cli->has_settings && (err->code == CHY_E_STATE || err->code == CHY_E_UNAUTHENTICATED))
         hint = NULL; /* enrolment itself was refused */
-    if (cli->client != NULL && err->code == CHY_E_INTEGRITY && err->sys != 0)
-        hint = server_advice(&cli->settings);
-    if (cli->has_settings && cli->settings.profile.url.n == 0 && err->code == CHY_E_STATE)
-        hint = "Enrol with chancery enroll, or set CHANCERY_URL.";
+    if (cli->client == NULL && err->code == CHY_E_INTEGRITY)
+        hint = NULL; /* of something else than our server */
+    chy_cli_say(cli->err, CHY_STR("chancery: "), chy_str_of(err->text));
     (void)fprintf(cli->err, "%s%s\n", hint != NULL ? ". " : "", hint != NULL ? hint : "");
     return chy_err_exit_code(err->code);
 }
@@ -76,6 +44,14 @@ enum chy_err chy_cli_client(struct chy_cli *cli, const struct chy_cli_args *args
     if (cli->client != NULL)
         return CHY_OK;
     CHY_TRY(chy_cli_settings(cli, args, err));
+    CHY_CLEANUP(chy_client_closep) struct chy_client *client = NULL;
+    if (cli->settings.agent_socket.n != 0)
+        CHY_TRY(chy_client_open(&cli->settings, &client, err));
+    if (client != NULL && chy_client_is_agent(client)) {
+        cli->client = CHY_TAKE(client);
+        return CHY_OK;
+    }
+    cli->settings.agent_socket = (struct chy_str){ 0 };
     struct chy_error why;
     enum chy_err r = chy_client_renew(&cli->settings, &why);
     if (r == CHY_E_EXPIRED)

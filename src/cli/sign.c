@@ -5,12 +5,11 @@
 #include "base/limits.h"
 #include "cli/cli.h"
 #include "cli/request.h"
+#include "client/receipt.h"
 #include "codec/hex.h"
 #include "crypto/hash.h"
 #include "os/fd.h"
 #include "os/file_stream.h"
-#include "tlog/checkpoint.h"
-#include "tlog/receipt.h"
 
 #define READ_PART 65536
 /* Bytes of JSON of one request, well below CHY_LIMIT_JSON; an item without its message takes less
@@ -211,39 +210,14 @@ static enum chy_err write_named(struct job *j, struct chy_str path, struct chy_b
     return CHY_OK;
 }
 
-/* A receipt that proves nothing must not lie there as if it did. */
-static enum chy_err check_receipt(const struct job *j, const struct outcome *o, struct chy_str text,
-                                  struct chy_error *err)
-{
-    struct chy_tlog_receipt receipt;
-    struct chy_tlog_checkpoint head;
-    struct chy_tlog_vkey key;
-    CHY_CLEANUP(chy_hasher_freep) struct chy_hasher *sha256 = NULL;
-    enum chy_err r = chy_tlog_receipt_parse(chy_str_bytes(text), &receipt, err);
-    if (r == CHY_OK && (o->outcome == NULL || receipt.index != o->outcome->index))
-        r = chy_fail(err, CHY_E_INTEGRITY, "it is of another entry");
-    struct chy_str vkey = j->cli->settings.profile.log_key;
-    if (r == CHY_OK && vkey.n != 0) {
-        r = chy_hasher_new(CHY_HASH_SHA256, &sha256, err);
-        if (r == CHY_OK)
-            r = chy_tlog_vkey_parse(sha256, vkey, &key, err);
-        if (r == CHY_OK)
-            r = chy_tlog_checkpoint_open(receipt.checkpoint, &key, 1, &head, err);
-    }
-    if (r == CHY_OK)
-        return CHY_OK;
-    return chy_error_prefix(err, r, "the receipt of %.*s is not good", CHY_STR_ARG(o->file));
-}
-
 static enum chy_err write_receipt(struct job *j, struct outcome *o, struct chy_str text,
                                   struct chy_error *err)
 {
     if (!j->wants_receipt)
         return CHY_OK;
-    if (text.n == 0)
-        return chy_fail(err, CHY_E_PROTOCOL, "the server gave no receipt of %.*s",
-                        CHY_STR_ARG(o->file));
-    CHY_TRY(check_receipt(j, o, text, err));
+    enum chy_err r = chy_receipt_check(text, o->outcome, chy_client_log_key(j->cli->client), err);
+    if (r != CHY_OK)
+        return chy_error_prefix(err, r, "the receipt of %.*s is not good", CHY_STR_ARG(o->file));
     struct chy_str path = chy_cli_arg(j->args, "receipt");
     if (path.n == 0)
         path = chy_arena_printf(&j->cli->arena, "%s/%llu.receipt", j->cli->env.receipts,

@@ -7,6 +7,9 @@
 
 #include "base/limits.h"
 #include "base/mem.h"
+#include "client/agent_link.h"
+#include "codec/frame.h"
+#include "codec/hex.h"
 #include "doc/doc.h"
 #include "os/clock.h"
 #include "os/file.h"
@@ -18,10 +21,17 @@
 #define TRIES            5
 #define FIRST_WAIT_MS    200
 #define LONGEST_WAIT_MS  5000
+/* What the agent itself waits for, and some. */
+#define AGENT_WRITE_TIMEOUT_MS 150000
+#define AGENT_READ_TIMEOUT_MS  60000
 
 struct chy_client {
     const struct chy_settings *settings;
+    struct chy_agent_link *agent; /* else: */
     struct chy_http_client *http;
+    int64_t patience_ms;
+    bool is_other_server; /* the agent's is not the profile's */
+    char request_id[CHY_LIMIT_NAME + 1];
     struct chy_secret *key_pem;
     struct chy_buf certificate_pem;
 };
@@ -36,17 +46,95 @@ static enum chy_err load_credential(struct chy_client *c, struct chy_error *err)
     return chy_file_read(AT_FDCWD, p->certificate.p, &c->certificate_pem, err);
 }
 
-enum chy_err chy_client_open(const struct chy_settings *settings, struct chy_client **ret_client,
-                             struct chy_error *err)
+/* --- through the agent --- */
+
+static enum chy_err link_open(struct chy_client *c, struct chy_error *err)
 {
-    const struct chy_profile *p = &settings->profile;
+    uint8_t tag[CHY_ID_BYTES];
+    bool has_tag = chy_hex_decode(c->settings->exec_tag, tag, sizeof tag, NULL) == CHY_OK;
+    const struct chy_agent_link_options options = {
+        .path = c->settings->agent_socket,
+        .software = "chancery " CHY_VERSION,
+        .tag = { tag, has_tag ? sizeof tag : 0 },
+    };
+    return chy_agent_link_open(&options, &c->agent, err);
+}
+
+/* Whether it is the profile's server that the agent speaks to. */
+static enum chy_err link_compare(struct chy_client *c, bool *ret_is_same, struct chy_error *err)
+{
+    CHY_CLEANUP(chy_arena_done) struct chy_arena arena;
+    const struct chy_empty nothing = { 0 };
+    struct chy_door_status status;
+    const struct chy_agent_question question = {
+        CHY_DOOR_STATUS,       &chy_empty_schema,       &nothing,
+        CHY_DOOR_STATUS_REPLY, &chy_door_status_schema, AGENT_READ_TIMEOUT_MS,
+    };
+    chy_arena_init(&arena, CHY_LIMIT_SECRET);
+    CHY_TRY(chy_agent_link_ask(c->agent, &question, &arena, &status, err));
+    const struct chy_profile *p = &c->settings->profile;
+    *ret_is_same = chy_str_equal(status.url, p->url) && chy_str_equal(status.profile, p->name);
+    c->is_other_server = !chy_str_equal(status.url, p->url);
+    return CHY_OK;
+}
+
+/* Leaves c->agent NULL where the server is to be asked directly. */
+static enum chy_err try_agent(struct chy_client *c, struct chy_error *err)
+{
+    bool is_same = false;
+    bool is_named = c->settings->is_agent_named;
+    if (c->settings->agent_socket.n == 0)
+        return CHY_OK;
+    enum chy_err r = link_open(c, err);
+    if (r == CHY_OK)
+        r = link_compare(c, &is_same, err);
+    if (r != CHY_OK && is_named)
+        return chy_error_prefix(err, r, "the agent of CHANCERY_AGENT_SOCK");
+    if (r == CHY_E_NOMEM)
+        return r;
+    /* One of another profile may run as well as none: the settings say whom to ask. */
+    if (r != CHY_OK || (!is_same && !is_named && c->settings->profile.url.n != 0)) {
+        chy_agent_link_close(c->agent);
+        c->agent = NULL;
+        c->is_other_server = false;
+    }
+    return CHY_OK;
+}
+
+static enum chy_err call_agent(struct chy_client *c, const struct chy_op_row *row,
+                               const void *request, struct chy_arena *arena, void *response,
+                               struct chy_error *err)
+{
+    CHY_CLEANUP(chy_buf_done) struct chy_buf body;
+    chy_buf_init(&body, CHY_FRAME_BODY_MAX);
+    CHY_TRY(chy_schema_encode(row->request, request, &body, err));
+    const struct chy_door_call call = { (uint32_t)row->op, chy_buf_bytes(&body) };
+    const struct chy_agent_question question = {
+        CHY_DOOR_CALL,
+        &chy_door_call_schema,
+        &call,
+        CHY_DOOR_CALLED,
+        &chy_door_called_schema,
+        row->method == CHY_HTTP_GET ? AGENT_READ_TIMEOUT_MS : AGENT_WRITE_TIMEOUT_MS,
+    };
+    struct chy_door_called called = { 0 };
+    enum chy_err r = chy_agent_link_ask(c->agent, &question, arena, &called, err);
+    struct chy_str id =
+        r == CHY_OK ? called.request_id : chy_str_of(chy_agent_link_request_id(c->agent));
+    chy_copy(c->request_id, id.p, id.n);
+    c->request_id[id.n] = '\0';
+    if (r != CHY_OK)
+        return r;
+    return chy_schema_decode(row->response, called.response, arena, response, err);
+}
+
+/* --- over HTTPS --- */
+
+static enum chy_err http_open(struct chy_client *c, struct chy_error *err)
+{
+    const struct chy_profile *p = &c->settings->profile;
     if (p->url.n == 0)
         return chy_fail(err, CHY_E_STATE, "profile \"%.*s\" names no server", CHY_STR_ARG(p->name));
-    CHY_CLEANUP(chy_client_closep) struct chy_client *c = chy_new(struct chy_client);
-    if (c == NULL)
-        return chy_fail(err, CHY_E_NOMEM, "no memory for a connection");
-    c->settings = settings;
-    chy_buf_init(&c->certificate_pem, CHY_LIMIT_SECRET);
     CHY_TRY(load_credential(c, err));
     struct chy_http_client_options options = {
         .user_agent = "chancery/" CHY_VERSION,
@@ -55,7 +143,20 @@ enum chy_err chy_client_open(const struct chy_settings *settings, struct chy_cli
         .key_pem = c->key_pem,
         .certificate_pem = chy_buf_bytes(&c->certificate_pem),
     };
-    CHY_TRY(chy_http_client_new(&options, &c->http, err));
+    return chy_http_client_new(&options, &c->http, err);
+}
+
+enum chy_err chy_client_open(const struct chy_settings *settings, struct chy_client **ret_client,
+                             struct chy_error *err)
+{
+    CHY_CLEANUP(chy_client_closep) struct chy_client *c = chy_new(struct chy_client);
+    if (c == NULL)
+        return chy_fail(err, CHY_E_NOMEM, "no memory for a connection");
+    c->settings = settings;
+    chy_buf_init(&c->certificate_pem, CHY_LIMIT_SECRET);
+    CHY_TRY(try_agent(c, err));
+    if (c->agent == NULL)
+        CHY_TRY(http_open(c, err));
     *ret_client = CHY_TAKE(c);
     return CHY_OK;
 }
@@ -64,6 +165,7 @@ void chy_client_close(struct chy_client *c)
 {
     if (c == NULL)
         return;
+    chy_agent_link_close(c->agent);
     chy_http_client_free(c->http); /* borrows the key */
     chy_secret_free(c->key_pem);
     chy_buf_done(&c->certificate_pem);
@@ -73,6 +175,26 @@ void chy_client_close(struct chy_client *c)
 void chy_client_closep(struct chy_client **c)
 {
     chy_client_close(*c);
+}
+
+void chy_client_set_patience(struct chy_client *c, int64_t patience_ms)
+{
+    c->patience_ms = patience_ms;
+}
+
+const char *chy_client_request_id(const struct chy_client *c)
+{
+    return c->request_id;
+}
+
+bool chy_client_is_agent(const struct chy_client *c)
+{
+    return c->agent != NULL;
+}
+
+struct chy_str chy_client_log_key(const struct chy_client *c)
+{
+    return c->is_other_server ? (struct chy_str){ 0 } : c->settings->profile.log_key;
 }
 
 /* --- answers --- */
@@ -135,17 +257,31 @@ static enum chy_err fail_as(enum chy_err code, struct chy_str detail,
     return chy_fail(err, code, "%.*s%s", (int)CHY_MIN(detail.n, room), detail.p, request);
 }
 
-static enum chy_err explain_problem(const struct chy_http_exchange *x, struct chy_arena *arena,
-                                    struct chy_error *err)
+/* Signatures of which none was made are a problem, and what became of each stands in it. */
+static bool has_result(const struct chy_op_row *row, const struct chy_doc *problem,
+                       struct chy_arena *arena, void *response)
+{
+    const struct chy_doc *result = chy_doc_get(problem, "result");
+    return row->op == CHY_OP_SIGN && result != NULL &&
+           chy_doc_read_lenient(row->response, result, arena, response, NULL) == CHY_OK;
+}
+
+static enum chy_err explain_problem(const struct chy_op_row *row, const struct chy_http_exchange *x,
+                                    struct chy_arena *arena, void *response, struct chy_error *err)
 {
     const struct chy_doc *doc;
-    bool is_problem = chy_str_equal_c(chy_str_of(x->content_type), "application/problem+json") &&
-                      chy_json_parse(chy_buf_bytes(x->answer), arena, &doc, NULL) == CHY_OK;
+    /* What is read of it may borrow from the text, which ends before the arena does. */
+    struct chy_bytes text = chy_arena_bytes(arena, chy_buf_bytes(x->answer));
+    bool is_problem = text.p != NULL &&
+                      chy_str_equal_c(chy_str_of(x->content_type), "application/problem+json") &&
+                      chy_json_parse(text, arena, &doc, NULL) == CHY_OK;
     if (!is_problem) {
-        char text[48];
-        int n = snprintf(text, sizeof text, "the server answered with status %u", x->status);
-        return fail_as(code_of_status(x->status), (struct chy_str){ text, (size_t)n }, x, err);
+        char plain[48];
+        int n = snprintf(plain, sizeof plain, "the server answered with status %u", x->status);
+        return fail_as(code_of_status(x->status), (struct chy_str){ plain, (size_t)n }, x, err);
     }
+    if (has_result(row, doc, arena, response))
+        return CHY_OK;
     enum chy_err code = code_of_type(member_text(doc, "type"), x->status);
     struct chy_str detail = member_text(doc, "detail");
     if (detail.n == 0)
@@ -222,6 +358,18 @@ static bool is_busy(unsigned status)
     return status == 503 || status == 429;
 }
 
+/* One try; while nobody is there to be asked, more of them for as long as patience lasts. */
+static enum chy_err reach(struct chy_client *c, struct chy_http_exchange *x, struct chy_error *err)
+{
+    int64_t patience_us = chy_clock_monotonic_us() + c->patience_ms * 1000;
+    for (unsigned tries = 0;; tries++) {
+        enum chy_err r = chy_http_client_do(c->http, x, err);
+        if (r == CHY_OK || !x->is_unsent || chy_clock_monotonic_us() >= patience_us)
+            return r;
+        CHY_IGNORE(poll(NULL, 0, (int)wait_ms(x, CHY_MIN(tries, 3U))));
+    }
+}
+
 /* One request, asked again while the server is busy and time is left, if that cannot do it
  * twice. */
 static enum chy_err exchange(struct chy_client *c, const struct chy_op_row *row,
@@ -234,7 +382,7 @@ static enum chy_err exchange(struct chy_client *c, const struct chy_op_row *row,
         x->timeout_ms = (deadline_us - chy_clock_monotonic_us()) / 1000;
         if (x->timeout_ms <= 0)
             return chy_fail(err, CHY_E_TIMEOUT, "the server had no time for this");
-        CHY_TRY(chy_http_client_do(c->http, x, err));
+        CHY_TRY(reach(c, x, err));
         if (!is_safe || !is_busy(x->status) || tries + 1 == TRIES)
             return CHY_OK;
         /* Nothing but time is waited for here. */
@@ -265,8 +413,9 @@ static enum chy_err call(struct chy_client *c, const struct chy_op_row *row, con
         .answer = &answer,
     };
     CHY_TRY(exchange(c, row, &x, err));
+    chy_copy(c->request_id, x.request_id, sizeof x.request_id);
     if (x.status < 200 || x.status > 299)
-        return explain_problem(&x, arena, err);
+        return explain_problem(row, &x, arena, response, err);
     return read_answer(row, &x, arena, response, err);
 }
 
@@ -291,8 +440,11 @@ enum chy_err chy_client_call(struct chy_client *c, enum chy_op op, const void *r
                              struct chy_arena *arena, void *response, struct chy_error *err)
 {
     const struct chy_op_row *row = chy_op_row((int)op);
+    c->request_id[0] = '\0';
     if (row == NULL)
         return chy_fail(err, CHY_E_INTERNAL, "there is no operation %d", (int)op);
+    if (c->agent != NULL)
+        return call_agent(c, row, request, arena, response, err);
     enum chy_err r = call(c, row, request, arena, response, err);
     if (r == CHY_E_UNSUPPORTED || r == CHY_E_PROTOCOL)
         return check_versions(c, arena, r, err);

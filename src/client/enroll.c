@@ -133,7 +133,9 @@ static enum chy_err renew_now(const struct chy_settings *settings, struct chy_er
     chy_arena_init(&arena, CHY_LIMIT_ARENA);
     chy_buf_init(&csr, CHY_LIMIT_CERTIFICATE);
     CHY_TRY(chy_credential_again(settings->profile.key.p, &key, &csr, err));
-    CHY_TRY(chy_client_open(settings, &client, err));
+    struct chy_settings own = *settings; /* whoever renews is the agent, or has none */
+    own.agent_socket = (struct chy_str){ 0 };
+    CHY_TRY(chy_client_open(&own, &client, err));
     struct chy_renew_request request = { .csr = chy_buf_str(&csr) };
     struct chy_client_certificate certificate;
     CHY_TRY(chy_client_call(client, CHY_OP_RENEW, &request, &arena, &certificate, err));

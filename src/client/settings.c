@@ -8,6 +8,7 @@
 #include "base/mem.h"
 #include "doc/doc.h"
 #include "os/file.h"
+#include "os/socket.h"
 #include "proto/enrolment.h"
 
 #define CONFIG_NAME     "config.yaml"
@@ -51,6 +52,7 @@ void chy_client_env_read(struct chy_client_env *ret_env)
     *ret_env = (struct chy_client_env){
         .home = env_get("HOME"),
         .config_home = env_get("XDG_CONFIG_HOME"),
+        .runtime_dir = env_get("XDG_RUNTIME_DIR"),
         .profile = env_get("CHANCERY_PROFILE"),
         .url = env_get("CHANCERY_URL"),
         .ca = env_get("CHANCERY_CA"),
@@ -60,6 +62,8 @@ void chy_client_env_read(struct chy_client_env *ret_env)
         .token = env_get("CHANCERY_TOKEN"),
         .reason = env_get("CHANCERY_REASON"),
         .receipts = env_get("CHANCERY_RECEIPTS"),
+        .agent_socket = env_get("CHANCERY_AGENT_SOCK"),
+        .exec_tag = env_get("CHANCERY_EXEC_TAG"),
     };
     /* What this program may start shall not inherit it. The text itself stays where it is. */
     CHY_IGNORE(unsetenv("CHANCERY_TOKEN")); /* NOLINT: there is one thread */
@@ -241,6 +245,74 @@ static enum chy_err apply_env(const struct chy_client_env *env, struct chy_setti
     return CHY_OK;
 }
 
+/* --- the agent --- */
+
+static enum chy_err socket_in(const char *dir, const char *rest, struct chy_arena *arena,
+                              struct chy_str *ret_path, struct chy_error *err)
+{
+    struct chy_str path = chy_arena_printf(arena, "%s%s/agent.sock", dir, rest);
+    if (path.p == NULL)
+        return no_memory(err);
+    *ret_path = path;
+    return CHY_OK;
+}
+
+enum chy_err chy_agent_socket_default(const struct chy_client_env *env, struct chy_arena *arena,
+                                      struct chy_str *ret_path, struct chy_error *err)
+{
+    struct chy_str dir;
+    if (env->runtime_dir != NULL && env->runtime_dir[0] == '/')
+        return socket_in(env->runtime_dir, "/chancery", arena, ret_path, err);
+    CHY_TRY(chy_client_dir(env, arena, &dir, err));
+    return socket_in(dir.p, "", arena, ret_path, err);
+}
+
+/* Somebody said who to be; the agent that runs may be somebody else. */
+static bool is_login_named(const struct chy_client_env *env,
+                           const struct chy_settings_options *options)
+{
+    return options->profile.n != 0 || options->url.n != 0 || env->profile != NULL ||
+           env->url != NULL || env->token != NULL || env->token_file != NULL ||
+           env->certificate != NULL;
+}
+
+/* The first of the usual places where there is a socket; whose it is, is asked of the kernel once
+ * it is connected. */
+static enum chy_err find_socket(const struct chy_client_env *env, struct chy_arena *arena,
+                                struct chy_settings *s, struct chy_error *err)
+{
+    struct chy_client_env in_config = *env;
+    const struct chy_client_env *places[] = { env, &in_config };
+    in_config.runtime_dir = NULL;
+    for (size_t i = 0; i < CHY_ARRAY_LEN(places); i++) {
+        struct chy_str path = { 0 };
+        enum chy_err r = chy_agent_socket_default(places[i], arena, &path, err);
+        if (r == CHY_E_NOMEM)
+            return r;
+        if (r == CHY_OK && chy_socket_is_there(path.p)) {
+            s->agent_socket = path;
+            return CHY_OK;
+        }
+    }
+    return CHY_OK;
+}
+
+static enum chy_err choose_agent(const struct chy_client_env *env,
+                                 const struct chy_settings_options *options,
+                                 struct chy_arena *arena, struct chy_settings *s,
+                                 struct chy_error *err)
+{
+    s->exec_tag = chy_str_of(env->exec_tag);
+    if (env->agent_socket != NULL) {
+        if (chy_str_equal_c(CHY_STR("none"), env->agent_socket))
+            return CHY_OK;
+        s->agent_socket = chy_str_of(env->agent_socket);
+        s->is_agent_named = true;
+        return CHY_OK;
+    }
+    return is_login_named(env, options) ? CHY_OK : find_socket(env, arena, s, err);
+}
+
 enum chy_err chy_settings_load(const struct chy_client_env *env,
                                const struct chy_settings_options *options, struct chy_arena *arena,
                                struct chy_settings *ret_settings, struct chy_error *err)
@@ -256,6 +328,7 @@ enum chy_err chy_settings_load(const struct chy_client_env *env,
     struct chy_str url = options->url.n != 0 ? options->url : chy_str_of(env->url);
     CHY_TRY(apply_url(url, &s, err));
     CHY_TRY(apply_env(env, &s, err));
+    CHY_TRY(choose_agent(env, options, arena, &s, err));
     *ret_settings = s;
     s.token = NULL;
     return CHY_OK;

@@ -15,6 +15,7 @@
 struct chy_client_env {
     const char *home;
     const char *config_home; /* XDG_CONFIG_HOME */
+    const char *runtime_dir; /* XDG_RUNTIME_DIR */
     const char *profile;
     const char *url;
     const char *ca;
@@ -25,6 +26,8 @@ struct chy_client_env {
         *token; /* the secret itself; taken out of the environment by chy_client_env_read() */
     const char *reason;
     const char *receipts;
+    const char *agent_socket;
+    const char *exec_tag; /* hex */
 };
 
 /* Once, at the start of a program. */
@@ -58,8 +61,11 @@ struct chy_settings_options {
 struct chy_settings {
     struct chy_str dir; /* of the configuration */
     struct chy_profile profile;
-    bool has_profile_entry;   /* it is in the file */
-    struct chy_secret *token; /* NULL: none */
+    bool has_profile_entry;      /* it is in the file */
+    struct chy_secret *token;    /* NULL: none */
+    struct chy_str agent_socket; /* of the agent that is to be asked; empty: none */
+    bool is_agent_named;         /* by the environment: it is that agent or nothing */
+    struct chy_str exec_tag;     /* CHANCERY_EXEC_TAG, hex */
 };
 
 /* Errors: CHY_E_MALFORMED  the file, with its line
@@ -72,6 +78,12 @@ CHY_MUST_USE enum chy_err chy_settings_load(const struct chy_client_env *env,
                                             struct chy_settings *ret_settings,
                                             struct chy_error *err);
 void chy_settings_done(struct chy_settings *s);
+
+/* Where an agent listens when nothing else is said: in XDG_RUNTIME_DIR, else in the folder of the
+ * configuration. Errors: CHY_E_NOT_FOUND neither is known; CHY_E_NOMEM */
+CHY_MUST_USE enum chy_err chy_agent_socket_default(const struct chy_client_env *env,
+                                                   struct chy_arena *arena,
+                                                   struct chy_str *ret_path, struct chy_error *err);
 
 /* Whether chancery enroll made the credential, so that it may be renewed in place. */
 bool chy_settings_is_managed(const struct chy_settings *s);

@@ -343,6 +343,21 @@ enum chy_err chy_dir_make(int dir_fd, const char *path, mode_t mode, struct chy_
     return CHY_OK;
 }
 
+enum chy_err chy_dir_check_own(const char *path, struct chy_error *err)
+{
+    struct stat st;
+    if (stat(path, &st) != 0)
+        return fail_path(err, "look at", path);
+    if (!S_ISDIR(st.st_mode))
+        return chy_fail(err, CHY_E_IO, "%s is not a folder", path);
+    bool is_ours = st.st_uid == geteuid() || st.st_uid == 0;
+    bool is_open = (st.st_mode & (S_IWGRP | S_IWOTH)) != 0 && (st.st_mode & S_ISVTX) == 0;
+    if (!is_ours || is_open)
+        return chy_fail(err, CHY_E_FORBIDDEN,
+                        "others may write the folder %s: make it your own, mode 0700", path);
+    return CHY_OK;
+}
+
 enum chy_err chy_dir_open(int dir_fd, const char *path, int *ret_fd, struct chy_error *err)
 {
     int fd = openat(dir_fd, path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);

@@ -75,6 +75,10 @@ CHY_MUST_USE enum chy_err chy_file_chown(int dir_fd, const char *path, uid_t uid
 /* One folder with exactly `mode`. Errors: CHY_E_EXISTS, CHY_E_NOT_FOUND (its parent), CHY_E_IO */
 CHY_MUST_USE enum chy_err chy_dir_make(int dir_fd, const char *path, mode_t mode,
                                        struct chy_error *err);
+/* Whether nobody else can put something into the folder, or in the place of something there: it is
+ * ours or root's, and not for others to write (but for a sticky one, as /tmp is).
+ * Errors: CHY_E_FORBIDDEN; CHY_E_NOT_FOUND, CHY_E_IO */
+CHY_MUST_USE enum chy_err chy_dir_check_own(const char *path, struct chy_error *err);
 /* A descriptor for the *at functions above. Errors: CHY_E_NOT_FOUND, CHY_E_IO */
 CHY_MUST_USE enum chy_err chy_dir_open(int dir_fd, const char *path, int *ret_fd,
                                        struct chy_error *err);

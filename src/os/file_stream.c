@@ -38,3 +38,21 @@ enum chy_err chy_fd_read(int fd, void *to, size_t n, size_t *ret_n, struct chy_e
     *ret_n = (size_t)got;
     return CHY_OK;
 }
+
+enum chy_err chy_file_open_append(int dir_fd, const char *path, mode_t mode, int *ret_fd,
+                                  struct chy_error *err)
+{
+    /* O_NONBLOCK as above; a FIFO without a reader is refused by it. */
+    CHY_CLEANUP(chy_fd_closep)
+    int fd = openat(dir_fd, path,
+                    O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NOCTTY | O_NOFOLLOW | O_NONBLOCK,
+                    mode);
+    struct stat st;
+    if (fd < 0 || fstat(fd, &st) != 0)
+        return chy_fail_sys(err, chy_sys_code(errno), errno, "cannot open %s: %s", path,
+                            chy_sys_text(errno));
+    if (!S_ISREG(st.st_mode))
+        return chy_fail(err, CHY_E_IO, "%s is not a regular file", path);
+    *ret_fd = chy_fd_take(&fd);
+    return CHY_OK;
+}

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: MIT */
-/* Reading what is too long to be held: an artifact to be hashed, part by part. */
+/* Files that are too long to be held: an artifact to be hashed part by part, a log that grows. */
 #pragma once
 
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/types.h>
 
 #include "base/compiler.h"
 #include "base/err.h"
@@ -16,3 +17,7 @@ CHY_MUST_USE enum chy_err chy_file_open_stream(int dir_fd, const char *path, int
  * Errors: CHY_E_IO */
 CHY_MUST_USE enum chy_err chy_fd_read(int fd, void *to, size_t n, size_t *ret_n,
                                       struct chy_error *err);
+/* Open a regular file to add to its end, made with `mode` when absent. The last part of the path
+ * may not be a symbolic link. Errors: CHY_E_NOT_FOUND the folder is not there; CHY_E_IO */
+CHY_MUST_USE enum chy_err chy_file_open_append(int dir_fd, const char *path, mode_t mode,
+                                               int *ret_fd, struct chy_error *err);

@@ -307,6 +307,8 @@ static enum chy_err perform(struct chy_http_client *c, struct chy_error *err)
 {
     c->reason[0] = '\0';
     CURLcode code = curl_easy_perform(c->curl);
+    c->now->is_unsent = code == CURLE_COULDNT_CONNECT || code == CURLE_COULDNT_RESOLVE_HOST ||
+                        code == CURLE_COULDNT_RESOLVE_PROXY;
     if (code != CURLE_OK)
         return explain(c, code, err);
     long status = 0;
@@ -324,6 +326,7 @@ enum chy_err chy_http_client_do(struct chy_http_client *c, struct chy_http_excha
     exchange->content_type[0] = '\0';
     exchange->request_id[0] = '\0';
     exchange->retry_after_s = 0;
+    exchange->is_unsent = false;
     chy_buf_clear(exchange->answer);
     CHY_CLEANUP(slist_freep) struct curl_slist *headers = NULL;
     CHY_TRY(make_headers(exchange, &headers, err));

@@ -295,3 +295,36 @@ void chy_process_end_text(struct chy_process_end end, char ret_text[CHY_PROCESS_
     else
         snprintf(ret_text, CHY_PROCESS_END_TEXT_BYTES, "was killed by signal %d", end.value);
 }
+
+/* --- leaving --- */
+
+/* The parent ends, the child goes on. */
+static enum chy_err fork_away(struct chy_error *err)
+{
+    pid_t pid = fork();
+    if (pid < 0)
+        return fail_start(err, "a process", errno);
+    if (pid > 0)
+        _exit(0);
+    return CHY_OK;
+}
+
+enum chy_err chy_process_detach(int keep_fd, struct chy_error *err)
+{
+    if (keep_fd != STDERR_FILENO + 1)
+        return chy_fail(err, CHY_E_ARG, "descriptor %d cannot be kept alone", keep_fd);
+    if (fcntl(keep_fd, F_GETFD) < 0)
+        return chy_fail_sys(err, CHY_E_STATE, errno, "descriptor %d is not open", keep_fd);
+    if (close_range((unsigned)keep_fd + 1, ~0U, 0) != 0)
+        return chy_fail_sys(err, CHY_E_IO, errno, "cannot close what was inherited: %s",
+                            chy_sys_text(errno));
+    CHY_TRY(fork_away(err));
+    if (setsid() < 0)
+        return fail_start(err, "a session", errno);
+    return fork_away(err); /* one that leads no session never gets a terminal */
+}
+
+void chy_process_leave(int code)
+{
+    _exit(code);
+}

@@ -52,6 +52,15 @@ void chy_process_ignore_sigpipe(void);
 CHY_MUST_USE enum chy_err chy_process_signal(const struct chy_process *process, int signal_number,
                                              struct chy_error *err);
 
+/* Go on as a process of its own: in a new session, nobody's child, with no descriptors but 0 to 2
+ * and `keep_fd` (which must be 3). The caller's process ends with exit code 0; what returns is the
+ * new one. On failure the old one may return instead.
+ * Errors: CHY_E_ARG another descriptor; CHY_E_STATE it is not open; CHY_E_BUSY, CHY_E_NOMEM,
+ * CHY_E_IO */
+CHY_MUST_USE enum chy_err chy_process_detach(int keep_fd, struct chy_error *err);
+/* End now, with nothing tidied up: for a process whose threads hang. */
+CHY_NORETURN void chy_process_leave(int code);
+
 struct chy_process_end {
     bool was_signal;
     int value; /* exit code, or the number of the signal */

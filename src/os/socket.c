@@ -276,6 +276,12 @@ enum chy_err chy_socket_peer_cred(int fd, struct chy_socket_cred *ret_cred, stru
     return CHY_OK;
 }
 
+bool chy_socket_is_there(const char *path)
+{
+    struct stat st;
+    return lstat(path, &st) == 0 && S_ISSOCK(st.st_mode);
+}
+
 enum chy_err chy_socket_pair(int ret_fds[2], struct chy_error *err)
 {
     if (socketpair(AF_UNIX, SOCKET_FLAGS, 0, ret_fds) != 0)

@@ -7,6 +7,7 @@
  * once (TCP_NODELAY), an IPv6 one takes IPv6 alone. */
 #pragma once
 
+#include <stdbool.h>
 #include <sys/types.h>
 
 #include "base/bytes.h"
@@ -53,6 +54,9 @@ struct chy_socket_cred {
 /* Who was at the other end of a Unix socket when it was connected. */
 CHY_MUST_USE enum chy_err chy_socket_peer_cred(int fd, struct chy_socket_cred *ret_cred,
                                                struct chy_error *err);
+
+/* Whether the path names a Unix socket; whether anybody listens there is another matter. */
+bool chy_socket_is_there(const char *path);
 
 /* Two connected Unix stream sockets. */
 CHY_MUST_USE enum chy_err chy_socket_pair(int ret_fds[2], struct chy_error *err);

@@ -4,9 +4,11 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <pwd.h>
+#include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/bytes.h"
 #include "base/mem.h"
 #include "os/fd.h"
 #include "os/sys.h"
@@ -26,6 +28,34 @@ enum chy_err chy_user_find(const char *name, struct chy_user_ids *ret_ids, struc
         return chy_fail_sys(err, CHY_E_NOT_FOUND, e, "there is no system user \"%s\"", name);
     *ret_ids = (struct chy_user_ids){ found->pw_uid, found->pw_gid };
     return CHY_OK;
+}
+
+enum chy_err chy_user_name(uid_t uid, char ret_name[CHY_USER_NAME_BYTES], struct chy_error *err)
+{
+    CHY_CLEANUP(chy_freep) char *text = chy_malloc(USER_BYTES);
+    if (text == NULL)
+        return chy_fail(err, CHY_E_NOMEM, "out of memory for a user's data");
+    struct passwd pw;
+    struct passwd *found = NULL;
+    int e = getpwuid_r(uid, &pw, text, USER_BYTES, &found);
+    size_t n = found != NULL ? strlen(found->pw_name) : 0;
+    if (n == 0 || n >= CHY_USER_NAME_BYTES)
+        return chy_fail_sys(err, CHY_E_NOT_FOUND, e, "user %u has no name", (unsigned)uid);
+    memcpy(ret_name, found->pw_name, n + 1);
+    return CHY_OK;
+}
+
+void chy_host_name(char ret_name[CHY_HOST_NAME_BYTES])
+{
+    if (gethostname(ret_name, CHY_HOST_NAME_BYTES) != 0 ||
+        memchr(ret_name, '\0', CHY_HOST_NAME_BYTES) == NULL)
+        ret_name[0] = '\0';
+    for (char *p = ret_name; *p != '\0'; p++) {
+        if (*p >= 'A' && *p <= 'Z')
+            *p = (char)(*p - 'A' + 'a');
+    }
+    if (!chy_text_is_plain(chy_str_of(ret_name)))
+        ret_name[0] = '\0';
 }
 
 struct owning {

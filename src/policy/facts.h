@@ -12,6 +12,8 @@
 #define CHY_FACT_APPLICATION_PATH    "application.path"
 #define CHY_FACT_APPLICATION_SHA256  "application.sha256"  /* of the binary, lower-case hex */
 #define CHY_FACT_APPLICATION_COMMAND "application.command" /* its command line, secrets taken out */
+#define CHY_FACT_APPLICATION_PARENT  "application.parent"  /* path of the program that started it */
+#define CHY_FACT_USER                "user"                /* whom the program runs as */
 #define CHY_FACT_ARTIFACT_TYPE       "artifact.type"
 /* Found by the server in the bytes to be signed, where the caller shows them. */
 #define CHY_FACT_CONTENT_TYPE   "content.type"   /* one of CHY_CONTENT_... */

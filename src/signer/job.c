@@ -7,6 +7,7 @@
 #include "base/mem.h"
 #include "os/clock.h"
 #include "os/random.h"
+#include "signer/callers.h"
 #include "signer/ledger.h"
 
 static void job_free(struct job *job)
@@ -17,6 +18,7 @@ static void job_free(struct job *job)
     if (job->s->own_job == job)
         job->s->own_job = NULL;
     ledger_forget(job);
+    callers_release(job);
     chy_arena_done(&job->arena);
     chy_free(job);
 }
@@ -199,8 +201,7 @@ static enum chy_err call_decode(struct job *job, const struct chy_frame *frame,
 static enum chy_err call_admit(struct job *job, struct chy_error *err)
 {
     struct signer *s = job->s;
-    enum chy_err r = chy_principal_resolve(s->store, &job->call.caller, chy_clock_realtime_us(),
-                                           &job->arena, &job->who, err);
+    enum chy_err r = callers_resolve(job, err);
     bool is_nobody = r == CHY_E_UNAUTHENTICATED || r == CHY_E_EXPIRED;
     if (is_nobody && (job->row->may & CHY_MAY_ANYBODY) != 0)
         /* Who enrols again may still show a certificate that has ended. */

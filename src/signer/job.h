@@ -20,9 +20,10 @@ struct job {
     struct chy_call call;
     const struct chy_op_row *row; /* NULL: the signer's own work */
     struct chy_principal who;
-    void *request;       /* the row's request struct */
-    void *state;         /* of the operation */
-    struct chy_str lock; /* what it holds, see job_lock(); empty: nothing */
+    struct caller *caller; /* what `who` borrows from, see callers.h; NULL: the arena */
+    void *request;         /* the row's request struct */
+    void *state;           /* of the operation */
+    struct chy_str lock;   /* what it holds, see job_lock(); empty: nothing */
 
     /* Waiting: for the ledger, or for the answer to the frame `waits_for`. */
     job_fn *step;

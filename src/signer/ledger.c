@@ -9,6 +9,7 @@
 #include "crypto/hash.h"
 #include "os/clock.h"
 #include "os/random.h"
+#include "signer/callers.h"
 #include "signer/tokens.h"
 #include "store/anchor.h"
 #include "tlog/checkpoint.h"
@@ -660,6 +661,8 @@ static void commit(struct ledger *l)
         return;
     }
     l->size += leaf_count(l);
+    if (change_count(l) > 0)
+        callers_forget(l->s);
     batch_clear(l);
     run_waiting(l);
     r = chy_store_maintain(l->s->store, &err);

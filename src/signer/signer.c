@@ -14,6 +14,7 @@
 #include "os/sandbox.h"
 #include "policy/zone.h"
 #include "proto/role.h"
+#include "signer/callers.h"
 #include "signer/denials.h"
 #include "signer/job.h"
 #include "signer/ledger.h"
@@ -498,6 +499,7 @@ static void stop(struct signer *s)
     chy_store_close(s->store);
     keys_free(s);
     denials_free(s);
+    callers_forget(s);
     chy_policy_rules_free(s->policy);
     chy_arena_done(&s->policy_arena);
     chy_channel_free(s->supervisor);

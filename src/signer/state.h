@@ -25,6 +25,7 @@ struct job;
 struct ledger;
 struct token;
 struct denial_bucket;
+struct caller;
 
 /* A key as it is now. Never freed while the signer lives: jobs hold pointers across their steps,
  * and look at `record` anew in each. */
@@ -37,7 +38,8 @@ struct key {
 };
 
 enum {
-    KEY_BUCKETS = 4096
+    KEY_BUCKETS = 4096,
+    CALLERS = 256, /* some kilobytes each; more than so many at once are read again */
 };
 
 /* A connection to front, or the one to inspect. */
@@ -83,7 +85,8 @@ struct signer {
     int64_t own_retry_us; /* monotonic: not before it another one */
     int64_t own_pause_us;
     uint64_t next_frame_id;
-    struct denial_bucket *denials; /* by principal */
+    struct denial_bucket *denials;   /* by principal */
+    struct caller *callers[CALLERS]; /* see callers.h */
     struct chy_timer *housekeeping;
 
     struct counters counters;

@@ -47,6 +47,7 @@ struct token {
     struct sign_task *queue;
     size_t queued;
     size_t in_flight;
+    int64_t served_us; /* when tokens_check() last saw a worker that is ready */
     struct chy_arena info_arena;
     struct chy_token_info info;
 };
@@ -753,6 +754,17 @@ static bool is_late(const struct worker *w, const struct flight *f, int64_t now_
     return now_us - f->sent_us > limit;
 }
 
+/* A process that is started again takes a moment; one that does not come is no reason to keep
+ * callers, who would sooner try elsewhere, until they give up. */
+static enum chy_err served_check(const struct token *t, int64_t now_us, struct chy_error *err)
+{
+    uint32_t limit_ms = t->s->config.token_timeout_ms;
+    if (now_us - t->served_us <= (int64_t)limit_ms * 1000)
+        return CHY_OK;
+    return chy_fail(err, CHY_E_BUSY, "token \"%.*s\" has had no process for %u ms",
+                    CHY_STR_ARG(t->config.name), limit_ms);
+}
+
 static void queue_expire(struct token *t, int64_t now_us)
 {
     struct sign_task *queue = t->queue;
@@ -762,7 +774,7 @@ static void queue_expire(struct token *t, int64_t now_us)
     DL_FOREACH_SAFE(queue, task, next)
     {
         struct chy_error err;
-        if (task_check(task, now_us, &err) == CHY_OK) {
+        if (task_check(task, now_us, &err) == CHY_OK && served_check(t, now_us, &err) == CHY_OK) {
             DL_APPEND(t->queue, task);
             continue;
         }
@@ -786,6 +798,8 @@ void tokens_check(struct signer *s, int64_t now_us)
                 break;
             }
         }
+        if (token_has_worker(t))
+            t->served_us = now_us;
         queue_expire(t, now_us);
     }
 }

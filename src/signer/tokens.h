@@ -38,7 +38,7 @@ CHY_MUST_USE enum chy_err tokens_sign(struct signer *s, struct sign_task *task,
                                       struct chy_error *err);
 /* Send what is queued; once a turn. */
 void tokens_turn(struct signer *s);
-/* Look for workers that hang; once a second. */
+/* Look for workers that hang, and for what waits in vain; once a second. */
 void tokens_check(struct signer *s, int64_t now_us);
 size_t tokens_in_flight(const struct signer *s);
 bool tokens_are_ready(const struct signer *s, struct chy_str *ret_missing);

@@ -209,6 +209,23 @@ static int note_wal_frames(void *ctx, sqlite3 *db, const char *name, int frames)
     return SQLITE_OK;
 }
 
+/* After fsync(2) has failed, the kernel shows pages that the disk does not have and holds them for
+ * clean: no later fsync(2) writes them. Such a page in the middle of the write-ahead file, and all
+ * that is committed behind it is gone after a power cut. So whoever begins to write trusts none of
+ * it: the file is folded into the store, whose pages are thereby written anew, and begins anew. */
+static enum chy_err fold_all(struct chy_store *s, struct chy_error *err)
+{
+    int rc = sqlite3_wal_checkpoint_v2(s->db, NULL, SQLITE_CHECKPOINT_TRUNCATE, NULL, NULL);
+    if (rc == SQLITE_BUSY)
+        return chy_fail(err, CHY_E_STORE,
+                        "another process has been reading the store for %d ms (a backup?), so it "
+                        "cannot be opened for writing",
+                        BUSY_TIMEOUT_MS);
+    if (rc != SQLITE_OK)
+        return fail_db(s, "the write-ahead log could not be folded back", err);
+    return CHY_OK;
+}
+
 static enum chy_err set_up(struct chy_store *s, struct chy_error *err)
 {
     sqlite3_extended_result_codes(s->db, 1);
@@ -229,7 +246,8 @@ static enum chy_err set_up(struct chy_store *s, struct chy_error *err)
              "PRAGMA foreign_keys = ON",
              err));
     sqlite3_wal_hook(s->db, note_wal_frames, s);
-    return check_version(s, err);
+    CHY_TRY(check_version(s, err));
+    return fold_all(s, err);
 }
 
 enum chy_err chy_store_open(const char *path, enum chy_store_mode mode,

@@ -31,9 +31,11 @@ enum chy_object_kind {
     CHY_OBJECT_META = 6,       /* single facts, by name */
 };
 
-/* Open the store in the file at `path` and bring its schema up to this version (WRITE).
+/* Open the store in the file at `path` and bring its schema up to this version (WRITE). Who opens
+ * it for writing waits 5 s for readers of an older state, and has then all of it on the disk.
  * Errors: CHY_E_NOT_FOUND there is none; CHY_E_EXISTS; CHY_E_UNSUPPORTED it was written by a newer
- *         version; CHY_E_STORE anything else that SQLite says; CHY_E_NOMEM */
+ *         version; CHY_E_STORE a reader does not end, or anything else that SQLite says;
+ *         CHY_E_NOMEM */
 CHY_MUST_USE enum chy_err chy_store_open(const char *path, enum chy_store_mode mode,
                                          struct chy_store **ret_store, struct chy_error *err);
 void chy_store_close(struct chy_store *s);

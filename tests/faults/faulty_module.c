@@ -125,8 +125,8 @@ static CK_RV faulty_get_token_info(CK_SLOT_ID slot, CK_TOKEN_INFO *info)
     return rv;
 }
 
-static CK_RV faulty_open_session(CK_SLOT_ID slot, CK_FLAGS flags, void *application, void *notify,
-                                 CK_SESSION_HANDLE *session)
+static CK_RV faulty_open_session(CK_SLOT_ID slot, CK_FLAGS flags, void *application,
+                                 CK_NOTIFY notify, CK_SESSION_HANDLE *session)
 {
     if (is_on("one-session", NULL) && session_count > 0)
         return CKR_SESSION_COUNT;

@@ -7,14 +7,17 @@ import pathlib
 import re
 import shutil
 import subprocess
+import sysconfig
 
 import pytest
 
 TOP = pathlib.Path(__file__).resolve().parents[2]
 BUILD = pathlib.Path(os.environ.get("CHANCERY_BUILD", TOP / "build/release")).resolve()
 
+MODULE = f"lib/{sysconfig.get_config_var('MULTIARCH')}/pkcs11/chancery-pkcs11.so"
+
 FILES = {
-    "bin/chancery", "bin/chanceryd",
+    "bin/chancery", "bin/chanceryd", MODULE, "share/p11-kit/modules/chancery.module",
     "lib/systemd/system/chanceryd.service", "lib/sysusers.d/chancery.conf",
     "share/bash-completion/completions/chancery", "share/bash-completion/completions/chanceryd",
     "share/fish/vendor_completions.d/chancery.fish",
@@ -70,7 +73,7 @@ def test_install__everything_and_nothing_else(root, installed):
 def test_install__modes(installed):
     for name in FILES:
         mode = (installed / name).stat().st_mode & 0o7777
-        assert mode == (0o755 if name.startswith("bin/") else 0o644), name
+        assert mode == (0o755 if name.startswith("bin/") or name == MODULE else 0o644), name
 
 
 @pytest.mark.parametrize("words", [("chanceryd", "--version"), ("chanceryd", "--help"),
@@ -81,9 +84,32 @@ def test_install__programs_run_from_there(installed, words, tmp_path):
     assert done.stdout
 
 
+def test_install__p11_kit_is_told_where_the_module_is(installed, prefix):
+    told = (installed / "share/p11-kit/modules/chancery.module").read_text(encoding="utf-8")
+    assert f"\nmodule: {prefix}/{MODULE}\n" in told
+
+
+def test_install__the_module_needs_libc_alone_and_shows_three_names(installed):
+    dynamic = run("readelf", "-W", "--dynamic", installed / MODULE).stdout
+    needed = re.findall(r"\(NEEDED\).*\[(.+)\]", dynamic)
+    assert needed == ["libc.so.6"]
+    symbols = run("nm", "--dynamic", "--defined-only", installed / MODULE).stdout
+    assert {line.split()[-1] for line in symbols.splitlines()} == {
+        "C_GetFunctionList", "C_GetInterface", "C_GetInterfaceList"}
+
+
+def test_install__the_module_changes_nothing_of_its_process(installed):
+    symbols = run("nm", "--dynamic", "--undefined-only", installed / MODULE).stdout
+    calls = {line.split()[-1].split("@")[0] for line in symbols.splitlines()}
+    assert not calls & {
+        "exit", "_exit", "atexit", "__cxa_atexit", "setlocale", "chdir", "fchdir", "umask",
+        "signal", "sigaction", "sigprocmask", "pthread_sigmask", "pthread_create", "setenv",
+        "putenv", "unsetenv", "printf", "puts", "putchar", "system", "popen"}
+
+
 def test_install__programs_name_no_build_folder(installed):
-    for name in ("chancery", "chanceryd"):
-        dynamic = run("readelf", "-d", installed / "bin" / name).stdout
+    for name in ("bin/chancery", "bin/chanceryd", MODULE):
+        dynamic = run("readelf", "-d", installed / name).stdout
         assert "NEEDED" in dynamic
         assert "RPATH" not in dynamic and "RUNPATH" not in dynamic
 

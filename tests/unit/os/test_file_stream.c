@@ -81,15 +81,55 @@ static void test_read__wrong_descriptor(void **state)
     assert_int_equal(chy_fd_read(-1, &part, 1, &n, NULL), CHY_E_IO);
 }
 
+static void test_open_append__adds_to_the_end(void **state)
+{
+    (void)state;
+    CHY_CLEANUP(chy_fd_closep) int fd = -1;
+    uint64_t size = 0;
+    assert_int_equal(chy_file_open_append(AT_FDCWD, path, 0600, &fd, NULL), CHY_OK);
+    assert_true((fcntl(fd, F_GETFD) & FD_CLOEXEC) != 0);
+    assert_int_equal(write(fd, " world", 6), 6);
+    chy_fd_closep(&fd);
+    assert_int_equal(chy_file_open_stream(AT_FDCWD, path, &fd, &size, NULL), CHY_OK);
+    assert_int_equal(size, 11);
+}
+
+static void test_open_append__makes_a_file_for_its_owner(void **state)
+{
+    (void)state;
+    CHY_CLEANUP(chy_fd_closep) int fd = -1;
+    struct stat st;
+    assert_int_equal(remove(path), 0);
+    assert_int_equal(chy_file_open_append(AT_FDCWD, path, 0600, &fd, NULL), CHY_OK);
+    assert_int_equal(fstat(fd, &st), 0);
+    assert_int_equal(st.st_mode & 07777, 0600);
+}
+
+static void test_open_append__only_regular_files(void **state)
+{
+    (void)state;
+    int fd = -1;
+    assert_int_equal(chy_file_open_append(AT_FDCWD, "/no/such/file", 0600, &fd, NULL),
+                     CHY_E_NOT_FOUND);
+    assert_int_equal(chy_file_open_append(AT_FDCWD, "/dev/null", 0600, &fd, NULL), CHY_E_IO);
+    assert_int_equal(remove(path), 0);
+    assert_int_equal(symlink("/etc/passwd", path), 0);
+    assert_int_equal(chy_file_open_append(AT_FDCWD, path, 0600, &fd, NULL), CHY_E_IO);
+    assert_int_equal(remove(path), 0);
+    assert_int_equal(mkfifo(path, 0600), 0);
+    assert_int_equal(chy_file_open_append(AT_FDCWD, path, 0600, &fd, NULL), CHY_E_IO);
+    assert_int_equal(fd, -1);
+}
+
 #define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        T(test_open__reads_to_the_end),
-        T(test_open__absent),
-        T(test_open__only_regular_files),
-        T(test_read__wrong_descriptor),
+        T(test_open__reads_to_the_end),          T(test_open__absent),
+        T(test_open__only_regular_files),        T(test_read__wrong_descriptor),
+        T(test_open_append__adds_to_the_end),    T(test_open_append__makes_a_file_for_its_owner),
+        T(test_open_append__only_regular_files),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

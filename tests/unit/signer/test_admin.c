@@ -244,6 +244,7 @@ static void test_users__rights_are_looked_up_at_each_call(void **state)
     assert_int_equal(fx_do(&f, CHY_OP_USERS_CREATE, "mallory", &create, NULL),
                      CHY_E_UNAUTHENTICATED);
     fx_ready_to_sign(&f);
+    assert_int_equal(fx_signed(&f, fx_sign(&f, "k", 1), NULL), CHY_OK);
     assert_int_equal(update_roles("root", "alice", true), CHY_OK);
     assert_int_equal(fx_signed(&f, fx_sign(&f, "k", 1), NULL), CHY_E_UNAUTHENTICATED);
     finish();
@@ -354,6 +355,41 @@ static void put_credentials(const char *owner, const uint8_t key_sha256[CHY_HASH
                      CHY_OK);
     assert_int_equal(chy_store_commit(store, NULL), CHY_OK);
     chy_store_close(store);
+}
+
+/* The credential of `owner` ends so many microseconds from now. */
+static void end_credential(const char *owner, int64_t in_us)
+{
+    struct chy_store *store = NULL;
+    struct found_credential found = { .owner = owner };
+    assert_int_equal(chy_store_open(f.store_path.p, CHY_STORE_WRITE, &store, NULL), CHY_OK);
+    assert_int_equal(
+        chy_store_walk(store, CHY_OBJECT_CREDENTIAL, CHY_STR(""), find_credential, &found, NULL),
+        CHY_OK);
+    found.record.info.expires_us = chy_clock_realtime_us() + in_us;
+    assert_int_equal(chy_store_begin(store, NULL), CHY_OK);
+    assert_int_equal(chy_record_put(store, CHY_OBJECT_CREDENTIAL, found.name,
+                                    &chy_credential_record_schema, &found.record, NULL),
+                     CHY_OK);
+    assert_int_equal(chy_store_commit(store, NULL), CHY_OK);
+    chy_store_close(store);
+}
+
+/* The signer remembers who called. */
+static void test_users__a_credential_that_is_in_use_ends_at_its_time(void **state)
+{
+    (void)state;
+    fx_ready_to_sign(&f);
+    fx_stop(&f);
+    end_credential("alice", 2 * SECOND_US);
+    fx_start(&f);
+    enum chy_err r = fx_signed(&f, fx_sign(&f, "k", 1), NULL);
+    assert_int_equal(r, CHY_OK);
+    int64_t deadline = chy_clock_monotonic_us() + 30 * SECOND_US;
+    while (r == CHY_OK && chy_clock_monotonic_us() < deadline)
+        r = fx_signed(&f, fx_sign(&f, "k", 1), NULL);
+    assert_int_equal(r, CHY_E_EXPIRED);
+    finish();
 }
 
 static void test_renew__is_for_the_key_of_the_certificate(void **state)
@@ -513,6 +549,7 @@ int main(void)
         TEST(test_keys__development_certificate_with_a_token_that_fails),
         TEST(test_users__the_last_administrator_stays),
         TEST(test_users__rights_are_looked_up_at_each_call),
+        TEST(test_users__a_credential_that_is_in_use_ends_at_its_time),
         TEST(test_enroll__a_code_works_once_also_for_two_at_the_same_moment),
         TEST(test_enroll__a_code_survives_what_went_wrong),
         TEST(test_renew__is_for_the_key_of_the_certificate),

@@ -474,6 +474,26 @@ static void test_sign__a_hung_worker_is_reported_and_its_work_done_by_another(vo
     finish();
 }
 
+static void test_sign__nobody_waits_long_for_a_worker_that_does_not_come(void **state)
+{
+    (void)state;
+    start_with(short_timeout);
+    f.workers[0].mode = f.workers[1].mode = WORKER_HOLDS;
+    uint64_t id = fx_sign(&f, "k", 3);
+    holder();
+    fx_drop_worker(&f, 0);
+    fx_drop_worker(&f, 1);
+    assert_int_equal(fx_signed(&f, id, NULL), CHY_E_BUSY);
+    assert_int_equal(fx_signed(&f, fx_sign(&f, "k", 1), NULL), CHY_E_BUSY);
+    f.workers[0].mode = f.workers[1].mode = WORKER_SIGNS;
+    fx_connect_worker(&f, 0);
+    fx_connect_worker(&f, 1);
+    fx_pump(&f, SECOND_US / 10, NULL);
+    assert_int_equal(fx_signed(&f, fx_sign(&f, "k", 1), NULL), CHY_OK);
+    finish();
+    assert_int_equal(fx_count(&f, CHY_ENTRY_SIGN_OUTCOME, "sign", CHY_OUTCOME_FAILED), 4);
+}
+
 static void test_sign__a_late_answer_counts(void **state)
 {
     (void)state;
@@ -716,6 +736,8 @@ int main(void)
         cmocka_unit_test_teardown(test_sign__a_wrong_number_of_answers_costs_the_worker, teardown),
         cmocka_unit_test_teardown(test_sign__success_without_a_signature_is_none, teardown),
         cmocka_unit_test_teardown(test_sign__a_signature_with_a_code_is_none, teardown),
+        cmocka_unit_test_teardown(test_sign__nobody_waits_long_for_a_worker_that_does_not_come,
+                                  teardown),
         cmocka_unit_test_teardown(test_sign__a_hung_worker_is_reported_and_its_work_done_by_another,
                                   teardown),
         cmocka_unit_test_teardown(test_sign__a_late_answer_counts, teardown),

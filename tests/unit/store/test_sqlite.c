@@ -76,6 +76,49 @@ static void test_store_open__refuses_bytes_that_are_no_database(void **state)
     assert_int_equal(chy_store_open(f->other, CHY_STORE_WRITE, &s, &f->err), CHY_E_STORE);
 }
 
+static off_t wal_bytes(const struct fixture *f)
+{
+    char path[160];
+    struct stat st;
+    snprintf(path, sizeof path, "%s-wal", f->path);
+    return stat(path, &st) == 0 ? st.st_size : 0;
+}
+
+/* As a process leaves it that was killed, or ended because a commit had failed. */
+static void test_store_open__trusts_nothing_of_an_old_write_ahead_file(void **state)
+{
+    struct fixture *f = *state;
+    struct chy_store *next = NULL;
+    uint64_t size = 0;
+    begin(f);
+    append(f, 0, "a");
+    commit(f);
+    assert_true(wal_bytes(f) > 0);
+    assert_int_equal(chy_store_open(f->path, CHY_STORE_WRITE, &next, &f->err), CHY_OK);
+    assert_int_equal(wal_bytes(f), 0);
+    assert_int_equal(chy_store_log_size(next, &size, &f->err), CHY_OK);
+    assert_int_equal(size, 1);
+    chy_store_close(next);
+}
+
+static void test_store_open__says_that_a_reader_does_not_end(void **state)
+{
+    struct fixture *f = *state;
+    struct chy_store *next = NULL;
+    sqlite3 *reader = NULL;
+    assert_int_equal(sqlite3_open(f->path, &reader), SQLITE_OK);
+    assert_int_equal(sqlite3_exec(reader, "BEGIN; SELECT count(*) FROM leaf", NULL, NULL, NULL),
+                     SQLITE_OK);
+    begin(f);
+    append(f, 0, "behind what the reader sees");
+    commit(f);
+    assert_int_equal(chy_store_open(f->path, CHY_STORE_WRITE, &next, &f->err), CHY_E_STORE);
+    assert_non_null(strstr(f->err.text, "reading the store"));
+    sqlite3_close(reader);
+    assert_int_equal(chy_store_open(f->path, CHY_STORE_WRITE, &next, &f->err), CHY_OK);
+    chy_store_close(next);
+}
+
 /* --- transactions --- */
 
 static void test_store_commit__keeps_and_abort_drops(void **state)
@@ -380,6 +423,8 @@ int main(void)
         T(test_store_open__refuses_a_newer_version),
         T(test_store_open__refuses_a_foreign_database),
         T(test_store_open__refuses_bytes_that_are_no_database),
+        T(test_store_open__trusts_nothing_of_an_old_write_ahead_file),
+        T(test_store_open__says_that_a_reader_does_not_end),
         T(test_store_commit__keeps_and_abort_drops),
         T(test_store_begin__is_not_nested),
         T(test_store__changes_only_within_a_writing_transaction),

@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "attack.h"
 #include "base/limits.h"
 #include "base/mem.h"
 #include "codec/der.h"
@@ -382,24 +383,12 @@ static void test_keys_generate__makes_keys_that_sign_and_cannot_leave(void **sta
     }
 }
 
-/* The calls that pkcs11.h has no prototype for, as an attacker in this process would make them. */
-typedef CK_RV wrap_fn(CK_SESSION_HANDLE, CK_MECHANISM *, CK_OBJECT_HANDLE, CK_OBJECT_HANDLE,
-                      CK_BYTE *, CK_ULONG *);
-typedef CK_RV set_fn(CK_SESSION_HANDLE, CK_OBJECT_HANDLE, CK_ATTRIBUTE *, CK_ULONG);
-#define CKM_RSA_PKCS_OAEP    0x00000009UL
-#define CKA_PRIVATE_EXPONENT 0x00000123UL
-#define CKA_PRIME_1          0x00000124UL
-
 static void test_keys_generate__gives_no_private_value_away(void **state)
 {
     (void)state;
     static const CK_ATTRIBUTE_TYPE values[] = { CKA_VALUE, CKA_PRIVATE_EXPONENT, CKA_PRIME_1 };
     fixture_open(&fx, fx.softhsm, copying);
     const CK_FUNCTION_LIST *f = fx.session.f;
-    wrap_fn *wrap = NULL;
-    set_fn *set = NULL;
-    memcpy(&wrap, &f->C_WrapKey, sizeof wrap);
-    memcpy(&set, &f->C_SetAttributeValue, sizeof set);
     for (size_t i = 0; i < ROWS; i++) {
         CK_OBJECT_HANDLE object = CK_INVALID_HANDLE;
         CK_OBJECT_HANDLE public_key = CK_INVALID_HANDLE;
@@ -427,11 +416,14 @@ static void test_keys_generate__gives_no_private_value_away(void **state)
             CK_ULONG n = sizeof wrapped;
             CK_MECHANISM mechanism = { .mechanism = CKM_RSA_PKCS };
             assert_int_not_equal(
-                wrap(fx.session.handle, &mechanism, public_key, handles[j], wrapped, &n), CKR_OK);
+                attack_wrap(f, fx.session.handle, &mechanism, public_key, handles[j], wrapped, &n),
+                CKR_OK);
             CK_ATTRIBUTE extractable = { CKA_EXTRACTABLE, &yes, sizeof yes };
             CK_ATTRIBUTE sensitive = { CKA_SENSITIVE, &no, sizeof no };
-            assert_int_not_equal(set(fx.session.handle, handles[j], &extractable, 1), CKR_OK);
-            assert_int_not_equal(set(fx.session.handle, handles[j], &sensitive, 1), CKR_OK);
+            assert_int_not_equal(attack_set(f, fx.session.handle, handles[j], &extractable, 1),
+                                 CKR_OK);
+            assert_int_not_equal(attack_set(f, fx.session.handle, handles[j], &sensitive, 1),
+                                 CKR_OK);
             CK_OBJECT_HANDLE open = CK_INVALID_HANDLE;
             assert_int_not_equal(
                 f->C_CopyObject(fx.session.handle, handles[j], &sensitive, 1, &open), CKR_OK);
@@ -632,23 +624,20 @@ static void test_keys_find__names_what_it_does_not_support(void **state)
     assert_int_equal(fx.session.f->C_DestroyObject(fx.session.handle, raw.private_key), CKR_OK);
 }
 
-typedef CK_RV create_fn(CK_SESSION_HANDLE, CK_ATTRIBUTE *, CK_ULONG, CK_OBJECT_HANDLE *);
-
 static CK_OBJECT_HANDLE certificate_make(const char *id, const char *value, size_t n)
 {
-    create_fn *create = NULL;
-    memcpy(&create, &fx.session.f->C_CreateObject, sizeof create);
     CK_OBJECT_CLASS class = CKO_CERTIFICATE;
     CK_ULONG type = CKC_X_509;
     CK_BBOOL yes = CK_TRUE;
     CK_OBJECT_HANDLE object = CK_INVALID_HANDLE;
-    CK_ATTRIBUTE attrs[] = { { CKA_CLASS, &class, sizeof class },
-                             { CKA_TOKEN, &yes, 1 },
-                             { CKA_CERTIFICATE_TYPE, &type, sizeof type },
-                             { CKA_ID, (void *)(uintptr_t)id, strlen(id) },
-                             { 0x101 /* CKA_SUBJECT */, (void *)(uintptr_t) "0", 1 },
-                             { CKA_VALUE, (void *)(uintptr_t)value, n } };
-    assert_int_equal(create(fx.session.handle, attrs, CHY_ARRAY_LEN(attrs), &object), CKR_OK);
+    CK_ATTRIBUTE attrs[] = {
+        { CKA_CLASS, &class, sizeof class },          { CKA_TOKEN, &yes, 1 },
+        { CKA_CERTIFICATE_TYPE, &type, sizeof type }, { CKA_ID, (void *)(uintptr_t)id, strlen(id) },
+        { CKA_SUBJECT, (void *)(uintptr_t) "0", 1 },  { CKA_VALUE, (void *)(uintptr_t)value, n }
+    };
+    assert_int_equal(
+        attack_create(fx.session.f, fx.session.handle, attrs, CHY_ARRAY_LEN(attrs), &object),
+        CKR_OK);
     return object;
 }
 

@@ -1,0 +1,88 @@
+/* SPDX-License-Identifier: MIT */
+#include <fcntl.h>
+
+#include "agent/signature_internal.h"
+#include "client/receipt.h"
+#include "os/file.h"
+
+static enum chy_err keep_receipt(struct signature_outcome *o, struct chy_str folder,
+                                 struct chy_str log_key, struct chy_arena *arena,
+                                 struct chy_error *err)
+{
+    enum chy_err r = chy_receipt_check(o->result.receipt, o->result.outcome, log_key, err);
+    if (r != CHY_OK)
+        return chy_error_prefix(err, r, "the receipt is not good");
+    struct chy_str path = chy_arena_printf(arena, "%.*s/%llu.receipt", CHY_STR_ARG(folder),
+                                           (unsigned long long)o->result.outcome->index);
+    if (path.p == NULL)
+        return chy_fail(err, CHY_E_NOMEM, "no memory for a receipt");
+    CHY_TRY(chy_file_replace(AT_FDCWD, path.p, chy_str_bytes(o->result.receipt), 0644, err));
+    o->receipt_file = path;
+    return CHY_OK;
+}
+
+enum chy_err signature_take(struct signature_outcome *outcome, const struct chy_sign_result *result,
+                            const struct chy_door_hello *hello, struct chy_str log_key,
+                            struct chy_arena *arena, struct chy_error *err)
+{
+    CHY_TRY(chy_schema_copy(&chy_sign_result_schema, result, arena, &outcome->result, err));
+    if (!outcome->result.is_signed)
+        return CHY_OK;
+    if (outcome->result.signature.n == 0)
+        return chy_fail(err, CHY_E_PROTOCOL,
+                        "the server says that it signed and gives no signature");
+    if (hello->receipts.n == 0)
+        return CHY_OK;
+    return keep_receipt(outcome, hello->receipts, log_key, arena, err);
+}
+
+void signature_tell(struct conn *c, const struct chy_sign_item *item, struct chy_bytes digest,
+                    const struct signature_outcome *outcome, const struct chy_work *work)
+{
+    const struct chy_sign_result *result = &outcome->result;
+    bool is_signed = work->code == CHY_OK && result->is_signed;
+    bool is_refused = work->code == CHY_OK && !result->is_signed;
+    c->porter->signatures += is_signed ? 1 : 0;
+    c->porter->refusals += is_refused ? 1 : 0;
+    const struct chy_door_event event = {
+        .key = item->key,
+        .algorithm = item->algorithm,
+        .digest = digest,
+        .application = chy_peer_path(c->peer),
+        .is_signed = is_signed,
+        .problem = work->code == CHY_OK ? result->problem : chy_str_of(chy_err_type(work->code)),
+        .detail = work->code == CHY_OK ? result->detail : chy_str_of(work->error.text),
+        .rules = result->rules,
+        .request_id = chy_str_of(work->request_id),
+        .intent = result->intent,
+        .outcome = result->outcome,
+        .receipt_file = outcome->receipt_file,
+    };
+    porter_tell(c->porter, c, &event);
+}
+
+/* Types end in a name of our list of errors; see RFC 9457 section 3.1 for the type. */
+static enum chy_err code_of_problem(struct chy_str problem)
+{
+    char name[64];
+    if (problem.n == 0 || problem.n >= sizeof name)
+        return CHY_E_DENIED;
+    chy_copy(name, problem.p, problem.n);
+    name[problem.n] = '\0';
+    enum chy_err code = chy_err_from_type(name);
+    return code == CHY_OK ? CHY_E_DENIED : code;
+}
+
+void signature_refuse(struct conn *c, uint64_t frame_id, const struct signature_outcome *outcome,
+                      const char *request_id)
+{
+    const struct chy_sign_result *result = &outcome->result;
+    enum chy_err code = code_of_problem(result->problem);
+    const struct chy_door_failure failure = {
+        .code = (uint32_t)-code,
+        .text = result->detail.n != 0 ? result->detail : chy_str_of(chy_err_title(code)),
+        .request_id = chy_str_of(request_id),
+        .rules = result->rules,
+    };
+    conn_reply(c, frame_id, CHY_DOOR_FAILED, &chy_door_failure_schema, &failure);
+}

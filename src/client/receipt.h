@@ -1,0 +1,17 @@
+/* SPDX-License-Identifier: MIT */
+/* Receipts of signatures: one that proves nothing must not lie there as if it did. Pure. */
+#pragma once
+
+#include "base/bytes.h"
+#include "base/compiler.h"
+#include "base/err.h"
+#include "proto/api.h"
+
+/* Whether this is a receipt of the entry, signed by the log's key (a verifier key; empty: that is
+ * not looked at).
+ * Errors: CHY_E_PROTOCOL   there is none
+ *         CHY_E_INTEGRITY  of another entry, or not signed by that key
+ *         CHY_E_MALFORMED, CHY_E_LIMIT, CHY_E_NOMEM, CHY_E_CRYPTO */
+CHY_MUST_USE enum chy_err chy_receipt_check(struct chy_str receipt,
+                                            const struct chy_log_index *outcome,
+                                            struct chy_str log_key, struct chy_error *err);

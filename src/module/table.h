@@ -1,0 +1,12 @@
+/* SPDX-License-Identifier: MIT */
+/* uthash as the module needs it: out of memory is an error, never the end of the tool. After an
+ * addition `hh.tbl` of the element is NULL if there was no memory, and the table is as before. */
+#pragma once
+
+#include "base/mem.h"
+
+#define HASH_NONFATAL_OOM 1
+#define uthash_malloc(n)  chy_malloc(n)
+#define uthash_free(p, n) chy_free(p)
+
+#include <uthash.h>

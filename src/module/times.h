@@ -1,0 +1,27 @@
+/* SPDX-License-Identifier: MIT */
+/* How long the module waits. No call of a tool waits longer than the sum of its steps. */
+#pragma once
+
+#include <stdint.h>
+
+/* Tests build the module in a hurry: all times are divided by this. */
+#ifndef CHY_P11_HURRY
+#    define CHY_P11_HURRY 1
+#endif
+
+#define CHY_P11_SECONDS(n) ((int64_t)(n)*1000000 / CHY_P11_HURRY)
+
+/* To connect and be greeted; a helper's start included. */
+#define CHY_P11_HELLO_US CHY_P11_SECONDS(5)
+/* For a page of keys: the agent may have to log in first. */
+#define CHY_P11_KEYS_US CHY_P11_SECONDS(30)
+/* For a verification, or a part of data that is hashed. */
+#define CHY_P11_HASH_US CHY_P11_SECONDS(30)
+/* For a signature: the server waits for the log's disk and for the token. */
+#define CHY_P11_SIGN_US CHY_P11_SECONDS(150)
+
+/* Between two tries: doubled each time, up to the second. */
+#define CHY_P11_BACKOFF_US     ((int64_t)20000)
+#define CHY_P11_BACKOFF_MAX_US ((int64_t)1000000)
+/* Tries of a call whose connection breaks again and again. */
+#define CHY_P11_TRIES 4
