@@ -207,6 +207,21 @@ class Server:
                 line = None
             assert line is not None, f"no {event} {fields} in the log:\n{self.log()}"
 
+    def wait_any(self, *events):
+        """The first line of the log with one of these events."""
+        deadline = time.monotonic() + SOON
+        at = 0
+        while True:
+            for line in self.lines[at:]:
+                if line.get("event") in events:
+                    return line
+            at = len(self.lines)
+            try:
+                line = self._next(deadline)
+            except queue.Empty:
+                line = None
+            assert line is not None, f"none of {events} in the log:\n{self.log()}"
+
     def log(self):
         """All of the log so far, as text."""
         if self.process is not None:

@@ -45,17 +45,24 @@ static inline int set_up(void **state)
     return chy_store_open(f->path, CHY_STORE_CREATE, &f->store, &f->err) == CHY_OK ? 0 : -1;
 }
 
+/* With what SQLite has beside it. */
+static inline void store_remove(const struct fixture *f, const char *name)
+{
+    static const char *const suffixes[] = { "", "-wal", "-shm", "-journal" };
+    for (size_t i = 0; i < CHY_ARRAY_LEN(suffixes); i++) {
+        char path[160];
+        snprintf(path, sizeof path, "%s/%s%s", f->folder, name, suffixes[i]);
+        unlink(path);
+    }
+}
+
 static inline int tear_down(void **state)
 {
     struct fixture *f = *state;
-    static const char *const names[] = { "store.db",     "store.db-wal", "store.db-shm", "other.db",
-                                         "other.db-wal", "other.db-shm", "anchor" };
     chy_store_close(f->store);
-    for (size_t i = 0; i < CHY_ARRAY_LEN(names); i++) {
-        char path[160];
-        snprintf(path, sizeof path, "%s/%s", f->folder, names[i]);
-        unlink(path);
-    }
+    store_remove(f, "store.db");
+    store_remove(f, "other.db");
+    store_remove(f, "anchor");
     rmdir(f->folder);
     chy_arena_done(&f->arena);
     free(f);

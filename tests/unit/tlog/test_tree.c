@@ -310,6 +310,14 @@ static void test_tree__memory_that_fails(void **state)
         enum chy_err r = chy_tlog_tree_load(hasher, store_io(), 0, &t, NULL);
         for (size_t n = 0; r == CHY_OK && n < 257; n++)
             r = chy_tlog_tree_append(t, &store->leaves[n], NULL);
+        struct chy_tlog_hash root;
+        struct chy_tlog_proof proof;
+        if (r == CHY_OK)
+            r = chy_tlog_tree_root(t, &root, NULL);
+        if (r == CHY_OK)
+            r = chy_tlog_tree_prove_inclusion(t, 100, &proof, NULL);
+        if (r == CHY_OK)
+            r = chy_tlog_tree_prove_consistency(t, 256, &proof, NULL);
         bool has_failed = chy_mem_has_failed();
         chy_mem_fail_after(SIZE_MAX);
         chy_tlog_tree_free(t);
