@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: MIT
-"""Row 6: somebody edits what a token says of its objects, in SoftHSM's files or with the PIN. What a
-token says is a hint: it makes no key attested, and no key sign in the place of another.
+"""Row 6: somebody edits what a token says of its objects, in SoftHSM's files or with the PIN. What
+a token says is a hint: it makes no key attested, and no key sign in the place of another.
 
 The files are those of SoftHSM 2.6: attributes of a type, a kind (1 is a truth value, of one byte)
 and a value; numbers are 64 bits, the first byte the highest."""
