@@ -249,6 +249,14 @@ void chy_login_note(struct chy_login *l, enum chy_err r, const struct chy_error 
     unlock(l);
 }
 
+bool chy_login_has_trouble(struct chy_login *l)
+{
+    lock(l);
+    bool has_trouble = l->trouble[0] != '\0';
+    unlock(l);
+    return has_trouble;
+}
+
 enum chy_err chy_login_look(struct chy_login *l, struct chy_arena *arena,
                             struct chy_login_view *ret_view, struct chy_error *err)
 {

@@ -40,6 +40,8 @@ bool chy_login_is_known(struct chy_login *l, const struct chy_login_use *use, bo
  * over; what ails one request alone is none of it. */
 void chy_login_note(struct chy_login *l, enum chy_err r, const struct chy_error *why);
 
+bool chy_login_has_trouble(struct chy_login *l);
+
 struct chy_login_view {
     struct chy_str profile;
     struct chy_str url;

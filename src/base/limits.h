@@ -144,8 +144,10 @@
 #define CHY_LIMIT_DOOR_SEND 33554432
 /* requests for the server that wait in one agent: some seconds of work */
 #define CHY_LIMIT_DOOR_WAITING 16384
-#define CHY_LIMIT_DOOR_WATCHES 64         /* tags that are watched in one agent */
-#define CHY_LIMIT_PROGRAM      1073741824 /* bytes of a program that is hashed: a second of work */
+/* bytes of them; a tool that shows 64 KiB of each message has 4,000 in flight */
+#define CHY_LIMIT_DOOR_WAITING_BYTES 268435456
+#define CHY_LIMIT_DOOR_WATCHES       64         /* tags that are watched in one agent */
+#define CHY_LIMIT_PROGRAM            1073741824 /* bytes of a program that is hashed: a second of work */
 
 /* --- the PKCS#11 module --- */
 
