@@ -146,8 +146,9 @@
 #define CHY_LIMIT_DOOR_WAITING 16384
 /* bytes of them; a tool that shows 64 KiB of each message has 4,000 in flight */
 #define CHY_LIMIT_DOOR_WAITING_BYTES 268435456
-#define CHY_LIMIT_DOOR_WATCHES       64         /* tags that are watched in one agent */
-#define CHY_LIMIT_PROGRAM            1073741824 /* bytes of a program that is hashed: a second of work */
+#define CHY_LIMIT_DOOR_WATCHES       64 /* tags that are watched in one agent */
+/* bytes of a program that is hashed: a second of work */
+#define CHY_LIMIT_PROGRAM 1073741824
 
 /* --- the PKCS#11 module --- */
 
