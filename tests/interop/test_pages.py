@@ -29,12 +29,13 @@ def commands_of(page):
 
 @pytest.fixture(name="release", scope="module")
 def fixture_release(keys):
-    """The key that the pages speak of."""
+    """The key that the pages speak of; no other test sees it."""
     keys.admin.run("keys", "create", "release", "--type", "rsa-3072")
     keys.admin.run("certs", "development", "release", "--subject", "CN=Test release")
     keys.admin.run("certs", "show", "release", "--out", "release.pem")
     keys.admin.run("keys", "public", "release", "--out", "release.pub")
-    return keys
+    yield keys
+    keys.admin.run("keys", "disable", "release")
 
 
 def fill(folder, keys):
