@@ -92,8 +92,8 @@ PSS = ("--hash-algorithm", "SHA256", "--mgf", "MGF1-SHA256", "--salt-len")
     ("k", "SHA256-RSA-PKCS", b"message", ()),
     ("r", "ECDSA-SHA256", b"message", ()),
 ])
-def test_weak_signatures_are_refused_whatever_they_are_called(world, thief, key, mechanism, data,  # noqa: F811
-                                                              more):
+def test_weak_signatures_are_refused_whatever_they_are_called(
+        world, thief, key, mechanism, data, more):  # noqa: F811
     """Row 28, by PKCS#11: nothing comes out, and nothing of it was signed."""
     size = world.log_size()
     assert not sign(thief, key, mechanism, data, *more)
