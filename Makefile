@@ -44,8 +44,8 @@ bench:                    # measure; BENCH="--rounds 3 --rows p256/*" for less
 	ninja --quiet -C build/release bench/bench-raw bench/bench-load
 	bench/bench --json build/bench.json $(BENCH)
 
-demo:                     # set up a server, sign, be refused, verify the log
-	tools/install-packages build
+demo:                     # set up a server, sign with other people's tools, be refused
+	tools/install-packages demo
 	$(RUN_TESTS) --build-only release
 	tools/demo build/release
 

@@ -14,12 +14,13 @@ _chanceryd()
     case ${COMP_WORDS[1]} in
     init) words='--data --listen --name --json' ;;
     check) words='--config' ;;
+    doctor) words='--config --json' ;;
     backup) words='--data --config --to --json' ;;
     restore) words='--from --data --json' ;;
     --*) words='--accept-older-store' ;;
-    *) words='init check backup restore' ;;
+    *) words='init check doctor backup restore' ;;
     esac
-    [ "$COMP_CWORD" -gt 1 ] || words='init check backup restore --config --help --version'
+    [ "$COMP_CWORD" -gt 1 ] || words='init check doctor backup restore --config --help --version'
     mapfile -t COMPREPLY < <(compgen -W "$words" -- "$current")
 }
 complete -F _chanceryd chanceryd

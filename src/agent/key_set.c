@@ -79,7 +79,8 @@ static bool certificate_make(const struct chy_certificate *c, struct chy_arena *
 {
     struct chy_x509_attributes a;
     struct chy_bytes der = chy_arena_bytes(arena, c->der);
-    if (der.p == NULL || chy_x509_attributes(der, &a, NULL) != CHY_OK)
+    if (der.p == NULL || chy_x509_attributes(der, &a, NULL) != CHY_OK ||
+        a.serial.n > CHY_LIMIT_NAME)
         return false;
     *ret = (struct chy_door_certificate){
         .der = der, .subject = a.subject, .issuer = a.issuer, .serial = a.serial

@@ -9,6 +9,7 @@
 #define FRESH_US   INT64_C(5000000)
 #define REFRESH_US INT64_C(2500000)  /* asked for at this age: a new one is fetched meanwhile */
 #define PAGES_US   INT64_C(60000000) /* pages that follow a first one come from the same list */
+#define KNOWN_US   INT64_C(60000000) /* a key's type and public key are taken for what they were */
 #define RECENT     32                /* keys that were asked for alone */
 #define PAGE_BYTES ((size_t)CHY_LIMIT_FRAME / 2)
 
@@ -184,7 +185,7 @@ static const struct chy_key_set *recent_find(const struct keys *k, struct chy_st
                                              struct chy_bytes id, int64_t age_us)
 {
     const struct recent *found = NULL;
-    int64_t oldest_us = age_us == INT64_MAX ? INT64_MIN : chy_clock_monotonic_us() - age_us;
+    int64_t oldest_us = chy_clock_monotonic_us() - age_us;
     for (size_t i = 0; i < RECENT; i++) {
         const struct recent *r = &k->recent[i];
         if (r->set != NULL && r->since_us >= oldest_us &&
@@ -193,14 +194,6 @@ static const struct chy_key_set *recent_find(const struct keys *k, struct chy_st
             found = r;
     }
     return found != NULL ? found->set : NULL;
-}
-
-const struct chy_held_key *keys_known(const struct keys *k, struct chy_str name)
-{
-    const struct chy_bytes any = { 0 };
-    const struct chy_key_set *one = recent_find(k, name, any, INT64_MAX);
-    const struct chy_held_key *held = one != NULL ? chy_key_set_find(one, name, any) : NULL;
-    return held == NULL && k->all != NULL ? chy_key_set_find(k->all, name, any) : held;
 }
 
 static void one_run(struct chy_work *first, struct chy_worker *w)
@@ -299,6 +292,15 @@ static enum chy_err fetch_start(struct keys *k, struct chy_error *err)
 static bool is_younger(const struct keys *k, int64_t age_us)
 {
     return k->all != NULL && chy_clock_monotonic_us() - k->since_us < age_us;
+}
+
+const struct chy_held_key *keys_known(const struct keys *k, struct chy_str name)
+{
+    const struct chy_bytes any = { 0 };
+    const struct chy_key_set *one = recent_find(k, name, any, KNOWN_US);
+    if (one != NULL)
+        return chy_key_set_find(one, name, any);
+    return is_younger(k, KNOWN_US) ? chy_key_set_find(k->all, name, any) : NULL;
 }
 
 /* What can be answered from here; false: the server must be asked. */

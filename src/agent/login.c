@@ -8,6 +8,7 @@
 #include "base/limits.h"
 #include "base/mem.h"
 #include "client/advice.h"
+#include "client/enroll.h"
 #include "os/file_stamp.h"
 
 #define FILES          3 /* that settings come from */
@@ -22,6 +23,7 @@ struct chy_login_use {
 
     struct chy_arena arena;
     struct chy_settings settings;
+    int64_t end_us; /* of a certificate that can be renewed; 0: not known */
     struct chy_str files[FILES];
     struct chy_file_stamp stamps[FILES]; /* zero for one that is not there */
 };
@@ -141,6 +143,7 @@ static enum chy_err use_load(const struct chy_login *l, struct chy_login_use **r
                         CHY_STR_ARG(use->settings.profile.name));
     name_files(l->env, use);
     stamps_take(use, use->stamps);
+    CHY_TRY(chy_client_credential_end(&use->settings, &use->end_us, err));
     use->refs = 1;
     *ret_use = CHY_TAKE(use);
     return CHY_OK;
@@ -166,6 +169,8 @@ enum chy_err chy_login_take(struct chy_login *l, struct chy_login_use **ret_use,
     /* A file that is being written may make no sense for a moment: the old settings go on. */
     if (r != CHY_OK && l->use != NULL && r != CHY_E_NOMEM)
         r = CHY_OK;
+    if (r == CHY_OK)
+        r = chy_client_check_end(&l->use->settings, l->use->end_us, err);
     if (r == CHY_OK) {
         l->use->refs++;
         *ret_use = l->use;
@@ -242,6 +247,14 @@ void chy_login_note(struct chy_login *l, enum chy_err r, const struct chy_error 
                        mend != NULL ? mend : "");
     }
     unlock(l);
+}
+
+bool chy_login_has_trouble(struct chy_login *l)
+{
+    lock(l);
+    bool has_trouble = l->trouble[0] != '\0';
+    unlock(l);
+    return has_trouble;
 }
 
 enum chy_err chy_login_look(struct chy_login *l, struct chy_arena *arena,

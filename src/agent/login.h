@@ -21,8 +21,9 @@ CHY_MUST_USE enum chy_err chy_login_new(const struct chy_client_env *env,
 void chy_login_free(struct chy_login *l);
 void chy_login_freep(struct chy_login **l);
 
-/* The settings as they are now. Errors: of chy_settings_load(), while there were no good ones yet;
- * CHY_E_STATE they name no server; CHY_E_NOMEM */
+/* The settings as they are now. Errors: CHY_E_EXPIRED the certificate has ended; of
+ * chy_settings_load() and of reading the credential, while there were no good ones yet; CHY_E_STATE
+ * they name no server; CHY_E_NOMEM */
 CHY_MUST_USE enum chy_err chy_login_take(struct chy_login *l, struct chy_login_use **ret_use,
                                          struct chy_error *err);
 /* Read them the next time, whatever the files look like; answers what is wrong with them. */
@@ -38,6 +39,8 @@ bool chy_login_is_known(struct chy_login *l, const struct chy_login_use *use, bo
 /* What came of the last call: what ails the login or the way to the server is kept until it is
  * over; what ails one request alone is none of it. */
 void chy_login_note(struct chy_login *l, enum chy_err r, const struct chy_error *why);
+
+bool chy_login_has_trouble(struct chy_login *l);
 
 struct chy_login_view {
     struct chy_str profile;

@@ -259,10 +259,10 @@ static void turn_away(int *fd, const struct chy_error *why)
     const struct chy_channel_options options = { .send_limit_bytes = CHY_LIMIT_TEXT * (size_t)4 };
     CHY_CLEANUP(chy_channel_freep) struct chy_channel *channel = NULL;
     CHY_CLEANUP(chy_buf_done) struct chy_buf text;
+    chy_buf_init(&text, CHY_LIMIT_TEXT);
     if (chy_channel_new(*fd, &options, &channel, NULL) != CHY_OK)
         return;
     *fd = -1; /* the channel's now */
-    chy_buf_init(&text, CHY_LIMIT_TEXT);
     const struct chy_door_failure failure = failure_of(why, NULL, NULL, &text);
     if (message_send(channel, 0, CHY_DOOR_FAILED, &chy_door_failure_schema, &failure, NULL) ==
         CHY_OK)
@@ -386,9 +386,11 @@ static void upkeep_done(struct chy_work *work)
 {
     struct upkeep *u = (struct upkeep *)work;
     u->porter->is_upkeep_running = false;
-    if (work->code != CHY_OK)
+    /* Said once, not every ten seconds while it lasts. */
+    if (work->code != CHY_OK && work->code != u->porter->upkeep_code)
         chy_log(u->porter->options.log, CHY_LOG_WARNING, "agent.upkeep_failed",
                 CHY_L_ERR(&work->error));
+    u->porter->upkeep_code = work->code;
     chy_free(u);
 }
 

@@ -47,6 +47,7 @@ struct chy_porter {
     struct chy_arena scratch; /* of the frame that is answered */
     bool is_closed;
     bool is_upkeep_running;
+    enum chy_err upkeep_code; /* of the last one */
     int64_t started_us;
     uint64_t signatures;
     uint64_t refusals;
@@ -114,8 +115,8 @@ CHY_MUST_USE enum chy_err input_read(struct conn *c, const struct chy_door_input
 CHY_MUST_USE enum chy_err keys_new(struct chy_porter *p, struct keys **ret_keys,
                                    struct chy_error *err);
 void keys_free(struct keys *k);
-/* A key that was listed, however long ago: its type and public key stay what they are. NULL: ask
- * the server. Lives until the loop turns. */
+/* A key that was listed within a minute: another of its name is not made so soon. NULL: ask the
+ * server. Lives until the loop turns. */
 const struct chy_held_key *keys_known(const struct keys *k, struct chy_str name);
 /* Keep a key that was asked for alone; takes the set. */
 void keys_remember(struct keys *k, struct chy_key_set *set);

@@ -84,10 +84,10 @@ static enum chy_err take_signature(struct sign_request *q, struct chy_error *err
 {
     CHY_CLEANUP(chy_buf_done) struct chy_buf raw;
     size_t order_bytes = chy_key_type_order_bytes(q->type);
+    chy_buf_init(&raw, 2 * order_bytes);
     q->signature = q->outcome.result.signature;
     if (order_bytes == 0 || !q->outcome.result.is_signed)
         return CHY_OK;
-    chy_buf_init(&raw, 2 * order_bytes);
     enum chy_err r = chy_ecdsa_to_raw(q->outcome.result.signature, order_bytes, &raw, err);
     if (r == CHY_E_MALFORMED)
         return chy_fail(err, CHY_E_PROTOCOL, "the server answered with what is no ECDSA signature");
@@ -112,10 +112,29 @@ static void take_result(struct sign_request *q, struct chy_worker *w,
 /* --- asking --- */
 
 struct batch {
-    struct sign_request *requests[CHY_LIMIT_SIGN_ITEMS];
-    struct chy_sign_item items[CHY_LIMIT_SIGN_ITEMS];
+    struct sign_request **requests;
+    struct chy_sign_item *items;
     size_t n;
 };
+
+static void batch_done(struct batch *b)
+{
+    chy_free(b->requests);
+    chy_free(b->items);
+}
+
+/* With room for all of the chain. */
+static enum chy_err batch_init(struct batch *b, const struct chy_work *first, struct chy_error *err)
+{
+    size_t n = 0;
+    for (const struct chy_work *work = first; work != NULL; work = work->next)
+        n++;
+    b->requests = chy_new_array(struct sign_request *, n);
+    b->items = chy_new_array(struct chy_sign_item, n);
+    if (b->requests == NULL || b->items == NULL)
+        return chy_fail(err, CHY_E_NOMEM, "no memory to ask for signatures");
+    return CHY_OK;
+}
 
 static enum chy_err ask(struct batch *b, size_t first, size_t n, struct chy_worker *w,
                         struct chy_error *err)
@@ -166,9 +185,10 @@ static void sign_run(struct chy_work *first, struct chy_worker *w)
 {
     struct chy_error err;
     enum chy_basis basis = CHY_BASIS_DECLARED;
-    CHY_CLEANUP(chy_freep) struct batch *b = chy_new(struct batch);
-    enum chy_err all = b != NULL ? chy_worker_basis(w, &basis, &err)
-                                 : chy_fail(&err, CHY_E_NOMEM, "no memory to ask for signatures");
+    CHY_CLEANUP(batch_done) struct batch b = { .n = 0 };
+    enum chy_err all = batch_init(&b, first, &err);
+    if (all == CHY_OK)
+        all = chy_worker_basis(w, &basis, &err);
     for (struct chy_work *work = first; work != NULL; work = work->next) {
         struct sign_request *q = sign_of(work);
         enum chy_err r = all == CHY_OK ? prepare(q, w, basis, &err) : all;
@@ -176,11 +196,11 @@ static void sign_run(struct chy_work *first, struct chy_worker *w)
             chy_worker_finish(w, work, r, &err);
             continue;
         }
-        b->items[b->n] = q->item;
-        b->requests[b->n++] = q;
+        b.items[b.n] = q->item;
+        b.requests[b.n++] = q;
     }
     if (all == CHY_OK)
-        ask_all(b, w);
+        ask_all(&b, w);
 }
 
 /* --- answering --- */

@@ -50,7 +50,8 @@ struct chy_workers {
     size_t idle;
     struct chy_worker workers[CHY_WORKERS_MAX]; /* started: n, of the loop's thread alone */
     size_t n;
-    size_t pending;
+    size_t pending;       /* of the loop's thread alone, as well */
+    size_t pending_bytes; /* of them */
 };
 
 static void lock(struct chy_workers *ws)
@@ -184,13 +185,15 @@ enum chy_err chy_worker_upkeep(struct chy_worker *w, struct chy_error *err)
     enum chy_err r = chy_login_take(ws->login, &use, err);
     if (r == CHY_OK)
         r = ws->upstream->renew(chy_login_settings(use), err);
+    bool has_settings = use != NULL;
     chy_login_use_unref(ws->login, use);
     if (r != CHY_OK)
         chy_login_note(ws->login, r, err);
-    if (r == CHY_E_EXPIRED || use == NULL)
+    if (r == CHY_E_EXPIRED || !has_settings)
         return r;
     CHY_TRY(worker_open(w, err));
-    if (!chy_login_is_known(ws->login, w->use, &is_agent))
+    /* What ailed the last call may be over. */
+    if (!chy_login_is_known(ws->login, w->use, &is_agent) || chy_login_has_trouble(ws->login))
         CHY_TRY(learn_whoami(w, err));
     return r;
 }
@@ -298,6 +301,7 @@ static void on_event(void *ctx, uint32_t events)
     unlock(ws);
     for (struct chy_work *work = queue_take(&done); work != NULL; work = queue_take(&done)) {
         ws->pending--;
+        ws->pending_bytes -= work->bytes;
         work->kind->done(work);
     }
 }
@@ -354,9 +358,12 @@ void chy_workers_freep(struct chy_workers **ws)
 
 enum chy_err chy_workers_add(struct chy_workers *ws, struct chy_work *work, struct chy_error *err)
 {
-    if (ws->pending >= CHY_LIMIT_DOOR_WAITING)
-        return chy_fail(err, CHY_E_BUSY, "%zu requests wait in the agent already", ws->pending);
+    if (ws->pending >= CHY_LIMIT_DOOR_WAITING ||
+        ws->pending_bytes + work->bytes > CHY_LIMIT_DOOR_WAITING_BYTES)
+        return chy_fail(err, CHY_E_BUSY, "%zu requests of %zu bytes wait in the agent already",
+                        ws->pending, ws->pending_bytes);
     ws->pending++;
+    ws->pending_bytes += work->bytes;
     lock(ws);
     queue_put(&ws->waiting, work);
     bool needs_thread = ws->idle < ws->waiting.n && ws->n < CHY_WORKERS_MAX;

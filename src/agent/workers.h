@@ -50,7 +50,8 @@ void chy_workers_free(struct chy_workers *ws);
 void chy_workers_freep(struct chy_workers **ws);
 
 /* Takes the work on CHY_OK; its done() is called later, never within this.
- * Errors: CHY_E_BUSY CHY_LIMIT_DOOR_WAITING wait already, or there can be no thread */
+ * Errors: CHY_E_BUSY CHY_LIMIT_DOOR_WAITING wait already, or CHY_LIMIT_DOOR_WAITING_BYTES of
+ * them */
 CHY_MUST_USE enum chy_err chy_workers_add(struct chy_workers *ws, struct chy_work *work,
                                           struct chy_error *err);
 /* Work whose done() was not called yet. */

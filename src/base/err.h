@@ -80,10 +80,16 @@ enum chy_err chy_err_from_type(const char *type);
 
 #define CHY_WHERE __FILE__ ":" CHY_STRINGIFY(__LINE__)
 
+/* What fails never says CHY_OK: for the reader, and for analyzers, which see no other file. */
+static inline enum chy_err chy_failed(enum chy_err code)
+{
+    return code != CHY_OK ? code : CHY_E_INTERNAL;
+}
+
 /* The three macros of this tree that may hide a return or take the place in the source. */
-#define chy_fail(err, code, ...) chy_error_set((err), (code), 0, CHY_WHERE, __VA_ARGS__)
+#define chy_fail(err, code, ...) chy_failed(chy_error_set((err), (code), 0, CHY_WHERE, __VA_ARGS__))
 #define chy_fail_sys(err, code, sys, ...) \
-    chy_error_set((err), (code), (int64_t)(sys), CHY_WHERE, __VA_ARGS__)
+    chy_failed(chy_error_set((err), (code), (int64_t)(sys), CHY_WHERE, __VA_ARGS__))
 #define CHY_TRY(expr)                 \
     do {                              \
         enum chy_err try_r_ = (expr); \

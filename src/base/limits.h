@@ -138,12 +138,17 @@
 #define CHY_LIMIT_DOOR_REQUESTS 1024
 /* of one agent: each thread of each tool has one while it signs */
 #define CHY_LIMIT_DOOR_CONNECTIONS 1024
+/* signatures of one tool that chancery exec tells one by one; more are counted */
+#define CHY_LIMIT_EXEC_EVENTS 65536
 /* bytes that wait to be sent to one tool: two frames */
 #define CHY_LIMIT_DOOR_SEND 33554432
 /* requests for the server that wait in one agent: some seconds of work */
 #define CHY_LIMIT_DOOR_WAITING 16384
-#define CHY_LIMIT_DOOR_WATCHES 64         /* tags that are watched in one agent */
-#define CHY_LIMIT_PROGRAM      1073741824 /* bytes of a program that is hashed: a second of work */
+/* bytes of them; a tool that shows 64 KiB of each message has 4,000 in flight */
+#define CHY_LIMIT_DOOR_WAITING_BYTES 268435456
+#define CHY_LIMIT_DOOR_WATCHES       64 /* tags that are watched in one agent */
+/* bytes of a program that is hashed: a second of work */
+#define CHY_LIMIT_PROGRAM 1073741824
 
 /* --- the PKCS#11 module --- */
 

@@ -173,6 +173,17 @@ static const struct chy_cli_option sign_options[] = {
     OWN("artifact-type", "TYPE", 0, "the type of the file: jar, pe, ..."),
 };
 
+static const struct chy_cli_option exec_options[] = {
+    OWN("reason", "TEXT", 0, "why; a policy may require it"),
+    OWN("key", "NAME", CHY_CLI_REPEATED,
+        "show the tool this key alone; Ed25519 keys are shown only so"),
+    OWN("receipts", "DIR", CHY_CLI_FILE, "write a receipt of every signature into DIR"),
+    OWN("report", "FILE", CHY_CLI_FILE, "write what became of the signatures to FILE, JSON"),
+    { .name = "dry-run", .help = "print what the tool would get, and run nothing" },
+    OWN_POS("TOOL", CHY_CLI_REQUIRED | CHY_CLI_REPEATED,
+            "behind --: the tool and its arguments, as without us"),
+};
+
 /* --- the log --- */
 
 static const struct chy_cli_option log_list_options[] = {
@@ -195,6 +206,9 @@ static const struct chy_cli_option log_verify_options[] = {
         "a verifier key of the log; not given: the one of the profile"),
 };
 
+static const struct chy_cli_option doctor_options[] = {
+    OWN("sign", "NAME", 0, "have this key sign a sample, which is logged as any signature is"),
+};
 /* --- the agent --- */
 
 static const struct chy_cli_option agent_options[] = {
@@ -237,6 +251,12 @@ const struct chy_cli_command chy_cli_commands[] = {
         "the key's modulus, where a policy names it. All files of one command are asked for together. A refusal "
         "names the rules that made it.",
         OPTIONS(sign_options), 0, NULL, chy_cli_run_sign),
+    RUN("exec", NULL, "run a signing tool that knows nothing of Chancery, so that it signs here",
+        "The tool gets the PKCS#11 module with what it needs to load it, and an agent: the one that runs, or a "
+        "private one until the tool ends. It gets no credential. No PIN is asked for, and no terminal is needed. "
+        "When it has ended, standard error tells what was signed or refused, with the log's entries. The exit code "
+        "is the tool's; 128 and the number of a signal that ended it.",
+        OPTIONS(exec_options), 0, NULL, chy_cli_run_exec),
 
     RUN("agent", "status", "show what the agent that runs says of itself", NULL, OPTIONS(agent_options), 0, NULL,
         chy_cli_run_agent_status),
@@ -312,6 +332,11 @@ const struct chy_cli_command chy_cli_commands[] = {
         "anything is wrong; each finding names the entry.",
         OPTIONS(log_verify_options), 0, NULL, chy_cli_run_log_verify),
 
+    RUN("doctor", NULL, "find out what does not work on this machine, and what to do about it",
+        "Looks at the configuration, the way to the server, clock, login, keys, policy, the agent and the private "
+        "helper, the module, OpenSSL's engine and Java. Nothing is signed without --sign. A server looks at itself "
+        "by chanceryd doctor. Exit code 1 when there is a problem; warnings are none.",
+        OPTIONS(doctor_options), 0, NULL, chy_cli_run_doctor),
     RUN("help", NULL, "print help about a command", NULL, OPTIONS(help_options), 0, NULL, chy_cli_run_help),
 };
 /* clang-format on */

@@ -358,13 +358,19 @@ static bool is_busy(unsigned status)
     return status == 503 || status == 429;
 }
 
+/* A server that is being restarted refuses, resets or does not answer what connects to it. */
+static bool may_come(enum chy_err r)
+{
+    return r == CHY_E_NETWORK || r == CHY_E_PROTOCOL || r == CHY_E_TIMEOUT;
+}
+
 /* One try; while nobody is there to be asked, more of them for as long as patience lasts. */
 static enum chy_err reach(struct chy_client *c, struct chy_http_exchange *x, struct chy_error *err)
 {
     int64_t patience_us = chy_clock_monotonic_us() + c->patience_ms * 1000;
     for (unsigned tries = 0;; tries++) {
         enum chy_err r = chy_http_client_do(c->http, x, err);
-        if (r == CHY_OK || !x->is_unsent || chy_clock_monotonic_us() >= patience_us)
+        if (!may_come(r) || !x->is_unsent || chy_clock_monotonic_us() >= patience_us)
             return r;
         CHY_IGNORE(poll(NULL, 0, (int)wait_ms(x, CHY_MIN(tries, 3U))));
     }

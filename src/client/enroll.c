@@ -123,6 +123,23 @@ static enum chy_err ended(const struct chy_settings *settings, int64_t when_us,
                     CHY_STR_ARG(settings->profile.name), CHY_STR_ARG(chy_buf_str(&text)));
 }
 
+enum chy_err chy_client_credential_end(const struct chy_settings *settings, int64_t *ret_end_us,
+                                       struct chy_error *err)
+{
+    struct chy_credential_times times = { 0 };
+    if (chy_settings_is_managed(settings) && settings->token == NULL)
+        CHY_TRY(chy_credential_times(settings->profile.key.p, &times, err));
+    *ret_end_us = times.not_after_us;
+    return CHY_OK;
+}
+
+enum chy_err chy_client_check_end(const struct chy_settings *settings, int64_t end_us,
+                                  struct chy_error *err)
+{
+    bool has_ended = end_us != 0 && chy_clock_realtime_us() >= end_us;
+    return has_ended ? ended(settings, end_us, err) : CHY_OK;
+}
+
 /* Holds the lock. */
 static enum chy_err renew_now(const struct chy_settings *settings, struct chy_error *err)
 {
@@ -149,8 +166,7 @@ enum chy_err chy_client_renew(const struct chy_settings *settings, struct chy_er
     if (!chy_settings_is_managed(settings) || settings->token != NULL)
         return CHY_OK;
     CHY_TRY(chy_credential_times(settings->profile.key.p, &times, err));
-    if (now_us >= times.not_after_us)
-        return ended(settings, times.not_after_us, err);
+    CHY_TRY(chy_client_check_end(settings, times.not_after_us, err));
     if (!chy_credential_is_due(&times, now_us))
         return CHY_OK;
 

@@ -14,6 +14,14 @@ CHY_MUST_USE enum chy_err chy_client_enroll(struct chy_str dir, struct chy_str p
                                             struct chy_arena *arena,
                                             struct chy_profile *ret_profile, struct chy_error *err);
 
+/* When the certificate that chancery enroll made ends; 0 for any other credential.
+ * Errors: of reading it */
+CHY_MUST_USE enum chy_err chy_client_credential_end(const struct chy_settings *settings,
+                                                    int64_t *ret_end_us, struct chy_error *err);
+/* CHY_E_EXPIRED, in words, if that is past. */
+CHY_MUST_USE enum chy_err chy_client_check_end(const struct chy_settings *settings, int64_t end_us,
+                                               struct chy_error *err);
+
 /* Renew the certificate that chancery enroll made, if less than a third of its life is left and no
  * other process does it already.
  * Errors: CHY_E_EXPIRED  it has ended: only a new code helps

@@ -27,3 +27,13 @@ enum chy_err chy_crypto_init(struct chy_error *err)
     ASN1_TIME_free(t);
     return CHY_OK;
 }
+
+const char *chy_crypto_engines_dir(void)
+{
+    return OPENSSL_info(OPENSSL_INFO_ENGINES_DIR);
+}
+
+const char *chy_crypto_config_dir(void)
+{
+    return OPENSSL_info(OPENSSL_INFO_CONFIG_DIR);
+}

@@ -10,3 +10,8 @@
  * computed, and what is loaded on first use is loaded. After it nothing here opens a file.
  * Errors: CHY_E_CRYPTO  an algorithm is missing; CHY_E_NOMEM */
 CHY_MUST_USE enum chy_err chy_crypto_init(struct chy_error *err);
+
+/* Where the installed OpenSSL looks for engines, and the configuration that it reads when nobody
+ * says otherwise; static storage, NULL when it was built without. */
+const char *chy_crypto_engines_dir(void);
+const char *chy_crypto_config_dir(void);

@@ -54,7 +54,7 @@ static enum chy_err try_once(struct course *c, void *ret_reply)
     if (r == CHY_OK || c->answer->is_failure) {
         c->ask->serial = link->serial;
         if (r == CHY_OK)
-            link->streams = (size_t)((int64_t)link->streams + c->ask->streams);
+            link->streams += (size_t)c->ask->streams; /* -1 wraps as it should */
         chy_p11_link_give(m, link);
     } else {
         chy_p11_link_drop(m, link);

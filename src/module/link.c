@@ -19,7 +19,6 @@
 #include "proto/door.h"
 
 #define READ_BYTES 65536
-#define IDLE_MAX   16 /* links that are kept; a burst of threads must not hold them for ever */
 #define FRAME_MAX  (CHY_FRAME_LENGTH_BYTES + (size_t)CHY_LIMIT_FRAME)
 
 /* --- frames over one socket --- */
@@ -208,6 +207,8 @@ static struct chy_p11_link *link_new(void)
 
 static void link_free(struct chy_p11_link *link)
 {
+    if (link == NULL)
+        return;
     chy_fd_closep(&link->fd);
     chy_free(link);
 }
@@ -223,7 +224,8 @@ static void unlink_locked(struct chy_p11_links *links, const struct chy_p11_link
     }
 }
 
-/* An idle one, without streams if there is one: their owners may want to go on. */
+/* An idle one, without streams if there is one: their owners may want to go on. The first in the
+ * list: the others grow old. */
 static struct chy_p11_link *idle_locked(const struct chy_p11_links *links)
 {
     struct chy_p11_link *best = NULL;
@@ -233,12 +235,16 @@ static struct chy_p11_link *idle_locked(const struct chy_p11_links *links)
     return best;
 }
 
-static size_t idle_count_locked(const struct chy_p11_links *links)
+/* One that nobody has needed for a while, unlinked: a burst of threads must not hold connections of
+ * the agent for ever. NULL: there is none. */
+static struct chy_p11_link *old_unlink_locked(struct chy_p11_links *links, int64_t now_us)
 {
-    size_t n = 0;
-    for (const struct chy_p11_link *l = links->first; l != NULL; l = l->next)
-        n += !l->is_busy;
-    return n;
+    for (struct chy_p11_link *l = links->first; l != NULL; l = l->next)
+        if (!l->is_busy && l->streams == 0 && now_us - l->idle_since_us > CHY_P11_IDLE_US) {
+            unlink_locked(links, l);
+            return l;
+        }
+    return NULL;
 }
 
 static enum chy_err add_locked(struct chy_p11_links *links, struct chy_p11_link **ret_link,
@@ -333,14 +339,14 @@ enum chy_err chy_p11_link_take(struct chy_p11 *m, uint64_t serial, int64_t deadl
 
 void chy_p11_link_give(struct chy_p11 *m, struct chy_p11_link *link)
 {
+    int64_t now_us = chy_clock_monotonic_us();
     chy_p11_lock(m);
-    bool is_kept = link->streams != 0 || idle_count_locked(&m->links) < IDLE_MAX;
-    if (is_kept)
-        link->is_busy = false;
+    link->is_busy = false;
+    link->idle_since_us = now_us;
+    struct chy_p11_link *old = old_unlink_locked(&m->links, now_us);
     chy_p11_changed_locked(m);
     chy_p11_unlock(m);
-    if (!is_kept)
-        chy_p11_link_drop(m, link);
+    link_free(old);
 }
 
 void chy_p11_link_drop(struct chy_p11 *m, struct chy_p11_link *link)

@@ -19,6 +19,7 @@ struct chy_p11_link {
     uint64_t serial; /* never that of another link of this process */
     int fd;          /* -1: none yet, or no more */
     bool is_busy;
+    int64_t idle_since_us;
     size_t streams; /* hashes of operations that stand on the other side */
     uint64_t last_id;
 };

@@ -80,8 +80,8 @@ static enum chy_err stream_add(struct chy_p11_call *call, struct chy_p11_op *op,
     return CHY_OK;
 }
 
-static enum chy_err stream_end(struct chy_p11_call *call, const struct chy_p11_op *op,
-                               int64_t timeout_us, CK_BYTE *ret_digest)
+static enum chy_err stream_end(struct chy_p11_call *call, struct chy_p11_op *op, int64_t timeout_us,
+                               CK_BYTE *ret_digest)
 {
     struct chy_door_stream stream = { op->stream };
     struct chy_p11_ask ask = { .type = CHY_DOOR_HASH_END,
@@ -96,6 +96,8 @@ static enum chy_err stream_end(struct chy_p11_call *call, const struct chy_p11_o
     struct chy_p11_answer answer;
     chy_p11_answer_init(&answer);
     enum chy_err r = chy_p11_ask(call, &ask, &answer, &hashed);
+    if (r == CHY_OK)
+        op->stream = 0;
     if (r == CHY_OK && ret_digest != NULL) {
         if (hashed.digest.n == chy_hash_alg_bytes(op->hash))
             chy_copy(ret_digest, hashed.digest.p, hashed.digest.n);
@@ -287,8 +289,10 @@ static enum chy_err ask_sign(const struct ending *end, const struct chy_door_inp
     struct chy_p11_answer answer;
     chy_p11_answer_init(&answer);
     enum chy_err r = chy_p11_ask(end->call, &ask, &answer, &reply);
-    if (r == CHY_OK)
+    if (r == CHY_OK) {
+        end->op->stream = 0; /* it went into the signature */
         r = signature_take(end, reply.signature);
+    }
     chy_p11_answer_done(&answer);
     return r;
 }
@@ -310,6 +314,8 @@ static enum chy_err ask_verify(const struct ending *end, const struct chy_door_i
     chy_p11_answer_init(&answer);
     enum chy_err r = chy_p11_ask(end->call, &ask, &answer, &reply);
     chy_p11_answer_done(&answer);
+    if (r == CHY_OK)
+        end->op->stream = 0;
     return r;
 }
 
@@ -323,10 +329,7 @@ static enum chy_err ask_with(const struct ending *end, struct chy_bytes data)
                                     .stream = op->stream };
     if (op->key != NULL)
         input.key = op->key->key->name;
-    enum chy_err r = end->ask(end, &input);
-    if (r == CHY_OK)
-        op->stream = 0; /* ended by what was asked */
-    return r;
+    return end->ask(end, &input);
 }
 
 /* All data is at hand, so that a link that breaks on the way is no harm: only a signature that may

@@ -108,7 +108,7 @@ static void log_failure(const struct chy_p11_call *call, const struct chy_p11_co
         return; /* there is nobody else to tell */
     struct chy_log lg;
     chy_log_init(&lg, fd, CHY_LOG_ERROR, "module", false);
-    chy_log(&lg, CHY_LOG_ERROR, "pkcs11.failed", CHY_L_CSTR("function", call->function),
+    chy_log(&lg, CHY_LOG_ERROR, "module.failed", CHY_L_CSTR("function", call->function),
             CHY_L_CSTR("rv", chy_p11_rv_name(rv)), CHY_L_CSTR("text", call->err.text));
 }
 
@@ -266,10 +266,17 @@ bool chy_p11_begin_in(struct chy_p11_call *call, const char *function, CK_SESSIO
     return false;
 }
 
+/* What tools ask just to see: whether a buffer is long enough, whether an object has an
+ * attribute. */
+static bool is_failure(CK_RV rv)
+{
+    return rv != CKR_OK && rv != CKR_BUFFER_TOO_SMALL && rv != CKR_ATTRIBUTE_TYPE_INVALID &&
+           rv != CKR_ATTRIBUTE_SENSITIVE;
+}
+
 CK_RV chy_p11_end(struct chy_p11_call *call, CK_RV rv)
 {
-    /* Told a short buffer, a tool goes on: that is no failure. */
-    if (rv != CKR_OK && rv != CKR_BUFFER_TOO_SMALL)
+    if (is_failure(rv))
         log_failure(call, &call->m->config, rv);
     bool is_ending = leave(call);
     return rv != CKR_OK && is_ending ? CKR_CRYPTOKI_NOT_INITIALIZED : rv;

@@ -20,8 +20,11 @@
 /* For a signature: the server waits for the log's disk and for the token. */
 #define CHY_P11_SIGN_US CHY_P11_SECONDS(150)
 
+/* A connection that nobody needed for so long is closed. */
+#define CHY_P11_IDLE_US CHY_P11_SECONDS(10)
+
 /* Between two tries: doubled each time, up to the second. */
-#define CHY_P11_BACKOFF_US     ((int64_t)20000)
-#define CHY_P11_BACKOFF_MAX_US ((int64_t)1000000)
+#define CHY_P11_BACKOFF_US     (CHY_P11_SECONDS(1) / 50)
+#define CHY_P11_BACKOFF_MAX_US CHY_P11_SECONDS(1)
 /* Tries of a call whose connection breaks again and again. */
 #define CHY_P11_TRIES 4

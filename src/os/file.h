@@ -87,3 +87,7 @@ CHY_MUST_USE enum chy_err chy_dir_open(int dir_fd, const char *path, int *ret_fd
  * waits. Errors: CHY_E_BUSY another process holds it; the text names it when it is known */
 CHY_MUST_USE enum chy_err chy_file_lock(int dir_fd, const char *path, int *ret_fd,
                                         struct chy_error *err);
+/* Whether another process holds it; changes nothing. A file that is not there is not held.
+ * Errors: CHY_E_IO */
+CHY_MUST_USE enum chy_err chy_file_is_locked(int dir_fd, const char *path, bool *ret_is_locked,
+                                             struct chy_error *err);

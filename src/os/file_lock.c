@@ -51,3 +51,18 @@ enum chy_err chy_file_lock(int dir_fd, const char *path, int *ret_fd, struct chy
     *ret_fd = chy_fd_take(&fd);
     return CHY_OK;
 }
+
+enum chy_err chy_file_is_locked(int dir_fd, const char *path, bool *ret_is_locked,
+                                struct chy_error *err)
+{
+    CHY_CLEANUP(chy_fd_closep) int fd = -1;
+    enum chy_err r = chy_file_open_read(dir_fd, path, &fd, err);
+    if (r != CHY_OK && r != CHY_E_NOT_FOUND)
+        return r;
+    struct flock lock = { .l_type = F_WRLCK, .l_whence = SEEK_SET };
+    if (r == CHY_OK && fcntl(fd, F_OFD_GETLK, &lock) != 0)
+        return chy_fail_sys(err, CHY_E_IO, errno, "cannot ask for the lock %s: %s", path,
+                            chy_sys_text(errno));
+    *ret_is_locked = r == CHY_OK && lock.l_type != F_UNLCK;
+    return CHY_OK;
+}

@@ -307,8 +307,11 @@ static enum chy_err perform(struct chy_http_client *c, struct chy_error *err)
 {
     c->reason[0] = '\0';
     CURLcode code = curl_easy_perform(c->curl);
-    c->now->is_unsent = code == CURLE_COULDNT_CONNECT || code == CURLE_COULDNT_RESOLVE_HOST ||
-                        code == CURLE_COULDNT_RESOLVE_PROXY;
+    long sent_bytes = 0;
+    c->now->is_unsent =
+        code != CURLE_OK &&
+        curl_easy_getinfo(c->curl, CURLINFO_REQUEST_SIZE, &sent_bytes) == CURLE_OK &&
+        sent_bytes == 0;
     if (code != CURLE_OK)
         return explain(c, code, err);
     long status = 0;

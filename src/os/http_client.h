@@ -53,7 +53,7 @@ struct chy_http_exchange {
     char content_type[64];  /* without parameters, lower case; "" when absent or too long */
     char request_id[40];    /* Chancery-Request-Id; "" when absent */
     uint32_t retry_after_s; /* 0 when absent or no number */
-    bool is_unsent;         /* of a failure: there was no connection, so nothing was asked */
+    bool is_unsent;         /* of a failure: nothing of the request had been sent */
 };
 
 /* CHY_OK when there is an answer, whatever its status.

@@ -70,6 +70,8 @@ static bool fds_place(struct child_plan *plan)
     }
     int report = fcntl(plan->report_fd, F_DUPFD_CLOEXEC, past + 1);
     int null_fd = fcntl(plan->null_fd, F_DUPFD_CLOEXEC, past + 1);
+    if (spec->is_silent && (dup2(null_fd, STDOUT_FILENO) < 0 || dup2(null_fd, STDERR_FILENO) < 0))
+        return false;
     if (report < 0 || null_fd < 0 || dup2(null_fd, STDIN_FILENO) < 0 ||
         dup3(report, past, O_CLOEXEC) < 0)
         return false;

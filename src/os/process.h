@@ -26,12 +26,14 @@ struct chy_process_spec {
     const char *program;         /* NULL: /proc/self/exe, the very file that runs now */
     const int *fds;              /* become 3, 4, ...; stay the caller's */
     size_t fd_count;             /* up to CHY_PROCESS_FDS_MAX */
+    bool is_silent;              /* standard output and error go to /dev/null */
     const char *const *env_keep; /* names of variables to hand on, up to NULL; NULL: none */
 };
 
 /* Start a role. It has an empty environment but for env_keep, standard input from /dev/null, our
- * standard output and error, the descriptors of the spec and no others, a session of its own (a
- * terminal's ^C is for the parent alone), and default signals, none blocked, SIGPIPE ignored.
+ * standard output and error unless it is silent, the descriptors of the spec and no others, a
+ * session of its own (a terminal's ^C is for the parent alone), and default signals, none blocked,
+ * SIGPIPE ignored.
  * Errors: CHY_E_ARG       too many descriptors
  *         CHY_E_NOT_FOUND no such program (and what else exec said, by errno, as CHY_E_IO)
  *         CHY_E_NOMEM, CHY_E_BUSY */

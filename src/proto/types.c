@@ -80,6 +80,7 @@ static const struct chy_enum_value key_origins[] = {
 const struct chy_enum chy_key_origin_enum = CHY_ENUM("key origin", key_origins);
 
 static const struct chy_enum_value key_classes[] = {
+    { CHY_KEY_CLASS_NONE, "none", NULL },
     { CHY_KEY_CLASS_SIGNING, "signing", NULL },
     { CHY_KEY_CLASS_LOG, "log", NULL },
     { CHY_KEY_CLASS_CLIENT_CA, "client-ca", NULL },

@@ -85,6 +85,7 @@ enum chy_key_origin {
 
 /* What a key is for; only SIGNING keys are ever listed or usable by POST /v1/sign. */
 enum chy_key_class {
+    CHY_KEY_CLASS_NONE = 0, /* not told: outside the server */
     CHY_KEY_CLASS_SIGNING = 1,
     CHY_KEY_CLASS_LOG = 2,
     CHY_KEY_CLASS_CLIENT_CA = 3,

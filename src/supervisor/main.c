@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "base/buf.h"
+#include "base/limits.h"
 #include "crypto/init.h"
 #include "doc/doc.h"
 #include "front/front.h"
@@ -15,6 +16,7 @@
 #include "query/query.h"
 #include "signer/signer.h"
 #include "supervisor/backup.h"
+#include "supervisor/doctor.h"
 #include "supervisor/init.h"
 #include "supervisor/options.h"
 #include "supervisor/plan.h"
@@ -127,6 +129,19 @@ static int run_check(const struct options *options)
     return EXIT_SUCCESS;
 }
 
+static int run_doctor(const struct options *options)
+{
+    CHY_CLEANUP(chy_arena_done) struct chy_arena arena;
+    chy_arena_init(&arena, CHY_LIMIT_ARENA);
+    struct chy_findings findings;
+    struct chy_error error;
+    enum chy_err r = chy_doctor(options->config, &arena, &findings, &error);
+    if (r != CHY_OK)
+        return tell_error(r, &error);
+    int code = answer(options, &chy_findings_schema, &findings, chy_doctor_print);
+    return code == EXIT_SUCCESS && !findings.is_well ? EXIT_FAILURE : code;
+}
+
 static const struct command commands[] = {
     { NULL, run_server, "--config FILE [--accept-older-store]",
       "run the server; HUP reads the configuration again, TERM finishes what is in flight",
@@ -136,6 +151,9 @@ static const struct command commands[] = {
       OPTION_DATA | OPTION_LISTEN | OPTION_NAME | OPTION_JSON, 0, OPTION_DATA },
     { "check", run_check, "check --config FILE", "check a configuration and what it names",
       OPTION_CONFIG, 0, OPTION_CONFIG },
+    { "doctor", run_doctor, "doctor --config FILE [--json]",
+      "find out what is wrong with a server, or will soon be, and what to do about it",
+      OPTION_CONFIG | OPTION_JSON, 0, OPTION_CONFIG },
     { "backup", run_backup, "backup (--data DIR | --config FILE) --to DIR [--json]",
       "copy everything that a server needs into a new folder; the server may run",
       OPTION_DATA | OPTION_CONFIG | OPTION_TO | OPTION_JSON, OPTION_DATA | OPTION_CONFIG,

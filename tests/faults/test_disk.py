@@ -12,7 +12,7 @@ import pytest
 from api import World
 from checker import Load, check
 from conftest import Server
-from faults import mounted
+from faults import mounted, wait_gone
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="needs root")
 TMPFS = ("-t", "tmpfs", "-o", "size=24m,mode=0755", "none")
@@ -43,7 +43,9 @@ def world_in(folder):
         yield world
         world.stop()
     finally:
+        left = list(server.processes()) if server.process is not None else []
         server.drop()
+        wait_gone(left)  # before the disk goes
 
 
 def test_a_disk_that_fills_up_under_load(folder):

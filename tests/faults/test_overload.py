@@ -59,7 +59,8 @@ def test_ten_times_the_load(world):
     assert process.returncode == 0
     assert load.refusals() == 0, "a second client pays for the first"
     assert '"429"' in out and '"200"' in out and '"lost": 0' in out, out
-    assert during < before + 64, "memory grows with the load"
+    # A sanitizer keeps what was freed.
+    assert world.server.is_loose or during < before + 64, "memory grows with the load"
     assert rate > 0
     check_log(world, load)
 

@@ -3,12 +3,19 @@
 
 import base64
 import ctypes
+import datetime
 import hashlib
+import json
 import os
+import pathlib
 import pwd
+import re
 import shutil
+import signal
 import socket
+import stat
 import subprocess
+import tempfile
 import time
 
 import pytest
@@ -18,7 +25,7 @@ from cryptography.hazmat.primitives.asymmetric import ec, ed25519, padding, rsa,
 
 import door
 import logformat
-from conftest import SOON, SOURCE, environment, run
+from conftest import CHANCERY, SOON, SOURCE, Server, environment, run
 from door import ECDSA, ED25519, RSA_PKCS1, RSA_PSS, SHA256, SHA384, SHA512, Agent, Failed
 
 KINDS = {"rsa": "rsa-3072", "p256": "p256", "p384": "p384", "p521": "p521", "ed": "ed25519"}
@@ -35,14 +42,30 @@ def digest_of(hash_id, data=DATA):
     return hashlib.new(door.HASHES[hash_id], data).digest()
 
 
+@pytest.fixture(scope="module", name="shared")
+def fixture_shared():
+    """One server for most tests: RSA keys take long to make."""
+    place = pathlib.Path(tempfile.mkdtemp(prefix="chancery-test-", dir="/tmp"))
+    place.chmod(0o755)
+    server = Server(place)
+    try:
+        server.start()
+        server.administrator = server.admin()
+        for name, kind in KINDS.items():
+            server.administrator.run("keys", "create", name, "--type", kind)
+            server.administrator.run("certs", "development", name)
+        yield server
+        server.stop()
+    finally:
+        server.drop()
+        shutil.rmtree(place)
+
+
 @pytest.fixture(name="full")
-def fixture_full(admin):
-    """An administrator whose server has a key of every type, and lets everybody sign."""
-    for name, kind in KINDS.items():
-        admin.run("keys", "create", name, "--type", kind)
-        admin.run("certs", "development", name)
-    admin.policy()
-    return admin
+def fixture_full(shared):
+    """The administrator of a server that has a key of every type, and lets everybody sign."""
+    shared.administrator.policy()
+    return shared.administrator
 
 
 @pytest.fixture(name="agent")
@@ -258,6 +281,7 @@ def test_keys__one_by_label_or_id(full, agent):
     agent.start()
     with agent.door() as tool:
         assert tool.page(label="p384")["keys"] == []
+    full.run("keys", "enable", "p384")
 
 
 def test_keys__revision(full, agent):
@@ -277,6 +301,7 @@ def test_keys__revision(full, agent):
             assert time.monotonic() < deadline
             time.sleep(0.1)
         assert "new" in tool.keys()
+    full.run("keys", "destroy", "new", "--confirm", "new")
 
 
 # --- who asks ---
@@ -296,12 +321,12 @@ def last_facts(full):
 
 
 @pytest.fixture(name="trusted")
-def fixture_trusted(server, full):
+def fixture_trusted(shared, full):
     """An agent with an agent's certificate."""
-    full.run("users", "create", "machine")
-    code = full.json("users", "code", "machine", "--agent")["code"]
-    client = server.client("machine")
-    client.enroll(code)
+    client = shared.client("machine")
+    if not (client.home / ".config").exists():
+        full.run("users", "create", "machine")
+        client.enroll(full.json("users", "code", "machine", "--agent")["code"])
     running = Agent(client).start()
     yield running
     if running.process is not None:
@@ -519,5 +544,317 @@ def test_many_at_once_go_together(full, agent):
         tool.close()
     assert agent.wait_status(lambda s: s["connections"] == 1)["signatures"] == 128
     asked = [entry["request_id"] for entry, _ in entries(full)]
-    assert len(asked) == 128
-    assert len(set(asked)) < 64
+    assert len(set(asked[-128:])) < 64
+
+
+# --- life ---
+
+
+@pytest.fixture(name="own")
+def fixture_own(signing):
+    """An agent whose server may be stopped: it has the P-256 key "k"."""
+    running = Agent(signing).start()
+    yield running
+    if running.process is not None:
+        running.stop()
+
+
+def test_server_is_restarted(server, own):
+    """Whoever signs meanwhile waits for it."""
+    own.wait_status(lambda s: s["principal"] == "admin")
+    port = int(server.url.rsplit(":", 1)[1])
+    server.set("listen", f"[127.0.0.1:{port}]")
+    with own.door() as tool:
+        tool.sign("k", ECDSA, digest_of(SHA256))
+        server.stop()
+        number = tool.start_sign("k", ECDSA, digest_of(SHA256))
+        with own.door() as other:
+            assert other.status()["connections"] == 2
+        server.start()
+        assert tool.answer(number)["signature"]
+        assert tool.sign("k", ECDSA, digest_of(SHA256))
+
+
+def test_server_is_not_there(server, signing):
+    """Not at the start of the agent; then it comes."""
+    port = int(server.url.rsplit(":", 1)[1])
+    server.set("listen", f"[127.0.0.1:{port}]")
+    server.stop()
+    agent = Agent(signing).start()
+    try:
+        status = agent.wait_status(lambda s: s["trouble"])
+        assert status["principal"] == ""
+        assert status["url"] == server.url
+        with agent.door() as tool:
+            assert failure(tool.sign, "k", ECDSA, digest_of(SHA256)).code == 17
+            assert failure(tool.page).code == 17
+            server.start()
+            assert tool.sign("k", ECDSA, digest_of(SHA256))
+        assert agent.wait_status(lambda s: s["principal"] == "admin")["trouble"] == ""
+    finally:
+        agent.stop()
+
+
+def test_nobody_is_enrolled(server, signing):
+    """An agent may run before its machine is enrolled, and takes the login up by itself."""
+    client = server.client("late")
+    agent = Agent(client).start()
+    try:
+        with agent.door() as tool:
+            why = failure(tool.page)
+            assert "names no server. Enrol with chancery enroll" in why.text
+            signing.run("users", "create", "late")
+            client.enroll(signing.json("users", "code", "late")["code"])
+            assert "k" in tool.keys()
+        assert agent.wait_status(lambda s: s["principal"])["principal"] == "late"
+    finally:
+        agent.stop()
+
+
+def test_what_is_in_flight_is_finished(own):
+    """SIGTERM: no connections any more, but an answer to what was asked."""
+    with own.door() as tool:
+        numbers = [tool.start_sign("k", ECDSA, digest_of(SHA256)) for _ in range(50)]
+        tool.status()  # it has them
+        own.process.send_signal(signal.SIGTERM)
+        assert all(tool.answer(number)["signature"] for number in numbers)
+    assert own.wait_end() == 0
+    assert not own.socket.exists()
+    with pytest.raises((ConnectionRefusedError, FileNotFoundError)):
+        own.door()
+
+
+def test_agent_is_killed(own):
+    """The socket that it leaves is replaced by the next one."""
+    with own.door() as tool:
+        own.process.kill()
+        assert tool.is_closed()
+    own.drop()
+    assert own.socket.exists()
+    own.start()
+    with own.door() as tool:
+        assert tool.sign("k", ECDSA, digest_of(SHA256))
+
+
+def test_two_agents_on_one_socket(signing, own):
+    second = run(CHANCERY, "agent", "--socket", own.socket, check=False,
+                 env=environment(HOME=str(signing.home)))
+    assert second.returncode == 1
+    assert f"an agent listens on {own.socket} already" in second.stderr
+    with own.door() as tool:
+        assert tool.status()["connections"] == 1
+
+
+def test_reload(server, signing, own):
+    config = signing.home / ".config/chancery/config.yaml"
+    good = config.read_text()
+    own.wait_status(lambda s: s["principal"])
+    config.write_text("profiles: [")
+    own.process.send_signal(signal.SIGHUP)
+    own.wait_event("agent.not_reloaded")
+    with own.door() as tool:  # it goes on as it was
+        assert tool.sign("k", ECDSA, digest_of(SHA256))
+    config.write_text(good.replace('profile: "default"', 'profile: "default" '))
+    own.process.send_signal(signal.SIGHUP)
+    own.wait_event("agent.reloaded")
+    with own.door() as tool:
+        assert tool.sign("k", ECDSA, digest_of(SHA256))
+    assert server.process.poll() is None
+
+
+def put_certificate(client, days):
+    """Another certificate of the client's key into its file, which ends in so many days."""
+    path = client.home / ".config/chancery/default.pem"
+    pem = path.read_bytes()
+    key = serialization.load_pem_private_key(pem.split(b"-----BEGIN CERT")[0], None)
+    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "admin")])
+    now = datetime.datetime.now(datetime.timezone.utc)
+    made = x509.CertificateBuilder().subject_name(name).issuer_name(name).serial_number(1)
+    made = made.not_valid_before(now - datetime.timedelta(days=9))
+    made = made.not_valid_after(now + datetime.timedelta(days=days)).public_key(key.public_key())
+    text = pem.split(b"-----BEGIN CERT")[0] + made.sign(key, hashes.SHA256()).public_bytes(
+        serialization.Encoding.PEM)
+    other = path.with_suffix(".new")
+    other.touch(mode=0o600)
+    other.write_bytes(text)
+    other.rename(path)
+    return pem
+
+
+def test_credential_has_ended(signing, own):
+    """The agent says so everywhere, and goes on once the machine is enrolled again."""
+    with own.door() as tool:
+        assert tool.sign("k", ECDSA, digest_of(SHA256))
+        good = put_certificate(signing, days=-1)
+        for ask in (lambda: tool.sign("k", ECDSA, digest_of(SHA256)), tool.page,
+                    lambda: tool.call(door.OP_WHOAMI, "Empty", "Whoami")):
+            why = failure(ask)
+            assert why.code == 11
+            assert 'certificate of profile "default" ended' in why.text
+            assert why.text.endswith("Enrol again: ask an administrator for a new code.")
+        trouble = tool.status()["trouble"]
+        assert "ended" in trouble
+        assert "Enrol again" in trouble
+        (signing.home / ".config/chancery/default.pem").write_bytes(good)
+        assert tool.sign("k", ECDSA, digest_of(SHA256))
+        assert tool.status()["trouble"] == ""
+
+
+# --- whose socket ---
+
+
+def test_socket_is_for_its_user_alone(own):
+    assert stat.S_IMODE(own.socket.stat().st_mode) == 0o600
+    assert stat.S_IMODE(own.socket.parent.stat().st_mode) == 0o700
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="another user is needed")
+def test_connection_of_another_user(own):
+    """It gets through where somebody has opened the folder, and is closed unheard."""
+    own.socket.parent.chmod(0o755)
+    own.socket.chmod(0o666)
+    for parent in own.socket.parents[1:3]:
+        parent.chmod(0o755)
+    script = ("import socket, sys\ns = socket.socket(socket.AF_UNIX)\ns.connect(sys.argv[1])\n"
+              "sys.stdout.write(repr(s.recv(1)))\n")
+    assert run(PYTHON, "-c", script, own.socket, user="nobody").stdout == "b''"
+    own.wait_event("agent.turned_away")
+
+
+def test_folder_that_others_may_write(signing, tmp_path):
+    tmp_path.chmod(0o777)
+    done = run(CHANCERY, "agent", "--socket", tmp_path / "agent.sock", check=False,
+               env=environment(HOME=str(signing.home)))
+    assert done.returncode == 1
+    assert "others may write the folder" in done.stderr
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="another user is needed")
+def test_command__socket_of_another_user(signing, folder):
+    """It is told nothing: whoever made it could ask for anything in our name."""
+    path = folder / "theirs.sock"
+    script = ("import socket, sys\ns = socket.socket(socket.AF_UNIX)\ns.bind(sys.argv[1])\n"
+              "s.listen()\nprint(flush=True)\nc = s.accept()[0]\nprint(repr(c.recv(1)))\n")
+    folder.chmod(0o777)
+    with subprocess.Popen([PYTHON, "-c", script, path], user="nobody", stdout=subprocess.PIPE,
+                          text=True) as other:
+        other.stdout.readline()
+        path.chmod(0o666)
+        done = run(CHANCERY, "whoami", check=False,
+                   env=environment(HOME=str(signing.home), CHANCERY_AGENT_SOCK=str(path)))
+        assert done.returncode == 1
+        assert "not ours: it is told nothing" in done.stderr
+        assert other.stdout.readline() == "b''\n"
+        other.wait(timeout=SOON)
+
+
+# --- the command through the agent ---
+
+
+def through(client, agent, *words, check=True, **env):
+    return run(CHANCERY, *words, check=check, cwd=client.home,
+               env=environment(HOME=str(client.home), CHANCERY_AGENT_SOCK=str(agent.socket), **env))
+
+
+def test_command__through_the_agent(server, signing, own):
+    nobody = server.client("nobody")  # without a login of its own
+    assert "principal: admin" in through(nobody, own, "whoami").stdout
+    assert "k" in through(nobody, own, "keys", "list").stdout
+    nobody.file("app", b"what is signed\n")
+    done = through(nobody, own, "sign", "--raw", "--key", "k", "app", "--receipt", "app.receipt")
+    assert done.stdout.startswith("signed app: key k, ecdsa-sha256")
+    run("openssl", "dgst", "-sha256", "-verify", signing.public_key("k"), "-signature",
+        nobody.home / "app.sig", nobody.home / "app")
+    shown = through(nobody, own, "agent", "status")
+    assert re.search("^principal: +admin$", shown.stdout, re.M)
+    assert json.loads(through(nobody, own, "agent", "status", "--json").stdout)["signatures"] == 1
+    signing.policy("version: 1\nrules:\n  - {name: nobody, effect: deny}\n")
+    done = through(nobody, own, "sign", "--raw", "--key", "k", "app", check=False)
+    assert done.returncode == 1
+    assert "by rule nobody" in done.stdout
+    gone = through(nobody, own, "keys", "show", "none", check=False)
+    assert "request " in gone.stderr
+    # Without an agent there: a named one is not replaced.
+    own.stop()
+    done = through(nobody, own, "whoami", check=False)
+    assert done.returncode == 3
+    assert "CHANCERY_AGENT_SOCK" in done.stderr
+
+
+def test_command__finds_the_agent(signing, tmp_path):
+    """In the runtime folder, unless something says who else to be."""
+    env = {"XDG_RUNTIME_DIR": str(tmp_path)}
+    agent = Agent(signing, socket_path=tmp_path / "chancery/agent.sock", **env)
+    tmp_path.chmod(0o700)
+    agent.start()
+    try:
+        def calls(*words, **more):
+            run(CHANCERY, *words, env=environment(HOME=str(signing.home), **env, **more))
+            return len(agent.lines), agent.wait_status(lambda s: True)["signatures"]
+
+        signing.file("f", b"x")
+        words = ("sign", "--raw", "--key", "k", signing.home / "f")
+        assert calls(*words)[1] == 1
+        assert calls(*words, CHANCERY_AGENT_SOCK="none")[1] == 1
+        assert calls(*words, CHANCERY_PROFILE="default")[1] == 1
+        assert calls(*words, "--profile", "default")[1] == 1
+        assert calls(*words)[1] == 2
+    finally:
+        agent.stop()
+    signing.run("whoami")  # nobody listens: it goes by itself
+
+
+# --- the private helper ---
+
+
+def test_helper(signing, tmp_path):
+    helper = door.Helper(signing)
+    assert helper.starter.wait(timeout=SOON) == 0  # it has left its parent
+    with helper.adopt(reason="because") as tool:
+        assert tool.sign("k", ECDSA, digest_of(SHA256))
+        helper.listen(tmp_path / "helper.sock")
+        with door.Door(tmp_path / "helper.sock") as other:
+            assert other.status()["connections"] == 2
+            assert other.sign("k", ECDSA, digest_of(SHA256))
+        with helper.adopt() as third:
+            assert "k" in third.keys()
+            numbers = [third.start_sign("k", ECDSA, digest_of(SHA256)) for _ in range(20)]
+            third.status()
+            helper.control.close()  # in flight is finished
+            assert all(third.answer(number)["signature"] for number in numbers)
+            assert third.is_closed()
+        assert tool.is_closed()
+    assert not (tmp_path / "helper.sock").exists()
+    reasons = [detail["reason"] for _, detail in entries(signing)]
+    assert reasons[0] == "because"
+
+
+def test_helper__with_a_token(server, signing):
+    """A build job's: everything is in its environment."""
+    signing.run("users", "create", "ci")
+    signing.run("users", "add-token", "ci", "--scope", "sign", "--scope", "keys.*", "--out", "t")
+    helper = door.Helper(server.client("job"), CHANCERY_URL=server.url,
+                         CHANCERY_CA=str(server.data / "tls/certificate.pem"),
+                         CHANCERY_TOKEN=(signing.home / "t").read_text().strip())
+    with helper.adopt() as tool:
+        assert set(tool.keys()) == {"k"}
+        assert tool.sign("k", ECDSA, digest_of(SHA256))
+    helper.control.close()
+    entry, detail = entries(signing)[-1]
+    assert entry["principal"] == "ci"
+    bases = {fact["basis"] for part in (entry, detail) for fact in part["facts"]}
+    assert "agent" not in bases
+
+
+def test_helper__nonsense_ends_it(signing):
+    helper = door.Helper(signing)
+    helper.control.sendall(door.frame(door.SIGN, 1, b""))
+    assert helper.is_over()
+    helper = door.Helper(signing)
+    helper.control.sendall(door.frame(door.ADOPT, 1, b""))  # without a descriptor
+    assert helper.is_over()
+    helper = door.Helper(signing)
+    with pytest.raises(Failed) as caught:
+        helper.listen("not/absolute")
+    assert caught.value.code == 2
+    helper.control.close()

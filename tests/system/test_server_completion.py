@@ -24,7 +24,7 @@ def test_completion__knows_what_help_names(name):
     if name.endswith(".fish"):
         known = {"--" + word for word in re.findall(r" -l ([a-z-]+)", text)}
     assert known == options
-    assert len(commands) == 4
+    assert len(commands) == 5
     for command in commands:
         assert re.search(rf"\b{command}\b", text), command
 

@@ -19,6 +19,7 @@ MODULE = f"lib/{sysconfig.get_config_var('MULTIARCH')}/pkcs11/chancery-pkcs11.so
 FILES = {
     "bin/chancery", "bin/chanceryd", MODULE, "share/p11-kit/modules/chancery.module",
     "lib/systemd/system/chanceryd.service", "lib/sysusers.d/chancery.conf",
+    "lib/systemd/system/chancery-agent@.service", "lib/systemd/user/chancery-agent.service",
     "share/bash-completion/completions/chancery", "share/bash-completion/completions/chanceryd",
     "share/fish/vendor_completions.d/chancery.fish",
     "share/fish/vendor_completions.d/chanceryd.fish",
@@ -27,7 +28,17 @@ FILES = {
     "share/zsh/site-functions/_chancery", "share/zsh/site-functions/_chanceryd",
     "share/doc/chancery/LICENSE", "share/doc/chancery/client.md",
     "share/doc/chancery/log-events.md", "share/doc/chancery/operations.md",
-    "share/doc/chancery/policy.md", "share/doc/chancery/token.md",
+    "share/doc/chancery/policy.md", "share/doc/chancery/security.md",
+    "share/doc/chancery/token.md",
+    "share/doc/chancery/tools/README.md",
+    "share/doc/chancery/tools/cosign.md",
+    "share/doc/chancery/tools/firmware.md",
+    "share/doc/chancery/tools/gpg.md",
+    "share/doc/chancery/tools/java.md",
+    "share/doc/chancery/tools/openssl.md",
+    "share/doc/chancery/tools/osslsigncode.md",
+    "share/doc/chancery/tools/pkcs11.md",
+    "share/doc/chancery/tools/ssh.md",
     "share/doc/chancery/formats/log.md", "share/doc/chancery/formats/policy.md",
 }
 

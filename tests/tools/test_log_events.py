@@ -8,7 +8,7 @@ import re
 
 TOP = pathlib.Path(__file__).resolve().parents[2]
 CALL = re.compile(r"\bchy_log\((.*?)\);", re.DOTALL)
-EVENT = re.compile(r'"([a-z_]+\.[a-z_]+)"')
+EVENT = re.compile(r'"([a-z_0-9]+\.[a-z_]+)"')
 LEVEL = re.compile(r"\bCHY_LOG_([A-Z]+)\b")
 VARIABLE = re.compile(r"const char \*event = ([^;]*);")
 

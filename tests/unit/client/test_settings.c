@@ -5,7 +5,10 @@
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/un.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
@@ -322,6 +325,93 @@ static void test_load__no_memory(void **state)
 
 #define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
+/* --- the agent --- */
+
+/* A socket that nobody listens on is one all the same: whether anybody does is found out later. */
+static void put_socket(const char *path)
+{
+    struct sockaddr_un un = { .sun_family = AF_UNIX };
+    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    (void)snprintf(un.sun_path, sizeof un.sun_path, "%s/%s", home.path, path);
+    assert_int_equal(bind(fd, (const struct sockaddr *)&un, sizeof un), 0);
+    assert_int_equal(close(fd), 0);
+}
+
+static void assert_agent(const char *in_home)
+{
+    char path[CHY_LIMIT_PATH] = "";
+    if (in_home[0] != '\0')
+        (void)snprintf(path, sizeof path, "%s/%s", home.path, in_home);
+    assert_int_equal(load("", ""), CHY_OK);
+    assert_str(settings.agent_socket, path);
+    assert_false(settings.is_agent_named);
+}
+
+static void test_agent__usual_places(void **state)
+{
+    (void)state;
+    char runtime[CHY_LIMIT_PATH];
+    struct chy_str path;
+    (void)snprintf(runtime, sizeof runtime, "%s/run", home.path);
+    assert_int_equal(chy_dir_make(home.fd, "run", 0700, NULL), CHY_OK);
+    assert_int_equal(chy_dir_make(home.fd, "run/chancery", 0700, NULL), CHY_OK);
+    assert_agent("");
+    put(".config/chancery/agent.sock", "a file is none", 0600);
+    assert_agent("");
+    assert_int_equal(unlinkat(home.fd, ".config/chancery/agent.sock", 0), 0);
+    put_socket(".config/chancery/agent.sock");
+    assert_agent(".config/chancery/agent.sock");
+    env.runtime_dir = runtime;
+    assert_agent(".config/chancery/agent.sock");
+    put_socket("run/chancery/agent.sock");
+    assert_agent("run/chancery/agent.sock");
+    /* Where one would be made. */
+    assert_int_equal(chy_agent_socket_default(&env, &arena, &path, &err), CHY_OK);
+    assert_true(chy_str_equal(path, settings.agent_socket));
+    env = (struct chy_client_env){ .home = NULL };
+    assert_int_equal(chy_agent_socket_default(&env, &arena, &path, &err), CHY_E_NOT_FOUND);
+}
+
+/* Who says who to be does not mean the agent's login. */
+static void test_agent__not_when_a_login_is_named(void **state)
+{
+    (void)state;
+    put_socket(".config/chancery/agent.sock");
+    put("token", "abc", 0600);
+    char token[CHY_LIMIT_PATH];
+    (void)snprintf(token, sizeof token, "%s/token", home.path);
+    const struct chy_client_env envs[] = {
+        { .home = home.path, .profile = "default" },
+        { .home = home.path, .url = "https://x.example" },
+        { .home = home.path, .token = "abc" },
+        { .home = home.path, .token_file = token },
+        { .home = home.path, .certificate = "/c", .key = "/k" },
+    };
+    for (size_t i = 0; i < CHY_ARRAY_LEN(envs); i++) {
+        env = envs[i];
+        assert_agent("");
+    }
+    env = (struct chy_client_env){ .home = home.path, .ca = "/ca", .reason = "r" };
+    assert_agent(".config/chancery/agent.sock");
+    assert_int_equal(load("default", ""), CHY_OK);
+    assert_str(settings.agent_socket, "");
+    assert_int_equal(load("", "https://x.example"), CHY_OK);
+    assert_str(settings.agent_socket, "");
+}
+
+static void test_agent__named_by_the_environment(void **state)
+{
+    (void)state;
+    put_socket(".config/chancery/agent.sock");
+    env.agent_socket = "none";
+    assert_agent("");
+    env.agent_socket = "/somewhere";
+    env.profile = "default";
+    assert_int_equal(load("", ""), CHY_OK);
+    assert_str(settings.agent_socket, "/somewhere");
+    assert_true(settings.is_agent_named);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -341,6 +431,9 @@ int main(void)
         T(test_save__round_trip),
         T(test_save__first_profile_is_the_default),
         T(test_managed__only_what_enroll_made),
+        T(test_agent__usual_places),
+        T(test_agent__not_when_a_login_is_named),
+        T(test_agent__named_by_the_environment),
         T(test_load__no_memory),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

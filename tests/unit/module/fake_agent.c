@@ -422,7 +422,7 @@ static bool on_hash_end(struct conn *c, struct chy_bytes body)
     struct stream *s = stream_find(c, end.stream);
     if (s != NULL)
         hashed.digest.n = stream_end(s, digest);
-    if (is_fault(c, "short"))
+    if (is_fault(c, "short") && s != NULL)
         hashed.digest.n--;
     return reply(c, CHY_DOOR_HASHED, &chy_door_hashed_schema, &hashed);
 }
@@ -452,7 +452,8 @@ static void one_fill(struct chy_door_key_page *page, const struct chy_door_keys 
 {
     struct chy_door_key *found = chy_arena_new(arena, struct chy_door_key);
     page->keys.p = found;
-    for (size_t i = 0; i < keys_count() && page->keys.n == 0; i++) {
+    size_t n = keys_count();
+    for (size_t i = 0; i < n && page->keys.n == 0; i++) {
         *found = key_at(i, arena);
         page->keys.n = key_is_asked(found, asked);
     }
@@ -806,10 +807,10 @@ int main(int count, char **arguments)
     CHECK(folder != NULL && count >= 2);
     if (strcmp(arguments[1], CHY_DOOR_HELPER_ROLE) == 0) {
         helper_run();
-        return 0;
+        _exit(0); /* keys and threads are left to the system */
     }
     CHECK(count == 3 && strcmp(arguments[1], "--listen") == 0);
     keys_make();
     listen_run(arguments[2]);
-    return 0;
+    _exit(0);
 }

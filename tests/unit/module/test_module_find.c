@@ -122,6 +122,19 @@ static void test_find__a_changed_list_keeps_its_handles(void **state)
     assert_int_equal(object_find(CKO_PRIVATE_KEY, "key-00700"), last);
 }
 
+static void test_find__as_many_keys_as_the_limit(void **state)
+{
+    (void)state;
+    char text[16];
+    snprintf(text, sizeof text, "%d", CHY_LIMIT_VISIBLE_KEYS - REAL_KEYS);
+    folder_write("keys", text);
+    assert_int_equal(count_class(CKO_PRIVATE_KEY), CHY_LIMIT_VISIBLE_KEYS);
+    snprintf(text, sizeof text, "%d", CHY_LIMIT_VISIBLE_KEYS - REAL_KEYS + 1);
+    folder_write("keys", text);
+    folder_write("revision", "1");
+    assert_rv(fx.f->C_FindObjectsInit(fx.session, NULL, 0), CKR_DEVICE_ERROR);
+}
+
 static void test_find__what_is_not_here_is_not_asked_for(void **state)
 {
     (void)state;
@@ -423,6 +436,7 @@ int main(void)
         T(test_find__a_ca_is_found_by_label_id_and_subject),
         T(test_find__the_list_is_loaded_once),
         T(test_find__a_changed_list_keeps_its_handles),
+        T(test_find__as_many_keys_as_the_limit),
         T(test_find__what_is_not_here_is_not_asked_for),
         T(test_find__by_any_attribute),
         T(test_find__a_label_that_cannot_be_one),

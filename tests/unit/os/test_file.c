@@ -445,6 +445,22 @@ static void test_file_lock__second_is_told_who(void **state)
     close(second);
 }
 
+static void test_file_is_locked__by_whom_ever(void **state)
+{
+    struct fixture *f = *state;
+    bool is_locked = true;
+    int fd;
+    assert_int_equal(chy_file_is_locked(f->dir, "lock", &is_locked, &f->err), CHY_OK);
+    assert_false(is_locked);
+    assert_int_equal(faccessat(f->dir, "lock", F_OK, 0), -1); /* it was not made */
+    assert_int_equal(chy_file_lock(f->dir, "lock", &fd, &f->err), CHY_OK);
+    assert_int_equal(chy_file_is_locked(f->dir, "lock", &is_locked, &f->err), CHY_OK);
+    assert_true(is_locked);
+    chy_fd_closep(&fd);
+    assert_int_equal(chy_file_is_locked(f->dir, "lock", &is_locked, &f->err), CHY_OK);
+    assert_false(is_locked);
+}
+
 static void test_file_lock__holder_unknown(void **state)
 {
     struct fixture *f = *state;
@@ -519,6 +535,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_file_chown__of_a_link_itself, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_dir_make__mode_and_errors, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_file_lock__second_is_told_who, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_file_is_locked__by_whom_ever, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_file_lock__holder_unknown, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_file__allocation_sweep, set_up, tear_down),
     };

@@ -61,6 +61,19 @@ static int role_env(void)
     return n == 1 && kept != NULL && strcmp(kept, "yes") == 0 ? 0 : 1;
 }
 
+/* Where what it says goes: 0 to nowhere. */
+static int role_output(void)
+{
+    for (int fd = STDOUT_FILENO; fd <= STDERR_FILENO; fd++) {
+        char path[64];
+        char target[64] = "";
+        (void)snprintf(path, sizeof path, "/proc/self/fd/%d", fd);
+        if (readlink(path, target, sizeof target - 1) < 0 || strcmp(target, "/dev/null") != 0)
+            return fd;
+    }
+    return 0;
+}
+
 static int role_signals(void)
 {
     sigset_t blocked;
@@ -107,7 +120,7 @@ static const struct {
     int (*run)(void);
 } roles[] = {
     { "@fds", role_fds },   { "@env", role_env },   { "@signals", role_signals },
-    { "@echo", role_echo }, { "@wait", role_wait },
+    { "@echo", role_echo }, { "@wait", role_wait }, { "@output", role_output },
 };
 
 /* --- tests --- */
@@ -189,6 +202,15 @@ static void test_process_spawn__signals_and_session(void **state)
     struct chy_process_spec spec = { .role = "@signals" };
     assert_exits(&spec, 0);
     assert_int_equal(sigprocmask(SIG_UNBLOCK, &term, NULL), 0);
+}
+
+static void test_process_spawn__silent(void **state)
+{
+    (void)state;
+    struct chy_process_spec spec = { .role = "@output", .is_silent = true };
+    assert_exits(&spec, 0);
+    spec.is_silent = false;
+    assert_exits(&spec, STDOUT_FILENO);
 }
 
 static void test_process_spawn__channel_at_three(void **state)
@@ -369,6 +391,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(test_process_spawn__descriptors_in_order_and_no_others),
         cmocka_unit_test(test_process_spawn__environment),
         cmocka_unit_test(test_process_spawn__signals_and_session),
+        cmocka_unit_test(test_process_spawn__silent),
         cmocka_unit_test(test_process_spawn__channel_at_three),
         cmocka_unit_test(test_process_spawn__no_such_program),
         cmocka_unit_test(test_process_spawn__too_many_descriptors),

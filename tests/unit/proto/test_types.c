@@ -29,7 +29,7 @@ static const struct golden goldens[] = {
     { &chy_role_enum, "1=administrator 2=key-manager 3=policy-author 4=auditor" },
     { &chy_key_state_enum, "1=active 2=disabled 3=destroyed" },
     { &chy_key_origin_enum, "1=generated 2=adopted" },
-    { &chy_key_class_enum, "1=signing 2=log 3=client-ca 4=development-ca" },
+    { &chy_key_class_enum, "0=none 1=signing 2=log 3=client-ca 4=development-ca" },
     { &chy_auth_method_enum, "0=none 1=certificate 2=api-token 3=server" },
     { &chy_decision_enum, "0=none 1=allowed 2=denied 3=held" },
     { &chy_entry_kind_enum,

@@ -474,15 +474,27 @@ static void test_sign__a_hung_worker_is_reported_and_its_work_done_by_another(vo
     finish();
 }
 
+static void wait_for_lost_worker(void)
+{
+    const struct chy_empty empty = { 0 };
+    struct chy_token_list list;
+    int64_t deadline = chy_clock_monotonic_us() + 30 * SECOND_US;
+    do
+        assert_int_equal(fx_do(&f, CHY_OP_TOKENS_LIST, "root", &empty, &list), CHY_OK);
+    while (list.tokens.p[0].is_ready && chy_clock_monotonic_us() < deadline);
+    assert_false(list.tokens.p[0].is_ready);
+}
+
 static void test_sign__nobody_waits_long_for_a_worker_that_does_not_come(void **state)
 {
     (void)state;
     start_with(short_timeout);
     f.workers[0].mode = f.workers[1].mode = WORKER_HOLDS;
-    uint64_t id = fx_sign(&f, "k", 3);
-    holder();
-    fx_drop_worker(&f, 0);
-    fx_drop_worker(&f, 1);
+    uint64_t id = fx_sign(&f, "k", 1);
+    size_t which = holder();
+    fx_drop_worker(&f, 1 - which);
+    wait_for_lost_worker(); /* so that the digest is not given to it */
+    fx_drop_worker(&f, which);
     assert_int_equal(fx_signed(&f, id, NULL), CHY_E_BUSY);
     assert_int_equal(fx_signed(&f, fx_sign(&f, "k", 1), NULL), CHY_E_BUSY);
     f.workers[0].mode = f.workers[1].mode = WORKER_SIGNS;
@@ -491,7 +503,7 @@ static void test_sign__nobody_waits_long_for_a_worker_that_does_not_come(void **
     fx_pump(&f, SECOND_US / 10, NULL);
     assert_int_equal(fx_signed(&f, fx_sign(&f, "k", 1), NULL), CHY_OK);
     finish();
-    assert_int_equal(fx_count(&f, CHY_ENTRY_SIGN_OUTCOME, "sign", CHY_OUTCOME_FAILED), 4);
+    assert_int_equal(fx_count(&f, CHY_ENTRY_SIGN_OUTCOME, "sign", CHY_OUTCOME_FAILED), 2);
 }
 
 static void test_sign__a_late_answer_counts(void **state)

@@ -1,0 +1,151 @@
+/* SPDX-License-Identifier: MIT */
+/* chancery exec: what a tool that knows nothing of us gets so that it signs through Chancery. A
+ * plan is pure: it is made from a row of the table, the user's words and the environment, and says
+ * which variables, files and words the tool gets; --dry-run shows it. */
+#pragma once
+
+#include "cli/cli.h"
+#include "proto/door.h"
+
+enum {
+    CHY_EXEC_OPENSSL = 1 << 0,  /* openssl.cnf, which loads the engine */
+    CHY_EXEC_JAVA = 1 << 1,     /* pkcs11.cfg, of SunPKCS11 */
+    CHY_EXEC_SECURITY = 1 << 2, /* java.security, which registers it; needs CHY_EXEC_JAVA */
+};
+
+/* Words of the tool are templates: {module}, {dir} (of the files), {old} (the variable's
+ * value so far). Lists end with NULL. */
+struct chy_exec_variable {
+    const char *name;
+    const char *value;
+};
+
+/* Words put in, unless one of `unless` is among the user's words. With `uri_of`, only if the value
+ * of one of those options is a pkcs11: URI; with `with`, only if one of those words is there. */
+struct chy_exec_insert {
+    const char *words[4];
+    const char *const *unless;
+    const char *const *uri_of;
+    const char *const *with;
+    bool is_engine; /* without libp11's engine the tool cannot sign, and is not run */
+};
+
+struct chy_exec_tool {
+    const char *name;  /* of the program, without its folder */
+    const char *where; /* word that must be among the user's, such as a JAR's name; NULL: none */
+    unsigned files;
+    unsigned flags;
+    const struct chy_exec_variable *variables; /* the last has no name */
+    const struct chy_exec_insert *inserts;     /* the last has no words */
+    /* With one of these words the tool signs nothing of ours: nothing is put in. "-x=y" stands for
+     * the option -x with any value but y. */
+    const char *const *except;
+    const char *hint; /* what to know, shown by --dry-run; may be NULL */
+};
+
+enum {
+    CHY_EXEC_AFTER_COMMAND = 1 << 0, /* the words go behind the tool's own subcommand */
+    CHY_EXEC_ANY_CASE = 1 << 1,      /* the tool reads -keyStore as -keystore */
+};
+
+extern const struct chy_exec_tool chy_exec_tools[];
+extern const size_t chy_exec_tools_n;
+/* For whatever no row names. */
+extern const struct chy_exec_tool chy_exec_any_tool;
+
+/* Never NULL. `words` are the tool and its arguments. */
+const struct chy_exec_tool *chy_exec_tool_find(const struct chy_strs *words);
+
+/* What is known of this machine and of what the user asked for. */
+struct chy_exec_setup {
+    struct chy_strs words;          /* tool and arguments */
+    const char *const *environ;     /* ends with NULL */
+    struct chy_str dir;             /* the private folder; need not be there yet */
+    struct chy_str module;          /* path of chancery-pkcs11.so */
+    struct chy_str engine;          /* path of libp11's engine; empty: none is installed */
+    struct chy_str openssl_cnf;     /* what OpenSSL reads without us; empty: nothing */
+    struct chy_str openssl_section; /* that it names by openssl_conf; empty: none */
+    struct chy_str socket;          /* CHANCERY_AGENT_SOCK */
+    struct chy_str tag;             /* CHANCERY_EXEC_TAG, hex */
+    struct chy_str reason;          /* empty: as the environment says */
+    struct chy_str receipts;        /* likewise */
+    struct chy_strs keys;           /* likewise */
+};
+
+/* Variables that one plan sets: some for every tool, and those of a row. */
+#define CHY_EXEC_VARIABLES 16
+
+struct chy_exec_file {
+    struct chy_str path;
+    struct chy_str text;
+};
+
+struct chy_exec_plan {
+    const struct chy_exec_tool *tool;
+    struct chy_str hint;
+    struct chy_strs argv;
+    struct chy_strs set;   /* NAME=VALUE, what is added or changed */
+    struct chy_strs unset; /* names that are taken out */
+    CHY_LIST_OF(struct chy_exec_file) files;
+    const char *const *env; /* all of the tool's, up to NULL */
+};
+
+extern const struct chy_schema chy_exec_plan_schema;
+
+/* All in the arena. Errors: CHY_E_NOT_FOUND the tool needs libp11's engine and there is none;
+ * CHY_E_LIMIT, CHY_E_NOMEM */
+CHY_MUST_USE enum chy_err chy_exec_plan_make(const struct chy_exec_setup *setup,
+                                             struct chy_arena *arena,
+                                             struct chy_exec_plan *ret_plan, struct chy_error *err);
+/* The files alone: part of chy_exec_plan_make(). */
+CHY_MUST_USE enum chy_err chy_exec_files_make(const struct chy_exec_setup *setup, unsigned wanted,
+                                              struct chy_arena *arena, struct chy_exec_plan *plan,
+                                              struct chy_error *err);
+void chy_exec_plan_print(FILE *out, const struct chy_exec_plan *plan);
+
+/* --- what runs it --- */
+
+/* What became of the tool's signatures. */
+struct chy_exec_report {
+    struct chy_str tool;
+    uint32_t exit_code; /* 128 and the signal's number, as shells say, when a signal ended it */
+    CHY_LIST_OF(struct chy_door_event) signatures;
+    uint64_t more;          /* that were too many to be told */
+    struct chy_str trouble; /* why the agent could not work, or was lost; empty: neither */
+};
+
+extern const struct chy_schema chy_exec_report_schema;
+
+/* One line for each signature, on standard error as a rule. */
+void chy_exec_report_print(FILE *out, const struct chy_exec_report *report);
+
+/* A connection to an agent that tells what became of the signatures of a tag, and the private
+ * helper behind it, if one was started. Not shared. */
+struct chy_exec_door;
+
+struct chy_exec_door_options {
+    struct chy_str socket; /* of the agent; where a helper shall listen if `is_helper` */
+    bool is_helper;
+    const char *token;       /* CHANCERY_TOKEN for the helper; may be NULL */
+    struct chy_str profile;  /* for the helper; empty: as the environment says */
+    struct chy_str url;      /* likewise */
+    const uint8_t *tag;      /* 16 bytes */
+    struct chy_arena *arena; /* of what is told */
+};
+
+/* Errors: CHY_E_NETWORK nobody listens, CHY_E_FORBIDDEN it is somebody else's socket;
+ * CHY_E_TIMEOUT, CHY_E_PROTOCOL, CHY_E_NOMEM; what the agent said */
+CHY_MUST_USE enum chy_err chy_exec_door_open(const struct chy_exec_door_options *options,
+                                             struct chy_exec_door **ret_door,
+                                             struct chy_error *err);
+/* Ends the helper, too. */
+void chy_exec_door_close(struct chy_exec_door *door);
+void chy_exec_door_closep(struct chy_exec_door **door);
+
+/* Start the tool, hand signals on to it until it ends, and gather what is told of its signatures.
+ * Errors: of chy_program_start(); CHY_E_NOMEM, CHY_E_IO. The loss of the agent is no error: it is
+ * in the report. */
+CHY_MUST_USE enum chy_err chy_exec_door_run(struct chy_exec_door *door,
+                                            const struct chy_exec_plan *plan,
+                                            struct chy_exec_report *ret_report,
+                                            struct chy_error *err);

@@ -1,0 +1,144 @@
+/* SPDX-License-Identifier: MIT */
+#include "os/program.h"
+
+#include <dlfcn.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <spawn.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/pidfd.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "base/bytes.h"
+#include "base/limits.h"
+#include "os/clock.h"
+#include "os/fd.h"
+#include "os/sys.h"
+
+#define PROBE_US ((int64_t)10000000) /* a library with constructors that wait is none for us */
+
+static void attributes_donep(posix_spawnattr_t *attributes)
+{
+    CHY_IGNORE(posix_spawnattr_destroy(attributes)); /* cannot fail once it was made */
+}
+
+static int start(const char *const *argv, const char *const *env, pid_t *ret_pid)
+{
+    CHY_CLEANUP(attributes_donep) posix_spawnattr_t attributes;
+    int e = posix_spawnattr_init(&attributes);
+    if (e != 0)
+        return e;
+    sigset_t ours; /* what a program of ours ignores; what was ignored before, as by nohup, stays */
+    sigset_t none;
+    sigemptyset(&ours);
+    sigaddset(&ours, SIGPIPE);
+    sigemptyset(&none);
+    e = posix_spawnattr_setsigdefault(&attributes, &ours);
+    if (e == 0)
+        e = posix_spawnattr_setsigmask(&attributes, &none);
+    if (e == 0)
+        e = posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETSIGDEF | POSIX_SPAWN_SETSIGMASK);
+    if (e == 0)
+        /* The interface lacks the const that it keeps. */
+        e = posix_spawnp(ret_pid, argv[0], NULL, &attributes, (char *const *)(uintptr_t)argv,
+                         (char *const *)(uintptr_t)env);
+    return e;
+}
+
+enum chy_err chy_program_start(const char *const *argv, const char *const *env,
+                               struct chy_process *ret_process, struct chy_error *err)
+{
+    pid_t pid;
+    int e = start(argv, env, &pid);
+    if (e != 0)
+        return chy_fail_sys(err, chy_sys_code(e), e, "cannot run %s: %s", argv[0], chy_sys_text(e));
+    int pidfd = pidfd_open(pid, 0); /* not collected yet, so the number is still its own */
+    if (pidfd < 0) {
+        e = errno;
+        CHY_IGNORE(kill(pid, SIGKILL)); /* what cannot be watched does not run */
+        while (waitpid(pid, NULL, 0) < 0 && errno == EINTR)
+            ;
+        return chy_fail_sys(err, chy_sys_code(e), e, "cannot watch %s: %s", argv[0],
+                            chy_sys_text(e));
+    }
+    *ret_process = (struct chy_process){ pid, pidfd };
+    return CHY_OK;
+}
+
+bool chy_program_has_keyboard(void)
+{
+    for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++) {
+        if (tcgetpgrp(fd) == getpgrp())
+            return true;
+    }
+    return false;
+}
+
+static bool is_program(const char *path)
+{
+    struct stat st;
+    return stat(path, &st) == 0 && S_ISREG(st.st_mode) && access(path, X_OK) == 0;
+}
+
+bool chy_program_find(const char *path, const char *name, char *ret_path)
+{
+    if (strchr(name, '/') != NULL) {
+        int n = snprintf(ret_path, CHY_LIMIT_PATH, "%s", name);
+        return n > 0 && n < CHY_LIMIT_PATH && is_program(ret_path);
+    }
+    while (path != NULL && *path != '\0') {
+        size_t n = strcspn(path, ":");
+        int w =
+            snprintf(ret_path, CHY_LIMIT_PATH, "%.*s%s%s", (int)n, path, n != 0 ? "/" : "./", name);
+        if (w > 0 && w < CHY_LIMIT_PATH && is_program(ret_path))
+            return true;
+        path += n + (path[n] == ':' ? 1 : 0);
+    }
+    return false;
+}
+
+/* --- a library in a child --- */
+
+/* The answer is what the loader says, or nothing. */
+static CHY_NORETURN void probe(int fd, const char *path, const char *symbol)
+{
+    void *library = dlopen(path, RTLD_NOW | RTLD_LOCAL);
+    const char *text = library == NULL                  ? dlerror()
+                       : dlsym(library, symbol) == NULL ? dlerror()
+                                                        : NULL;
+    if (text != NULL)
+        CHY_IGNORE(chy_fd_write(fd, chy_str_bytes(chy_str_of(text)), NULL));
+    _exit(text != NULL ? 1 : 0);
+}
+
+enum chy_err chy_library_probe(const char *path, const char *symbol, struct chy_error *err)
+{
+    int ends[2];
+    if (pipe2(ends, O_CLOEXEC) != 0)
+        return chy_fail_sys(err, chy_sys_code(errno), errno, "cannot look at %s: %s", path,
+                            chy_sys_text(errno));
+    CHY_CLEANUP(chy_fd_closep) int read_end = ends[0];
+    CHY_CLEANUP(chy_fd_closep) int write_end = ends[1];
+    CHY_CLEANUP(chy_process_endp) struct chy_process child = { -1, -1 };
+    bool is_child = false;
+    CHY_TRY(chy_process_fork(&child, &is_child, err));
+    if (is_child)
+        probe(write_end, path, symbol);
+    chy_fd_closep(&write_end);
+    struct chy_process_end end;
+    CHY_TRY(chy_process_wait(&child, chy_clock_monotonic_us() + PROBE_US, &end, err));
+    char text[CHY_ERROR_TEXT_BYTES];
+    ssize_t n = read(read_end, text, sizeof text - 1); /* a pipe holds that much */
+    text[n > 0 ? n : 0] = '\0';
+    if (n > 0)
+        return chy_fail(err, CHY_E_NOT_FOUND, "%s", text);
+    char how[CHY_PROCESS_END_TEXT_BYTES];
+    chy_process_end_text(end, how);
+    if (end.was_signal || end.value != 0)
+        return chy_fail(err, CHY_E_NOT_FOUND, "the process that loaded %s %s", path, how);
+    return CHY_OK;
+}

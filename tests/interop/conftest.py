@@ -1,0 +1,29 @@
+# SPDX-License-Identifier: MIT
+"""Other people's programs sign through the module: `keys` is where (signer.py)."""
+
+import pathlib
+import shutil
+import sys
+import tempfile
+
+import pytest
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
+import signer  # noqa: E402
+
+
+@pytest.fixture(scope="session")
+def keys():
+    if not signer.MODULE.exists():
+        pytest.skip(f"{signer.MODULE} is not built")
+    folder = pathlib.Path(tempfile.mkdtemp(prefix="chancery-interop-", dir="/tmp"))
+    folder.chmod(0o755)
+    made = None
+    try:
+        made = signer.Signer(folder)
+        yield made
+        made.server.stop()
+    finally:
+        if made is not None:
+            made.server.drop()
+        shutil.rmtree(folder)

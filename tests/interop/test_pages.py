@@ -1,0 +1,75 @@
+# SPDX-License-Identifier: MIT
+"""The commands of docs/tools are run as they stand, page by page."""
+
+import re
+import subprocess
+
+import pytest
+
+import tiny_pe
+from signer import CHANCERY, MODULE, SOON, SOURCE, need
+from test_pkcs11_java import apk, jar
+
+PAGES = sorted((SOURCE / "docs/tools").glob("*.md"))
+PROGRAMS = {
+    "java.md": ["jarsigner", "keytool", "apksigner"],
+    "openssl.md": ["openssl"],
+    "osslsigncode.md": ["osslsigncode"],
+    "firmware.md": ["sbsign", "evmctl"],
+    "pkcs11.md": ["pkcs11-tool", "p11tool", "certtool"],
+    "gpg.md": ["gpg", "gpgsm", "gnupg-pkcs11-scd"],
+    "ssh.md": ["ssh-keygen"],
+}
+
+
+def commands_of(page):
+    return "".join(re.findall(r"^```sh\n(.*?)^```$", page.read_text(encoding="utf-8"),
+                              re.DOTALL | re.MULTILINE))
+
+
+@pytest.fixture(name="release", scope="module")
+def fixture_release(keys):
+    """The key that the pages speak of."""
+    keys.admin.run("keys", "create", "release", "--type", "rsa-3072")
+    keys.admin.run("certs", "development", "release", "--subject", "CN=Test release")
+    keys.admin.run("certs", "show", "release", "--out", "release.pem")
+    keys.admin.run("keys", "public", "release", "--out", "release.pub")
+    return keys
+
+
+def fill(folder, keys):
+    """What a reader has before the first command."""
+    for name in ("release.pem", "release.pub", "ca.pem"):
+        (folder / name).write_bytes((keys.home / name).read_bytes())
+    (folder / "app.jar").write_bytes(jar(keys).read_bytes())
+    (folder / "app.apk").write_bytes(apk(keys).read_bytes())
+    for name in ("app.exe", "boot.efi"):
+        (folder / name).write_bytes(tiny_pe.tiny_pe())
+    (folder / "app.tar").write_text("what is delivered\n")
+    (folder / "gnupg").mkdir(mode=0o700)
+
+
+@pytest.mark.parametrize("page", [p for p in PAGES if commands_of(p)], ids=lambda p: p.name)
+def test_page(release, page):
+    need(*PROGRAMS[page.name])
+    folder = release.folder / f"page-{page.stem}"
+    folder.mkdir()
+    fill(folder, release)
+    env = release.env(CHANCERY_MODULE=str(MODULE), GNUPGHOME=str(folder / "gnupg"))
+    env["PATH"] = f"{CHANCERY.parent}:{env['PATH']}"
+    try:
+        done = subprocess.run(["bash", "-euo", "pipefail", "-c", commands_of(page)], cwd=folder,
+                              env=env, capture_output=True, text=True, timeout=4 * SOON,
+                              check=False, stdin=subprocess.DEVNULL)
+    finally:
+        subprocess.run(["gpgconf", "--kill", "all"], env=env, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    if "exec" in commands_of(page):
+        assert "chancery: signed: key release, " in done.stderr
+
+
+def test_every_tool_that_exec_knows_has_its_page(keys):
+    table = (SOURCE / "src/cli/exec_tools.c").read_text(encoding="utf-8")
+    pages = "".join(page.read_text(encoding="utf-8") for page in PAGES)
+    for name in re.findall(r'\.name = "([^"]+)"', table):
+        assert re.search(rf"\b{re.escape(name)}\b", pages), name
