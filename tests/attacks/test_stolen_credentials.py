@@ -3,9 +3,15 @@
 runs, until it is revoked, and every try stands in the log. (Tokens that identity providers issue
 come later; what a job's token is today is what users add-token makes.)"""
 
+import os
+import pathlib
+import shutil
+
 import pytest
 
 from api import ok, refused, running_world
+from conftest import Client
+from door import Agent
 
 POLICY = """\
 version: 1
@@ -97,3 +103,23 @@ def test_a_token_that_is_found_out(world):
         refused(stolen.sign("x-release"), 401, "unauthenticated")
     found = ok(world.admin.get("/v1/log?principal=ci-x&limit=1000"))["entries"]
     assert index in [row["index"] for row in found]
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs root, to be somebody else")
+def test_an_agents_memory_is_not_for_its_users_other_programs(world):
+    """The login of a person is in it: it can be used through the socket, and not be read out, nor
+    from a core, which a process that is not dumpable does not leave."""
+    if world.server.is_loose:
+        pytest.skip("a loose build has no seccomp filter")
+    world.person("worker")
+    client = Client(world.folder / "worker-home", world.server.url)
+    client.enroll(world.code_for("worker"))
+    for path in (client.home, *client.home.rglob("*")):
+        shutil.chown(path, "nobody")
+    agent = Agent(client, user="nobody").start()
+    try:
+        for name in ("mem", "environ", "maps"):
+            path = pathlib.Path(f"/proc/{agent.process.pid}/{name}")
+            assert path.stat().st_uid == 0, "who is not dumpable is root's to look at"
+    finally:
+        agent.stop()
