@@ -32,7 +32,7 @@ clang:                    # the tests, built by clang with -Werror
 valgrind:                 # the unit tests under valgrind
 cover:                    # the tests, then the coverage of each folder
 win:                      # compile base, codec and proto for Windows
-fuzz:                     # run each fuzz target for FUZZ_SECONDS (60)
+fuzz:                     # run each fuzz target for FUZZ_SECONDS (60), on all cores
 style:                    # the slow analyzers: clang-tidy, cppcheck, gcc -fanalyzer
 
 format:                   # put the layout of all C files right

@@ -41,6 +41,7 @@ def world():
 # --- the token is gone (21) ---
 
 
+# row 21
 def test_a_token_that_is_gone_is_not_replaced(world):
     ok(world.admin.sign("k"))
     world.stop()
@@ -68,6 +69,7 @@ def test_a_token_that_is_gone_is_not_replaced(world):
     ok(world.admin.sign("k"))
 
 
+# row 21
 def test_a_token_of_the_same_name_with_other_keys_signs_nothing(world):
     """Somebody puts a token of his own in the place: same label, same PIN. It is not the one."""
     ok(world.admin.sign("k"))
@@ -135,6 +137,7 @@ def test_a_token_of_the_same_name_with_other_keys_signs_nothing(world):
     ok(world.admin.sign("k"))
 
 
+# row 30
 def test_a_module_with_another_hash_is_not_loaded(world):
     """What would run in the token process is what the administrator looked at (30)."""
     world.stop()
@@ -151,9 +154,76 @@ def test_a_module_with_another_hash_is_not_loaded(world):
     ok(world.admin.sign("k"))
 
 
+@pytest.fixture
+def two_tokens(world):
+    """A second token, "hsm", by a module in a file of its own, holds key "x"; afterwards "soft" has
+    all of its keys as well, as a clone has."""
+    world.stop()
+    tokens, folder = world.server.data / "tokens", world.server.data / "tokens/hsm"
+    subprocess.run(["cp", "-a", tokens / "soft", folder], check=True)
+    conf = folder / "softhsm2.conf"
+    conf.write_text(conf.read_text().replace(str(tokens / "soft"), str(folder)))
+    module = world.folder / "libhsm.so"
+    shutil.copy(SOFTHSM, module)
+    text = world.server.config.read_text()
+    entry = f'''-
+  name: "hsm"
+  module: "{module}"
+  slot_label: "soft"
+  pin_file: "{world.server.data}/secrets/soft.pin"
+  directory: "{folder}"
+  software: true
+
+'''
+    place = text.index("# Where a new key is made when nothing is said.")
+    world.server.config.write_text(text[:place] + entry + text[place:])
+    world.server.start()
+    world.admin.key("x", token="hsm")
+    ok(world.admin.sign("x"))
+    world.stop()
+    shutil.rmtree(tokens / "soft/tokens")
+    subprocess.run(["cp", "-a", folder / "tokens", tokens / "soft/tokens"], check=True)
+    return world, module
+
+
+def test_a_module_that_is_gone_is_not_replaced_by_another_token(two_tokens):
+    """Row 21: the key of the token whose module is gone signs nothing, though another token holds
+    the very same key; what is the other token's goes on."""
+    world, module = two_tokens
+    away = module.with_suffix(".away")
+    module.rename(away)
+    world.server.launch()  # nobody is told that all is well
+    assert world.server.wait_event("token.start_failed")["token"] == "hsm"
+    assert world.server.wait_end() != 0
+    away.rename(module)
+    world.server.start()
+    ok(world.admin.sign("x"))
+    module.rename(away)  # while it runs, it is needed again when its processes end
+    for pid, role in world.server.processes().items():
+        if role == "token":
+            os.kill(pid, signal.SIGKILL)
+    world.server.wait_event("token.start_failed")
+    deadline = time.monotonic() + SOON
+    while (answer := world.admin.sign("k")).status != 200:
+        assert answer.status in (502, 503, 504) and time.monotonic() < deadline, answer
+        time.sleep(0.1)
+    size = world.log_size()
+    for _ in range(3):
+        answer = world.admin.sign("x")
+        assert answer.status in (502, 503, 504), answer
+        assert b'"signature"' not in answer.body
+    assert not [e for e, _ in world.entries(size) if e.get("outcome") == "done"]
+    away.rename(module)
+    deadline = time.monotonic() + SOON
+    while (answer := world.admin.sign("x")).status != 200:
+        assert answer.status in (502, 503, 504) and time.monotonic() < deadline, answer
+        time.sleep(0.1)
+
+
 # --- the PIN (19) ---
 
 
+# row 19
 def test_a_wrong_pin_is_tried_once(world):
     """A token that locks itself after some tries must not be locked by restarts."""
     world.stop()
@@ -179,6 +249,7 @@ def test_a_wrong_pin_is_tried_once(world):
 # --- the token dies or hangs (20) ---
 
 
+# row 20
 def test_tokens_that_are_killed_under_load(world):
     """Errors, then recovery; nothing is signed twice, nothing is lost from the log."""
     answered, stop, lock = [], threading.Event(), threading.Lock()
@@ -301,6 +372,7 @@ def signs_again(world):
         "long-signature",
     ],
 )
+# row 30
 def test_a_wrong_signature_never_leaves(liar, lie):
     size = liar.log_size()
     keys = (
@@ -318,6 +390,7 @@ def test_a_wrong_signature_never_leaves(liar, lie):
     fresh_tokens(liar)
 
 
+# row 30
 def test_a_key_that_gave_a_wrong_signature_is_in_quarantine(liar):
     """One fault in RSA gives the key away to who has a right signature and the wrong one."""
     workers = ok(liar.admin.get("/v1/tokens"))["tokens"][0]["workers"]
@@ -351,6 +424,7 @@ def test_keys_that_say_they_are_extractable_are_not_taken(liar):
     assert not [key for key in liar.objects() if key[1] == "loose"]
 
 
+# row 30
 def test_a_module_that_does_more_than_sign(liar):
     """It runs where it can start no program and open no connection: who tries is killed, and
     replaced."""

@@ -126,6 +126,7 @@ def test_the_search_finds_what_is_there(signed):
 
 
 @needs_root
+# row 1
 def test_no_process_but_the_tokens_has_key_or_pin_in_memory(signed):
     world, secrets = signed
     found = {}
@@ -137,6 +138,7 @@ def test_no_process_but_the_tokens_has_key_or_pin_in_memory(signed):
     assert not {name for name in token if "PIN" in name}, "the PIN is wiped after the login"
 
 
+# row 1
 def test_neither_is_on_the_disk_in_the_clear(signed):
     world, secrets = signed
     for path in sorted(world.server.data.rglob("*")):
@@ -145,6 +147,7 @@ def test_neither_is_on_the_disk_in_the_clear(signed):
     assert finds([world.server.log().encode()], secrets) == []
 
 
+# row 1
 def test_neither_is_in_an_argument_or_an_environment(signed):
     world, secrets = signed
     for pid in [*world.server.processes(), world.server.process.pid]:

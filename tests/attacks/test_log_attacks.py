@@ -108,6 +108,7 @@ def size_of(db):
 
 
 @pytest.mark.parametrize("count", [1, 2, 40, 560])
+# row 13
 def test_the_last_entries_are_cut_off(signed, count):
     world, command, _ = signed
     with database(world) as db:
@@ -124,6 +125,7 @@ def flip(content, at):
 
 @pytest.mark.parametrize("column", ["entry", "detail"])
 @pytest.mark.parametrize("where", ["first tile", "newest"])
+# row 13
 def test_an_entry_is_edited(signed, column, where):
     world, command, _ = signed
     with database(world) as db:
@@ -137,6 +139,7 @@ def test_an_entry_is_edited(signed, column, where):
 
 
 @pytest.mark.parametrize("first,second", [(100, 101), (100, 400), (-2, -1)])
+# row 13
 def test_entries_are_exchanged(signed, first, second):
     world, command, _ = signed
     with database(world) as db:
@@ -147,6 +150,7 @@ def test_entries_are_exchanged(signed, first, second):
     assert is_found_out(world, command)
 
 
+# row 13
 def test_an_entry_is_taken_out_of_the_middle(signed):
     world, command, _ = signed
     with database(world) as db:
@@ -163,6 +167,7 @@ def test_a_tile_is_edited(signed):
     assert is_found_out(world, command)
 
 
+# row 13
 def test_an_old_disk_is_put_back_whole(signed):
     """Store, anchor and all: on the machine itself nothing is left that knows better. Who kept a
     receipt of what was forgotten knows; so does he when the log has grown past it again."""

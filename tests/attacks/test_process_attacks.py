@@ -105,6 +105,27 @@ def test_no_process_leaves_a_core_or_lets_its_user_read_its_memory(server):
         assert os.stat(f"/proc/{pid}/mem").st_uid == 0
 
 
+def test_a_process_that_crashes_leaves_no_core(server, signing):
+    """Row 1: memory that goes to a file is memory that somebody finds. The kernel would put it
+    where the pattern says, or in the process's own folder."""
+    signing.sign()
+    pattern = pathlib.Path("/proc/sys/kernel/core_pattern").read_text().strip()
+    if pattern.startswith("|"):
+        pytest.skip("the kernel gives cores to a program")
+    places = {server.data, *server.data.rglob("*/"), pathlib.Path("/"), pathlib.Path.cwd()}
+    if "/" in pattern:
+        places.add(pathlib.Path(pattern).parent)
+    before = {path for place in places if place.is_dir() for path in place.glob("*core*")}
+    for role in ROLES:
+        pid = server.pid_of(role)
+        places.add(pathlib.Path(f"/proc/{pid}/cwd").resolve())
+        os.kill(pid, 11)
+        wait_for(server, role, {pid})
+    after = {path for place in places if place.is_dir() for path in place.glob("*core*")}
+    assert not [path for path in after - before if path.is_file()]
+    server.wait_ready()
+
+
 def test_no_process_holds_a_descriptor_that_it_does_not_need(server, signing):
     signing.sign()
     store = str(server.data / "store/")
@@ -131,6 +152,7 @@ def test_no_process_holds_a_descriptor_that_it_does_not_need(server, signing):
         assert sockets == 1 + peers, f"{role} holds {held}"
 
 
+# row 19
 def test_neither_arguments_nor_environment_nor_log_tell_a_secret(server, signing):
     secrets = [path.read_text().strip() for path in (server.data / "secrets").iterdir()]
     secrets.append(server.made["enrolment_code"].rsplit(".", 1)[-1])
@@ -158,6 +180,7 @@ def refused_files(server):
             "query": every | {token}, "signer": every | {token}, "token": every | {store}}
 
 
+# row 17
 def test_no_process_opens_a_file_that_is_not_its_own(server):
     for role, paths in refused_files(server).items():
         # Who may write files hears from the kernel itself that "/" is a folder.
@@ -219,6 +242,7 @@ def attack(server, role, results):
 
 
 @pytest.mark.parametrize("role", ROLES)
+# row 17
 def test_what_no_process_needs_kills_it(server, role):
     results = []
     attack(server, role, results)
@@ -287,6 +311,7 @@ def signatures(client):
             if row["kind"] == "sign-outcome"]
 
 
+# row 18
 def test_front_cannot_be_anybody_without_a_credential(server, signing):
     pid = server.pid_of("front")
     signer = server.pid_of("signer")
@@ -315,6 +340,7 @@ def certificate_hash(client):
     return hashlib.sha256(der).digest()
 
 
+# row 18
 def test_front_with_a_callers_credential_gets_what_policy_allows_and_no_more(server, signing):
     signing.policy("version: 1\nrules:\n  - name: nobody\n    effect: deny\n"
                    "  - name: everybody\n    effect: allow\n")
@@ -384,6 +410,7 @@ def mutate_calls(link, credential):
     (peer.TOKEN_SIGN, b""),
     (peer.TOKEN_SIGN_REPLY, b""), (peer.INSPECT_REPLY, b"\0" * 40), (0, b""), (0xffff, b"x"),
 ])
+# row 18
 def test_a_frame_that_front_has_no_business_to_send_ends_the_connection(server, kind, body):
     pid = server.pid_of("front")
     others = {role: server.pid_of(role) for role in ("signer", "query")}
@@ -402,6 +429,7 @@ def test_a_frame_that_front_has_no_business_to_send_ends_the_connection(server, 
     struct.pack(">IHHQ", 0xffffffff, peer.CALL, 0, 1), struct.pack(">IHHQ", 11, peer.CALL, 0, 1),
     struct.pack(">IHHQ", 0, peer.CALL, 0, 1), struct.pack(">IHHQ", 12, peer.CALL, 1, 1),
 ])
+# row 18
 def test_a_frame_of_a_wrong_size_or_with_flags_ends_the_connection(server, head):
     pid = server.pid_of("front")
     others = {role: server.pid_of(role) for role in ("signer", "query")}
@@ -445,6 +473,7 @@ def der(tag, body):
     # another key
     der(0x30, der(0x02, b"\0") + der(0x30, b"") + der(0x30, b"\x05\x00" * 8) + b"\xa0\0"),
 ])
+# row 17
 def test_inspect_cannot_have_a_key_sign_something_else_for_a_request(server, signing, made):
     """What inspect builds is signed without policy, so it must be what was asked for."""
     done = as_inspect(server, made, lambda: signing.run(

@@ -70,6 +70,7 @@ def sign_while_stopped(world, key, algorithm, change):
 @pytest.mark.parametrize(
     "kind,algorithm", [("p256", "ecdsa-sha256"), ("rsa-3072", "rsa-pkcs1-sha256")]
 )
+# row 32
 def test_a_key_that_is_disabled_while_requests_wait(world, kind, algorithm):
     """When `disable` has been answered, no signature leaves, not even of what the token has in
     hand."""
@@ -90,6 +91,7 @@ def test_a_key_that_is_disabled_while_requests_wait(world, kind, algorithm):
     ok(world.admin.sign(name, algorithm=algorithm))
 
 
+# row 32
 def test_a_key_that_is_destroyed_while_requests_wait(world):
     world.admin.key("doomed")
     answers = []
@@ -117,6 +119,7 @@ def test_a_key_that_is_destroyed_while_requests_wait(world):
     refused(world.admin.sign("doomed"), 409, "wrong-state")
 
 
+# row 32
 def test_who_is_disabled_is_out_at_once(world):
     person = world.person("racer")
     for _ in range(10):
@@ -192,6 +195,7 @@ def test_two_policies_at_once_have_two_numbers(world):
 
 
 @needs_root
+# row 15
 def test_a_full_disk_stops_signing(tmp_path):
     """Nothing is signed that cannot be logged, and it goes on when there is room again."""
     folder = tmp_path / "small"

@@ -62,6 +62,7 @@ def import_key(world, name, object_id):
     own_again(world)
 
 
+# row 6
 def test_an_imported_key_that_says_it_was_made_there(world):
     """The file says so after the edit; the server still attests nothing, and says software."""
     import_key(world, "imported", "ee")
@@ -79,6 +80,7 @@ def test_an_imported_key_that_says_it_was_made_there(world):
     assert token["is_software"], token
 
 
+# row 6
 def test_edits_after_a_key_was_taken_change_nothing_of_what_is_known(world):
     before = world.admin.key("made")
     world.stop()
@@ -95,6 +97,7 @@ def test_edits_after_a_key_was_taken_change_nothing_of_what_is_known(world):
 
 @pytest.mark.parametrize("kind,algorithm", [("p256", "ecdsa-sha256"), ("rsa-3072",
                                                                        "rsa-pkcs1-sha256")])
+# row 6
 def test_keys_whose_names_were_exchanged_do_not_sign_for_each_other(world, kind, algorithm):
     """With the PIN the private halves get each other's id. A signature of the wrong key would be
     one that the owner of the other did not allow."""

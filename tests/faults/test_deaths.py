@@ -32,6 +32,7 @@ def kill_all(world, role, number):
 
 
 @pytest.mark.parametrize("role", ["front", "query", "inspect", "signer", "token"])
+# row 16
 def test_a_process_that_is_killed_under_load(world, role):
     with Load(world) as load:
         for _ in range(3):
@@ -43,6 +44,7 @@ def test_a_process_that_is_killed_under_load(world, role):
     check(world, load)
 
 
+# row 20
 def test_one_of_the_token_processes_is_killed_under_load(world):
     with Load(world) as load:
         for _ in range(4):
@@ -53,6 +55,7 @@ def test_one_of_the_token_processes_is_killed_under_load(world):
     check(world, load)
 
 
+# row 20
 def test_token_processes_that_stand_still_are_replaced(world):
     """All of them, so that no other does their work; what they held goes to those that come."""
     with Load(world) as load:
@@ -76,6 +79,7 @@ def test_a_module_that_hangs_under_load():
         check(world, load)
 
 
+# row 16
 def test_a_server_that_is_killed_again_and_again(world):
     """What the disk holds when all processes die at the same moment is whole."""
     with Load(world) as load:

@@ -88,6 +88,7 @@ def loop_disk(folder):
 
 
 @pytest.mark.skipif(not os.path.exists("/dev/loop-control"), reason="no loop devices")
+# row 15
 def test_a_disk_that_loses_what_it_took(folder):
     """After fsync(2) has failed, the kernel takes the pages for clean: a later success says
     nothing about them. What is answered must be there when they are read from the disk."""

@@ -28,6 +28,7 @@ def end_tokens(world):
 
 
 @pytest.mark.parametrize("lie", ["wrong-signature", "truncated-signature", "other-key"])
+# row 30
 def test_a_module_that_lies_under_load(world, lie):
     with Load(world, keys=SIGN_ALL) as load:
         load.more()

@@ -41,6 +41,7 @@ def crowd(world, principal, seconds):
         stdout=subprocess.PIPE, text=True, env=environment())
 
 
+# row 27
 def test_ten_times_the_load(world):
     greedy = world.person("greedy")
     ok(greedy.sign("k"))
@@ -70,6 +71,7 @@ def check_log(world, load):
     check(world, load)
 
 
+# row 27
 def test_who_is_refused_is_told_when_to_come_again(world):
     greedy = world.person("greedy")
     process = crowd(world, greedy, 2 * SLOW)

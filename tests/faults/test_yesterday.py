@@ -23,6 +23,7 @@ def refuses(server, words):
     server.wait_end()
 
 
+# row 13
 def test_yesterdays_store_is_refused():
     with running_world() as world:
         store, anchor = world.store.parent, world.server.data / "anchor"

@@ -479,6 +479,7 @@ def test_events(full, agent, tmp_path):
 # --- connections ---
 
 
+# row 18
 def test_conversation__out_of_turn(agent):
     with door.Door(agent.socket, hello=False) as tool:
         tool.send(door.STATUS, "Empty")

@@ -290,6 +290,7 @@ def aged(body):
     return body[:at] + then.to_bytes(8, "big") + body[at + 8 :]
 
 
+# row 7
 def test_credentials_that_have_expired(world):
     person = world.person("passing")
     token, _ = world.token_for("passing", ["sign", "whoami", "keys.*"])

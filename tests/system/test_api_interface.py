@@ -425,6 +425,7 @@ def test_many_streams_at_once(world):
     assert world.log_size() == size + 1600
 
 
+# row 27
 def test_more_than_one_principal_may_have_in_work():
     """Calls of one principal are bounded; the others are told to come back, and nobody else
     notices."""

@@ -246,6 +246,7 @@ def test_names_that_are_none(world, name):
         assert answer.status in (400, 413), answer
 
 
+# row 21
 def test_a_token_that_is_not_there_is_not_replaced(world):
     """Nobody gets a software key who asked for a hardware one (threat 21)."""
     with world.unchanged():
@@ -397,6 +398,7 @@ def test_adoptions_that_are_refused(world, body, status):
     world.works()
 
 
+# row 28
 def test_short_rsa_and_extractable_keys_are_not_adopted(world):
     into_token(world, "rsa-short", "c5", make="RSA:2048")
     refused(

@@ -440,6 +440,7 @@ def test_the_log_is_complete(world):
     check_complete(world, answered)
 
 
+# row 16
 def test_the_log_is_complete_after_a_crash(vkey):
     """The signer is killed again and again while it signs; what was answered is in the log, and
     what was begun is closed."""

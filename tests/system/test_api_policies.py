@@ -238,6 +238,7 @@ def test_a_deny_is_enough_and_is_named(world):
     world.admin.policy()
 
 
+# row 11
 def test_a_purpose_is_not_another(world):
     """A test key is not used for a release, nor the reverse (threat 11)."""
     world.admin.key("key-for-tests", purpose="test")

@@ -353,6 +353,7 @@ def test_a_handshake_that_is_never_made_is_closed(hurried):
         assert time.monotonic() - begin < 20
 
 
+# row 27
 def test_more_connections_than_are_allowed_do_not_keep_others_out(hurried):
     """Those that are idle make room."""
     held = []

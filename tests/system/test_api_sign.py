@@ -159,6 +159,7 @@ def test_a_digest_that_is_no_hex(world, admin, digest):
         "1.2.840.113549.1.1.5",
     ],
 )
+# row 28
 def test_sha1_and_its_like_by_any_name(world, admin, name):
     for key in ("k", "r"):
         with world.unchanged():
@@ -279,6 +280,7 @@ def test_raw_bytes_are_in_the_signature(world, admin, raw_allowed, size):
         assert entry["digest"] == hashlib.sha256(message).hexdigest()
 
 
+# row 28
 def test_raw_bytes_only_where_a_rule_names_them(world, admin):
     answer = admin.sign_items([raw(b"m")])
     refused(answer, 403, "denied-by-policy")

@@ -44,6 +44,7 @@ static int teardown(void **state)
     return 0;
 }
 
+/* row 15 */
 static void test_io__sign(void **state)
 {
     (void)state;

@@ -180,6 +180,7 @@ static void test_kill__with_a_batch_at_the_token(void **state)
 
 /* Killed ever later in a run of requests: whatever was answered stands in the log with its outcome
  * (the fixture looks), and what is open is closed by the next start. */
+/* row 16 */
 static void test_kill__at_any_moment(void **state)
 {
     (void)state;
