@@ -3,6 +3,7 @@
 #pragma once
 
 #include <stddef.h>
+#include <stdint.h>
 
 #define CHY_MUST_USE    __attribute__((warn_unused_result))
 #define CHY_NORETURN    __attribute__((noreturn))
@@ -56,6 +57,9 @@
         __typeof__(b) max_b_ = (b);        \
         max_a_ > max_b_ ? max_a_ : max_b_; \
     })
+
+/* For an interface that lacks a const which it keeps. No cast of pointers may take one away. */
+#define CHY_UNCONST(T, p) ((T *)(uintptr_t)(p)) /* NOLINT(performance-no-int-to-ptr) */
 
 #define CHY_ARRAY_LEN(a) (sizeof(a) / sizeof((a)[0]))
 

@@ -179,6 +179,7 @@ static enum chy_err encode_strs(const struct chy_field *f, const struct chy_strs
     return CHY_OK;
 }
 
+/* NOLINTNEXTLINE(misc-no-recursion): as deep as CHY_LIMIT_DEPTH */
 static enum chy_err encode_list(const struct chy_field *f, const struct chy_list *list, int depth,
                                 struct chy_buf *out, const struct check *c)
 {
@@ -190,6 +191,7 @@ static enum chy_err encode_list(const struct chy_field *f, const struct chy_list
     return CHY_OK;
 }
 
+/* NOLINTNEXTLINE(misc-no-recursion): as deep as CHY_LIMIT_DEPTH */
 static enum chy_err encode_option(const struct chy_field *f, const void *target, int depth,
                                   struct chy_buf *out, const struct check *c)
 {
@@ -199,6 +201,7 @@ static enum chy_err encode_option(const struct chy_field *f, const void *target,
     return target != NULL ? encode_struct(f->schema, target, depth + 1, out, c) : CHY_OK;
 }
 
+/* NOLINTNEXTLINE(misc-no-recursion): as deep as CHY_LIMIT_DEPTH */
 static enum chy_err encode_field(const struct chy_field *f, const void *at, int depth,
                                  struct chy_buf *out, const struct check *c)
 {
@@ -248,6 +251,7 @@ static enum chy_err encode_field(const struct chy_field *f, const void *at, int 
     return chy_fail(c->err, CHY_E_INTERNAL, "%s is of no known kind", f->name);
 }
 
+/* NOLINTNEXTLINE(misc-no-recursion): as deep as CHY_LIMIT_DEPTH */
 static enum chy_err encode_struct(const struct chy_schema *schema, const void *value, int depth,
                                   struct chy_buf *out, const struct check *c)
 {
@@ -330,6 +334,7 @@ static enum chy_err take_string(struct reader *r, const char *name, struct chy_b
     return CHY_OK;
 }
 
+/* NOLINTNEXTLINE(misc-no-recursion): as deep as CHY_LIMIT_DEPTH */
 static enum chy_err decode_list(const struct chy_field *f, struct chy_list *list, int depth,
                                 struct reader *r)
 {
@@ -373,6 +378,7 @@ static enum chy_err decode_strs(const struct chy_field *f, struct chy_strs *strs
     return CHY_OK;
 }
 
+/* NOLINTNEXTLINE(misc-no-recursion): as deep as CHY_LIMIT_DEPTH */
 static enum chy_err decode_option(const struct chy_field *f, void *at, int depth, struct reader *r)
 {
     bool is_there;
@@ -412,9 +418,10 @@ static enum chy_err decode_integer(const struct chy_field *f, void *at, struct r
     return CHY_OK;
 }
 
+/* NOLINTNEXTLINE(misc-no-recursion): as deep as CHY_LIMIT_DEPTH */
 static enum chy_err decode_field(const struct chy_field *f, void *at, int depth, struct reader *r)
 {
-    const uint8_t *p;
+    const uint8_t *p = NULL;
     switch (f->kind) {
     case CHY_KIND_BOOL:
         return take_flag(r, f->name, at);
@@ -432,7 +439,7 @@ static enum chy_err decode_field(const struct chy_field *f, void *at, int depth,
     case CHY_KIND_ID: {
         size_t n = f->kind == CHY_KIND_HASH ? CHY_HASH_BYTES : CHY_ID_BYTES;
         CHY_TRY(take(r, f->name, n, &p));
-        memcpy(at, p, n);
+        chy_copy(at, p, n);
         return CHY_OK;
     }
     case CHY_KIND_STRUCT:
@@ -447,6 +454,7 @@ static enum chy_err decode_field(const struct chy_field *f, void *at, int depth,
     return chy_fail(r->c.err, CHY_E_INTERNAL, "%s is of no known kind", f->name);
 }
 
+/* NOLINTNEXTLINE(misc-no-recursion): as deep as CHY_LIMIT_DEPTH */
 static enum chy_err decode_struct(const struct chy_schema *schema, void *value, int depth,
                                   struct reader *r)
 {

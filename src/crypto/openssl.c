@@ -24,10 +24,11 @@ enum chy_err chy_openssl_error(struct chy_error *err, enum chy_err code, const c
     return chy_error_set(err, code, (int64_t)sys, where, "%s (%s)", text, reason);
 }
 
-#define DEFINE_FREEP(name, type, free_fn) \
-    void name(type **p)                   \
-    {                                     \
-        free_fn(*p);                      \
+#define DEFINE_FREEP(name, type, free_fn)                                  \
+    /* NOLINTNEXTLINE(bugprone-macro-parentheses): a type can have none */ \
+    void name(type **p)                                                    \
+    {                                                                      \
+        free_fn(*p);                                                       \
     }
 
 DEFINE_FREEP(chy_bio_freep, BIO, BIO_free_all)

@@ -10,7 +10,8 @@
 
 /* Like chy_fail(), with the oldest error of OpenSSL's queue as `sys` and its reason behind the
  * text; empties the queue. Out of memory inside OpenSSL becomes CHY_E_NOMEM. */
-#define chy_fail_openssl(err, code, ...) chy_openssl_error((err), (code), CHY_WHERE, __VA_ARGS__)
+#define chy_fail_openssl(err, code, ...) \
+    chy_failed(chy_openssl_error((err), (code), CHY_WHERE, __VA_ARGS__))
 CHY_PRINTF(4, 5)
 enum chy_err chy_openssl_error(struct chy_error *err, enum chy_err code, const char *where,
                                const char *fmt, ...);

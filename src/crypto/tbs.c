@@ -220,7 +220,7 @@ static enum chy_err subject_write(struct chy_der_writer *w, const struct chy_cer
     if (request->profile != CHY_CERT_CODE_SIGNING)
         return chy_name_write(w, request->subject, err);
     CHY_CLEANUP(chy_buf_done) struct chy_buf marked;
-    chy_buf_init(&marked, CHY_LIMIT_TEXT * 4);
+    chy_buf_init(&marked, (size_t)4 * CHY_LIMIT_TEXT);
     CHY_IGNORE(chy_buf_append_str(&marked, request->subject)); /* checked below */
     CHY_IGNORE(chy_buf_append_c(&marked, request->subject.n > 0 ? "," : ""));
     CHY_IGNORE(chy_buf_append_c(&marked, "OU=development\\, not trusted"));

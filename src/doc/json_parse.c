@@ -63,6 +63,7 @@ static enum chy_err text_take(const char *p, size_t n, struct chy_arena *arena, 
 static enum chy_err value_take(const json_t *v, struct chy_arena *arena, struct chy_doc *ret,
                                struct chy_error *err);
 
+/* NOLINTNEXTLINE(misc-no-recursion): shape_check() has held the depth to CHY_LIMIT_DEPTH */
 static enum chy_err array_take(const json_t *v, struct chy_arena *arena, struct chy_doc *ret,
                                struct chy_error *err)
 {
@@ -76,6 +77,7 @@ static enum chy_err array_take(const json_t *v, struct chy_arena *arena, struct 
     return CHY_OK;
 }
 
+/* NOLINTNEXTLINE(misc-no-recursion): shape_check() has held the depth to CHY_LIMIT_DEPTH */
 static enum chy_err object_take(json_t *v, struct chy_arena *arena, struct chy_doc *ret,
                                 struct chy_error *err)
 {
@@ -93,15 +95,13 @@ static enum chy_err object_take(json_t *v, struct chy_arena *arena, struct chy_d
     return CHY_OK;
 }
 
+/* NOLINTNEXTLINE(misc-no-recursion): shape_check() has held the depth to CHY_LIMIT_DEPTH */
 static enum chy_err value_take(const json_t *v, struct chy_arena *arena, struct chy_doc *ret,
                                struct chy_error *err)
 {
     switch (json_typeof(v)) {
-    case JSON_OBJECT: {
-        json_t *object; /* jansson's iterators take no const */
-        memcpy(&object, &v, sizeof object);
-        return object_take(object, arena, ret, err);
-    }
+    case JSON_OBJECT: /* jansson's iterators take no const */
+        return object_take(CHY_UNCONST(json_t, v), arena, ret, err);
     case JSON_ARRAY:
         return array_take(v, arena, ret, err);
     case JSON_STRING:

@@ -146,6 +146,7 @@ static enum chy_err strs_write(struct writer *w, const struct chy_field *f,
     return CHY_OK;
 }
 
+/* NOLINTNEXTLINE(misc-no-recursion): as deep as open_put() lets it */
 static enum chy_err list_write(struct writer *w, const struct chy_field *f,
                                const struct chy_list *list)
 {
@@ -169,6 +170,7 @@ static enum chy_err list_write(struct writer *w, const struct chy_field *f,
     return CHY_OK;
 }
 
+/* NOLINTNEXTLINE(misc-no-recursion): as deep as open_put() lets it */
 static enum chy_err field_write(struct writer *w, const struct chy_field *f, const void *value)
 {
     const void *at = chy_field_in(f, value);
@@ -221,6 +223,7 @@ static bool field_is_left_out(const struct chy_field *f, const void *value)
     return (f->flags & CHY_REQUIRED) == 0 && chy_field_is_empty(f, value);
 }
 
+/* NOLINTNEXTLINE(misc-no-recursion): as deep as open_put() lets it */
 static enum chy_err struct_write(struct writer *w, const struct chy_schema *schema,
                                  const void *value)
 {

@@ -37,6 +37,7 @@ static int shown(struct chy_str s)
 
 /* --- errors: "line 12: items[3].digest has 65 bytes, at most 64 are allowed" --- */
 
+/* NOLINTNEXTLINE(misc-no-recursion): as deep as a document, CHY_LIMIT_DEPTH at most */
 static size_t place_write(const struct place *at, char *out, size_t size)
 {
     if (at->up == NULL)
@@ -314,6 +315,7 @@ static enum chy_err map_element_read(const struct reader *r, const struct place 
     return scalar_read(r, &here, &schema->fields[1], &m->value, element);
 }
 
+/* NOLINTNEXTLINE(misc-no-recursion): as deep as a document, CHY_LIMIT_DEPTH at most */
 static enum chy_err list_read(const struct reader *r, const struct place *at,
                               const struct chy_field *f, const struct chy_doc *doc, void *value)
 {
@@ -341,6 +343,7 @@ static enum chy_err list_read(const struct reader *r, const struct place *at,
     return CHY_OK;
 }
 
+/* NOLINTNEXTLINE(misc-no-recursion): as deep as a document, CHY_LIMIT_DEPTH at most */
 static enum chy_err option_read(const struct reader *r, const struct place *at,
                                 const struct chy_field *f, const struct chy_doc *doc, void *value)
 {
@@ -352,6 +355,7 @@ static enum chy_err option_read(const struct reader *r, const struct place *at,
     return CHY_OK;
 }
 
+/* NOLINTNEXTLINE(misc-no-recursion): as deep as a document, CHY_LIMIT_DEPTH at most */
 static enum chy_err field_read(const struct reader *r, const struct place *at,
                                const struct chy_field *f, const struct chy_doc *doc, void *value)
 {
@@ -413,6 +417,7 @@ static enum chy_err missing_check(const struct reader *r, const struct place *at
     return CHY_OK;
 }
 
+/* NOLINTNEXTLINE(misc-no-recursion): as deep as a document, CHY_LIMIT_DEPTH at most */
 static enum chy_err struct_read(const struct reader *r, const struct place *at,
                                 const struct chy_schema *schema, const struct chy_doc *doc,
                                 void *value)

@@ -172,6 +172,7 @@ static enum chy_err names_check(struct builder *b, const struct chy_doc_member *
         return no_memory(b);
     for (size_t i = 0; i < n; i++)
         sorted[i] = &members[i];
+    /* NOLINTNEXTLINE(bugprone-sizeof-expression): the elements are pointers */
     qsort(sorted, n, sizeof *sorted, member_order);
     for (size_t i = 1; i < n; i++)
         if (chy_str_equal(sorted[i - 1]->name, sorted[i]->name))

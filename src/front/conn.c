@@ -448,12 +448,10 @@ static void conn_on_event(void *ctx, uint32_t events)
         conn_drop_input(c);
     else if (c->phase == CONN_HANDSHAKE)
         conn_handshake(c);
-    else if ((events & EPOLLERR) != 0)
-        conn_kill(c);
+    else if ((events & EPOLLERR) != 0 || ((events & EPOLLHUP) != 0 && !conn_may_read(c)))
+        conn_kill(c); /* EPOLLHUP: both directions are closed, nobody hears an answer */
     else if ((events & (EPOLLIN | EPOLLHUP)) != 0 && conn_may_read(c))
         conn_read(c);
-    else if ((events & EPOLLHUP) != 0)
-        conn_kill(c); /* both directions are closed: nobody hears an answer */
     else if ((events & EPOLLIN) != 0)
         c->is_muted = true;
     conn_settle(c);
@@ -591,7 +589,7 @@ void chy_conns_add(struct chy_conns *all, struct chy_tls_server *tls, int fd, co
     c->since_us = chy_clock_monotonic_us();
     c->events = EPOLLIN;
     chy_copy(c->address, address, CHY_MIN(strlen(address), sizeof c->address - 1));
-    chy_buf_init(&c->in, all->settings.body_max + CHY_LIMIT_HTTP_HEAD + 2 * READ_BYTES);
+    chy_buf_init(&c->in, all->settings.body_max + CHY_LIMIT_HTTP_HEAD + (size_t)2 * READ_BYTES);
     chy_buf_init(&c->out, CHY_LIMIT_HTTP_ANSWER);
     chy_http1_init(&c->http1, all->settings.body_max);
     c->next = all->list;
@@ -622,9 +620,8 @@ void chy_conns_drain(struct chy_conns *all)
 {
     for (struct chy_conn *c = all->list; c != NULL; c = c->next) {
         c->is_draining = true;
-        if (c->http2 != NULL && chy_http2_drain(c->http2, NULL) != CHY_OK)
-            conn_kill(c);
-        else if (c->phase == CONN_HANDSHAKE)
+        if (c->phase == CONN_HANDSHAKE ||
+            (c->http2 != NULL && chy_http2_drain(c->http2, NULL) != CHY_OK))
             conn_kill(c);
         else
             conn_settle(c);

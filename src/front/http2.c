@@ -161,6 +161,7 @@ static void keep_field(struct stream *s, struct chy_str name, struct chy_str val
     }
 }
 
+/* NOLINTNEXTLINE(readability-function-size): nghttp2's parameters */
 static int on_header(nghttp2_session *session, const nghttp2_frame *frame, const uint8_t *name,
                      size_t name_n, const uint8_t *value, size_t value_n, uint8_t flags, void *ctx)
 {
@@ -179,6 +180,7 @@ static int on_header(nghttp2_session *session, const nghttp2_frame *frame, const
 }
 
 /* What nghttp2 would pass over in silence: a name or a value that cannot be in a field. */
+/* NOLINTNEXTLINE(readability-function-size): nghttp2's parameters */
 static int on_invalid_header(nghttp2_session *session, const nghttp2_frame *frame,
                              const uint8_t *name, size_t name_n, const uint8_t *value,
                              size_t value_n, uint8_t flags, void *ctx)
@@ -476,7 +478,7 @@ static ssize_t read_answer(nghttp2_session *session, int32_t id, uint8_t *to, si
 /* nghttp2 takes pointers to bytes that it does not change, and copies them. */
 static uint8_t *unconst(const void *p)
 {
-    return (uint8_t *)(uintptr_t)p;
+    return CHY_UNCONST(uint8_t, p);
 }
 
 struct nv_list {

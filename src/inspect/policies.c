@@ -29,7 +29,7 @@ enum chy_err inspect_guard(const struct chy_inspect_request *request, struct chy
 {
     struct chy_policy_guard_doc doc;
     CHY_CLEANUP(chy_buf_done) struct chy_buf out;
-    chy_buf_init(&out, 4 * CHY_LIMIT_GUARD);
+    chy_buf_init(&out, (size_t)4 * CHY_LIMIT_GUARD);
     if (request->text.n > CHY_LIMIT_GUARD)
         return chy_fail(err, CHY_E_LIMIT, "a guard of %zu bytes, at most %d are allowed",
                         request->text.n, CHY_LIMIT_GUARD);

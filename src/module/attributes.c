@@ -116,13 +116,13 @@ CK_KEY_TYPE chy_p11_key_type(const struct chy_door_key *key)
 
 size_t chy_p11_signature_bytes(const struct chy_door_key *key)
 {
-    static const size_t bytes[] = {
-        [CHY_KEY_P256] = 2 * 32,
-        [CHY_KEY_P384] = 2 * 48,
-        [CHY_KEY_P521] = 2 * 66,
-        [CHY_KEY_ED25519] = 64,
+    static const size_t half[] = {
+        [CHY_KEY_P256] = 32,
+        [CHY_KEY_P384] = 48,
+        [CHY_KEY_P521] = 66,
+        [CHY_KEY_ED25519] = 32,
     };
-    return chy_key_type_is_rsa(key->type) ? key->modulus.n : bytes[key->type];
+    return chy_key_type_is_rsa(key->type) ? key->modulus.n : 2 * half[key->type];
 }
 
 /* Of a number without leading zero bytes. */

@@ -19,7 +19,9 @@
     {                                      \
         return CKR_FUNCTION_NOT_SUPPORTED; \
     }
+/* NOLINTNEXTLINE(readability-function-size): the standard's parameters */
 CK_FUNCTIONS_2_40(NOT_SUPPORTED)
+/* NOLINTNEXTLINE(readability-function-size): the standard's parameters */
 CK_FUNCTIONS_3_0(NOT_SUPPORTED)
 
 #define ANY(name, args, does)                                           \
@@ -231,21 +233,21 @@ static const CK_FUNCTION_LIST_3_0 list_3_0 = {
 /* clang-format on */
 
 /* The standard's types are not const. What a tool writes there ends the tool, as it should. */
-#define UNCONST(T, p) ((T *)(uintptr_t)(p))
-
 static const char interface_name[] = "PKCS 11";
 
 /* The newest first: it is what a tool gets that asks for no version. */
 static const CK_INTERFACE interfaces[] = {
-    { UNCONST(CK_UTF8CHAR, interface_name), UNCONST(void, &list_3_0), CKF_INTERFACE_FORK_SAFE },
-    { UNCONST(CK_UTF8CHAR, interface_name), UNCONST(void, &list_2_40), CKF_INTERFACE_FORK_SAFE },
+    { CHY_UNCONST(CK_UTF8CHAR, interface_name), CHY_UNCONST(void, &list_3_0),
+      CKF_INTERFACE_FORK_SAFE },
+    { CHY_UNCONST(CK_UTF8CHAR, interface_name), CHY_UNCONST(void, &list_2_40),
+      CKF_INTERFACE_FORK_SAFE },
 };
 
 CK_RV C_GetFunctionList(CK_FUNCTION_LIST **list)
 {
     if (list == NULL)
         return CKR_ARGUMENTS_BAD;
-    *list = UNCONST(CK_FUNCTION_LIST, &list_2_40);
+    *list = CHY_UNCONST(CK_FUNCTION_LIST, &list_2_40);
     return CKR_OK;
 }
 
@@ -282,7 +284,7 @@ CK_RV C_GetInterface(CK_UTF8CHAR *name, CK_VERSION *version, CK_INTERFACE **inte
         return CKR_ARGUMENTS_BAD;
     for (size_t i = 0; i < CHY_ARRAY_LEN(interfaces); i++)
         if (is_wanted(&interfaces[i], name, version, flags)) {
-            *interface = UNCONST(CK_INTERFACE, &interfaces[i]);
+            *interface = CHY_UNCONST(CK_INTERFACE, &interfaces[i]);
             return CKR_OK;
         }
     return CKR_ARGUMENTS_BAD;

@@ -5,8 +5,8 @@
 #include "base/buf.h"
 #include "base/limits.h"
 #include "base/mem.h"
+#include "base/table.h"
 #include "module/attributes.h"
-#include "module/table.h"
 #include "proto/types.h"
 
 enum record_kind {
@@ -84,6 +84,7 @@ static bool grow(void *array_at, size_t n, size_t *cap)
     return true;
 }
 
+/* NOLINTNEXTLINE(readability-function-size): uthash's macros */
 static struct chy_p11_index *index_find(struct chy_p11_index *table, struct chy_bytes value)
 {
     struct chy_p11_index *entry = NULL;
@@ -92,6 +93,7 @@ static struct chy_p11_index *index_find(struct chy_p11_index *table, struct chy_
 }
 
 /* The entry of this value, with room for one more object. An entry without objects does no harm. */
+/* NOLINTNEXTLINE(readability-function-size): uthash's macros */
 static struct chy_p11_index *index_room(struct chy_p11_index **table, struct chy_bytes value)
 {
     struct chy_p11_index *entry = index_find(*table, value);
@@ -176,6 +178,7 @@ static enum chy_err record_show(struct chy_p11_objects *objects, struct chy_p11_
                                        .is_authority = record->bytes[0] == RECORD_AUTHORITY };
         if (record->objects[i] == NULL)
             CHY_TRY(object_add(objects, &like, &record->objects[i], err));
+        /* NOLINTNEXTLINE(clang-analyzer-core.NullDereference): object_add() has made it */
         record->objects[i]->seen = CHY_MAX(record->objects[i]->seen, look);
     }
     return CHY_OK;
@@ -191,6 +194,7 @@ static void *value_of(struct chy_p11_record *record)
     return record->bytes[0] == RECORD_KEY ? (void *)&record->key : (void *)&record->certificate;
 }
 
+/* NOLINTNEXTLINE(readability-function-size): uthash's macros */
 static enum chy_err record_add(struct chy_p11_objects *objects, struct chy_bytes bytes,
                                struct chy_p11_record **ret_record, struct chy_error *err)
 {
@@ -216,6 +220,7 @@ static enum chy_err record_add(struct chy_p11_objects *objects, struct chy_bytes
     return CHY_OK;
 }
 
+/* NOLINTNEXTLINE(readability-function-size): uthash's macros */
 static enum chy_err record_take(struct chy_p11_objects *objects, uint64_t look,
                                 enum record_kind kind, const void *value, struct chy_error *err)
 {
@@ -318,6 +323,7 @@ void chy_p11_objects_disown_locked(struct chy_p11_objects *objects)
     objects->is_loading = false;
 }
 
+/* NOLINTNEXTLINE(readability-function-size): uthash's macros */
 static void index_done(struct chy_p11_index **table)
 {
     while (*table != NULL) {
@@ -328,6 +334,7 @@ static void index_done(struct chy_p11_index **table)
     }
 }
 
+/* NOLINTNEXTLINE(readability-function-size): uthash's macros */
 void chy_p11_objects_done(struct chy_p11_objects *objects)
 {
     for (size_t i = 0; i < CHY_P11_INDEXES; i++)

@@ -3,8 +3,8 @@
 
 #include "base/limits.h"
 #include "base/mem.h"
+#include "base/table.h"
 #include "module/state.h"
-#include "module/table.h"
 
 struct chy_p11_session {
     UT_hash_handle hh;
@@ -41,6 +41,7 @@ static void session_free(struct chy_p11_session *s)
 
 /* --- the table --- */
 
+/* NOLINTNEXTLINE(readability-function-size): uthash's macros */
 static struct chy_p11_session *find_locked(const struct chy_p11_sessions *all,
                                            CK_SESSION_HANDLE handle)
 {
@@ -100,6 +101,7 @@ void chy_p11_sessions_done(struct chy_p11_sessions *sessions)
 
 /* --- the calls --- */
 
+/* NOLINTNEXTLINE(readability-function-size): uthash's macros */
 static CK_RV add_locked(struct chy_p11 *m, struct chy_p11_session *s)
 {
     struct chy_p11_sessions *all = &m->sessions;

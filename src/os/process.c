@@ -54,6 +54,7 @@ static void signals_reset(void)
     }
     sigset_t none;
     sigemptyset(&none);
+    /* NOLINTNEXTLINE(concurrency-mt-unsafe): a child has one thread */
     CHY_IGNORE(sigprocmask(SIG_SETMASK, &none, NULL)); /* cannot fail with these values */
 }
 

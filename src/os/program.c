@@ -43,9 +43,8 @@ static int start(const char *const *argv, const char *const *env, pid_t *ret_pid
     if (e == 0)
         e = posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETSIGDEF | POSIX_SPAWN_SETSIGMASK);
     if (e == 0)
-        /* The interface lacks the const that it keeps. */
-        e = posix_spawnp(ret_pid, argv[0], NULL, &attributes, (char *const *)(uintptr_t)argv,
-                         (char *const *)(uintptr_t)env);
+        e = posix_spawnp(ret_pid, argv[0], NULL, &attributes, CHY_UNCONST(char *const, argv),
+                         CHY_UNCONST(char *const, env));
     return e;
 }
 
@@ -107,9 +106,8 @@ bool chy_program_find(const char *path, const char *name, char *ret_path)
 static CHY_NORETURN void probe(int fd, const char *path, const char *symbol)
 {
     void *library = dlopen(path, RTLD_NOW | RTLD_LOCAL);
-    const char *text = library == NULL                  ? dlerror()
-                       : dlsym(library, symbol) == NULL ? dlerror()
-                                                        : NULL;
+    bool is_found = library != NULL && dlsym(library, symbol) != NULL;
+    const char *text = is_found ? NULL : dlerror(); /* NOLINT: a child has one thread */
     if (text != NULL)
         CHY_IGNORE(chy_fd_write(fd, chy_str_bytes(chy_str_of(text)), NULL));
     _exit(text != NULL ? 1 : 0);

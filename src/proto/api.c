@@ -3,7 +3,7 @@
 
 #include "base/limits.h"
 
-#define PEM_CHAIN (CHY_LIMIT_CHAIN * CHY_LIMIT_CERTIFICATE * 2)
+#define PEM_CHAIN (UINT64_C(2) * CHY_LIMIT_CHAIN * CHY_LIMIT_CERTIFICATE)
 
 /* A name of a thing that an operation makes or finds. */
 #define NAME(S, m, flags, doc) CHY_F_STR(S, m, flags, 1, CHY_LIMIT_NAME, doc)
@@ -490,7 +490,8 @@ static const struct chy_field log_row_fields[] = {
     CHY_F_ENUM(struct chy_log_row, decision, &chy_decision_enum, enum chy_decision, 0, "decision"),
     CHY_F_STRS(struct chy_log_row, rules, 0, CHY_LIMIT_REASONS, CHY_LIMIT_NAME,
                "rules that decided"),
-    CHY_F_STR(struct chy_log_row, text, 0, 0, CHY_LIMIT_TEXT * 4, "what happened, in one line"),
+    CHY_F_STR(struct chy_log_row, text, 0, 0, UINT64_C(4) * CHY_LIMIT_TEXT,
+              "what happened, in one line"),
     CHY_F_OPTION(struct chy_log_row, application, &chy_fact_schema, struct chy_fact, 0,
                  "the program that signed, and who says so; in the intent's detail record"),
     CHY_F_BYTES(struct chy_log_row, entry, 0, 0, CHY_LIMIT_ENTRY, "the leaf's bytes"),

@@ -106,7 +106,7 @@ static const struct chy_field key_page_fields[] = {
     CHY_F_BOOL(S, is_unchanged, 0, NULL),
     CHY_F_LIST(S, keys, &chy_door_key_schema, struct chy_door_key, 0, 0, CHY_LIMIT_KEY_PAGE, NULL),
     CHY_F_LIST(S, authorities, &chy_door_certificate_schema, struct chy_door_certificate, 0, 0,
-               CHY_LIMIT_KEY_PAGE *CHY_LIMIT_CHAIN, NULL),
+               (uint64_t)CHY_LIMIT_KEY_PAGE *CHY_LIMIT_CHAIN, NULL),
     NAME(S, next),
 };
 #undef S

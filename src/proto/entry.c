@@ -47,7 +47,7 @@ static const struct chy_field entry_fields[] = {
     CHY_F_HEX(S, artifact_digest, 0, 0, CHY_LIMIT_DIGEST, "digest of the file"),
     CHY_F_STR(S, artifact_type, 0, 0, CHY_LIMIT_NAME, "type of the file"),
     CHY_F_U64(S, artifact_size_bytes, 0, 0, INT64_MAX, "size of the file"),
-    CHY_F_LIST(S, facts, &chy_fact_schema, struct chy_fact, 0, 0, CHY_LIMIT_FACTS * 2,
+    CHY_F_LIST(S, facts, &chy_fact_schema, struct chy_fact, 0, 0, UINT64_C(2) * CHY_LIMIT_FACTS,
                "public facts"),
     CHY_F_LIST(S, labels, &chy_label_schema, struct chy_label, CHY_AS_MAP, 0, CHY_LIMIT_LABELS,
                "labels that the caller declared"),
@@ -67,9 +67,10 @@ static const struct chy_field detail_fields[] = {
     CHY_F_STR(S, artifact_name, 0, 0, CHY_LIMIT_TEXT, "file name"),
     CHY_F_STR(S, address, 0, 0, CHY_LIMIT_TEXT, "the peer's address"),
     CHY_F_STR(S, user_agent, 0, 0, CHY_LIMIT_TEXT, "the peer's software"),
-    CHY_F_LIST(S, facts, &chy_fact_schema, struct chy_fact, 0, 0, CHY_LIMIT_FACTS * 2,
+    CHY_F_LIST(S, facts, &chy_fact_schema, struct chy_fact, 0, 0, UINT64_C(2) * CHY_LIMIT_FACTS,
                "private facts"),
-    CHY_F_STR(S, text, CHY_MULTILINE, 0, CHY_LIMIT_TEXT * 4, "an error, a comment, a description"),
+    CHY_F_STR(S, text, CHY_MULTILINE, 0, UINT64_C(4) * CHY_LIMIT_TEXT,
+              "an error, a comment, a description"),
 };
 #undef S
 const struct chy_schema chy_entry_detail_schema =

@@ -400,6 +400,7 @@ typedef struct CK_INTERFACE {
        CK_ULONG data_len, CK_BYTE *signature, CK_ULONG signature_len))                            \
     X(C_MessageVerifyFinal, (CK_SESSION_HANDLE session))
 
+/* NOLINTNEXTLINE(bugprone-macro-parentheses): a member's name, and parameters that have theirs */
 #define CK_FUNCTION_POINTER(name, args) CK_RV(*name) args;
 
 struct CK_FUNCTION_LIST {

@@ -186,7 +186,7 @@ enum chy_err query_development_ca(struct query_call *call, void *response, struc
                         "there is no development CA yet; it comes with its first certificate");
     CHY_TRY(r);
     CHY_CLEANUP(chy_buf_done) struct chy_buf pem;
-    chy_buf_init(&pem, 2 * CHY_LIMIT_CERTIFICATE);
+    chy_buf_init(&pem, (size_t)2 * CHY_LIMIT_CERTIFICATE);
     chy_pem_append(&pem, "CERTIFICATE", record.key.certificates.p[0].der);
     CHY_TRY(chy_buf_check(&pem, err));
     answer->pem = chy_arena_str(&call->arena, chy_buf_str(&pem));

@@ -1,12 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 #include "signer/denials.h"
 
-/* The default falls from case to case, which clang sees as ours. */
-#define HASH_FUNCTION(key, n, hash) HASH_FNV(key, n, hash)
-#include <uthash.h>
-
 #include "base/limits.h"
 #include "base/mem.h"
+#include "base/table.h"
 #include "os/clock.h"
 
 #define MINUTE_US INT64_C(60000000)
@@ -19,6 +16,7 @@ struct denial_bucket {
     char principal[CHY_LIMIT_NAME];
 };
 
+/* NOLINTNEXTLINE(readability-function-size): uthash's macros */
 static struct denial_bucket *bucket_get(struct signer *s, struct chy_str principal, int64_t now_us)
 {
     struct denial_bucket *b = NULL;
@@ -33,7 +31,10 @@ static struct denial_bucket *bucket_get(struct signer *s, struct chy_str princip
     b->n = n;
     b->at_us = now_us;
     HASH_ADD_KEYPTR(hh, s->denials, b->principal, b->n, b);
-    return b;
+    if (b->hh.tbl != NULL)
+        return b;
+    chy_free(b);
+    return NULL;
 }
 
 enum chy_err denials_count(struct signer *s, struct chy_str principal, struct chy_error *err)
@@ -54,6 +55,7 @@ enum chy_err denials_count(struct signer *s, struct chy_str principal, struct ch
     return CHY_OK;
 }
 
+/* NOLINTNEXTLINE(readability-function-size): uthash's macros */
 void denials_free(struct signer *s)
 {
     struct denial_bucket *b;

@@ -45,7 +45,7 @@ static enum chy_err assemble(struct job *job, struct issue *is, struct chy_error
     CHY_CLEANUP(chy_buf_done) struct chy_buf raw;
     CHY_CLEANUP(chy_buf_done) struct chy_buf der;
     chy_buf_init(&raw, CHY_LIMIT_SIGNATURE);
-    chy_buf_init(&der, 4 * CHY_LIMIT_CERTIFICATE);
+    chy_buf_init(&der, (size_t)4 * CHY_LIMIT_CERTIFICATE);
     size_t order = chy_key_type_order_bytes(is->signer->record.key.type);
     struct chy_bytes signature = job->signature;
     if (order > 0) {

@@ -241,7 +241,7 @@ static enum chy_err open_parts(struct ledger *l, struct chy_error *err)
 static void batch_init(struct ledger *l)
 {
     chy_buf_init(&l->bytes, BATCH_BYTES_HARD_MAX);
-    chy_buf_init(&l->leaves, 2 * BATCH_LEAVES_MAX * sizeof(struct leaf));
+    chy_buf_init(&l->leaves, (size_t)2 * BATCH_LEAVES_MAX * sizeof(struct leaf));
     chy_buf_init(&l->changes, (BATCH_CHANGES_MAX + OWN_CHANGES) * sizeof(struct change));
 }
 
@@ -405,7 +405,7 @@ static enum chy_err leaf_encode(struct ledger *l, struct chy_entry *entry,
                                 struct chy_error *err)
 {
     CHY_CLEANUP(chy_buf_done) struct chy_buf d;
-    chy_buf_init(&d, 2 * CHY_LIMIT_ENTRY);
+    chy_buf_init(&d, (size_t)2 * CHY_LIMIT_ENTRY);
     if (detail != NULL)
         CHY_TRY(detail_append(l, detail, &d, entry->detail_sha256, err));
     size_t at = l->bytes.n;

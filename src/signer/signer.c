@@ -272,7 +272,7 @@ static void on_peer_close(void *ctx, struct chy_channel *channel, enum chy_err w
 static enum chy_err peer_new(struct signer *s, int fd, struct peer **ret, struct chy_error *err)
 {
     CHY_CLEANUP(chy_fd_closep) int own = fd;
-    struct chy_channel_options options = { .send_limit_bytes = 4 * CHY_LIMIT_FRAME };
+    struct chy_channel_options options = { .send_limit_bytes = (size_t)4 * CHY_LIMIT_FRAME };
     CHY_CLEANUP(chy_freep) struct peer *p = chy_new(struct peer);
     if (p == NULL)
         return chy_fail(err, CHY_E_NOMEM, "no memory for a peer");

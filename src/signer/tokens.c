@@ -719,7 +719,7 @@ enum chy_err tokens_connect(struct signer *s, const struct chy_peer *peer, int f
         w->channel = NULL;
         worker_lost(w);
     }
-    struct chy_channel_options options = { .send_limit_bytes = 2 * CHY_LIMIT_FRAME };
+    struct chy_channel_options options = { .send_limit_bytes = (size_t)2 * CHY_LIMIT_FRAME };
     struct chy_channel_handler handler = { .on_frame = on_frame, .on_close = on_close, .ctx = w };
     CHY_TRY(chy_channel_new(own, &options, &w->channel, err));
     own = -1;

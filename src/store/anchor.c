@@ -96,11 +96,12 @@ static enum chy_err slot_parse(struct chy_bytes raw, uint64_t index, struct slot
 enum chy_err chy_anchor_read(struct chy_anchor *a, struct chy_arena *arena,
                              struct chy_bytes *ret_note, struct chy_error *err)
 {
-    uint8_t *raw = chy_arena_alloc(arena, 2 * CHY_ANCHOR_SLOT_BYTES, 1);
+    const size_t size = (size_t)2 * CHY_ANCHOR_SLOT_BYTES;
+    uint8_t *raw = chy_arena_alloc(arena, size, 1);
     if (raw == NULL)
         return chy_fail(err, CHY_E_NOMEM, "no memory for the anchor");
     size_t n = 0;
-    CHY_TRY(chy_file_pread(a->fd, raw, 2 * CHY_ANCHOR_SLOT_BYTES, 0, &n, err));
+    CHY_TRY(chy_file_pread(a->fd, raw, size, 0, &n, err));
     struct slot best = { 0 };
     for (uint64_t i = 0; i < 2; i++) {
         size_t at = (size_t)i * CHY_ANCHOR_SLOT_BYTES;

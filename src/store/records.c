@@ -11,7 +11,7 @@
 #define S struct chy_key_record
 static const struct chy_field key_record_fields[] = {
     CHY_F_STRUCT(S, key, &chy_key_schema, struct chy_key, 0, NULL),
-    CHY_F_BYTES(S, guard, 0, 0, CHY_LIMIT_GUARD * 4, NULL),
+    CHY_F_BYTES(S, guard, 0, 0, UINT64_C(4) * CHY_LIMIT_GUARD, NULL),
 };
 #undef S
 const struct chy_schema chy_key_record_schema =
@@ -85,12 +85,13 @@ struct chy_str chy_record_policy_name(struct chy_arena *arena, uint64_t number)
 
 struct chy_str chy_record_hash_name(struct chy_arena *arena, const uint8_t hash[CHY_HASH_BYTES])
 {
-    char *text = chy_arena_alloc(arena, 2 * CHY_HASH_BYTES + 1, 1);
+    const size_t n = (size_t)2 * CHY_HASH_BYTES;
+    char *text = chy_arena_alloc(arena, n + 1, 1);
     if (text == NULL)
         return (struct chy_str){ NULL, 0 };
     for (size_t i = 0; i < CHY_HASH_BYTES; i++)
         snprintf(text + 2 * i, 3, "%02x", hash[i]);
-    return (struct chy_str){ text, 2 * CHY_HASH_BYTES };
+    return (struct chy_str){ text, n };
 }
 
 enum chy_err chy_record_policy_number(struct chy_store *s, uint64_t *ret_number,

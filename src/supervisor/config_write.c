@@ -41,6 +41,7 @@ static void comment_put(const struct writer *w, unsigned indent, const char *tex
 }
 
 /* Whether the writer's caller has set it. */
+/* NOLINTNEXTLINE(misc-no-recursion): as deep as the table of the configuration */
 static bool field_is_given(const struct chy_field *f, const void *value)
 {
     const void *at = chy_field_in(f, value);
@@ -106,6 +107,7 @@ static enum chy_err scalar_put(const struct writer *w, const struct chy_field *f
 }
 
 /* A list of sections; the dash stands where the first setting's indentation would. */
+/* NOLINTNEXTLINE(misc-no-recursion): as deep as the table of the configuration */
 static enum chy_err list_put(const struct writer *w, const struct chy_field *f, const void *given,
                              const void *complete, unsigned indent)
 {
@@ -121,6 +123,7 @@ static enum chy_err list_put(const struct writer *w, const struct chy_field *f, 
     return CHY_OK;
 }
 
+/* NOLINTNEXTLINE(misc-no-recursion): as deep as the table of the configuration */
 static enum chy_err fields_put(const struct writer *w, const struct chy_schema *schema,
                                const void *given, const void *complete, unsigned indent)
 {

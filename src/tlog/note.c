@@ -51,7 +51,7 @@ enum chy_err chy_tlog_vkey_parse(struct chy_hasher *h, struct chy_str text,
 {
     const char *plus = text.n > 0 ? memchr(text.p, '+', text.n) : NULL;
     size_t name_n = plus != NULL ? (size_t)(plus - text.p) : 0;
-    size_t id_n = CHY_TLOG_KEY_ID_BYTES * 2;
+    size_t id_n = (size_t)2 * CHY_TLOG_KEY_ID_BYTES;
     if (plus == NULL || text.n < name_n + id_n + 2 || text.p[name_n + 1 + id_n] != '+' ||
         !chy_tlog_name_is_valid((struct chy_str){ text.p, name_n }))
         return chy_fail(err, CHY_E_MALFORMED,
@@ -147,12 +147,14 @@ static enum chy_err signature_find_key(const struct signature *sig,
     return CHY_OK;
 }
 
-/* Every line must be a signature and those of `keys` good; `raw` is a place for decoded ones. */
+/* Every line must be a signature and those of `keys` good. */
 static enum chy_err signatures_check(struct chy_str text, struct chy_str lines,
                                      const struct chy_tlog_vkey *keys, size_t n_keys,
-                                     struct chy_str signer, struct chy_buf *raw,
-                                     bool *ret_has_signer, struct chy_error *err)
+                                     struct chy_str signer, bool *ret_has_signer,
+                                     struct chy_error *err)
 {
+    CHY_CLEANUP(chy_buf_done) struct chy_buf raw;
+    chy_buf_init(&raw, CHY_LIMIT_NOTE_LINE);
     bool has_signer = false;
     size_t n = 0;
     for (; lines.n > 0; n++) {
@@ -164,11 +166,11 @@ static enum chy_err signatures_check(struct chy_str text, struct chy_str lines,
             return chy_fail(err, CHY_E_MALFORMED, "signature line %zu of a note is malformed",
                             n + 1);
         const struct chy_tlog_vkey *key = NULL;
-        CHY_TRY(signature_find_key(&sig, keys, n_keys, raw, &key, err));
+        CHY_TRY(signature_find_key(&sig, keys, n_keys, &raw, &key, err));
         if (key == NULL)
             continue;
-        const struct chy_bytes value = { raw->p + CHY_TLOG_KEY_ID_BYTES,
-                                         raw->n - CHY_TLOG_KEY_ID_BYTES };
+        const struct chy_bytes value = { raw.p + CHY_TLOG_KEY_ID_BYTES,
+                                         raw.n - CHY_TLOG_KEY_ID_BYTES };
         if (chy_ed25519_verify(key->public_key, chy_str_bytes(text), value, err) != CHY_OK)
             return chy_error_prefix(err, CHY_E_INTEGRITY, "the note's signature by %s", key->name);
         has_signer = has_signer || chy_str_equal_c(signer, key->name);
@@ -186,9 +188,7 @@ static enum chy_err note_check(struct chy_bytes note, const struct chy_tlog_vkey
     struct chy_str text;
     struct chy_str lines;
     CHY_TRY(note_split(note, &text, &lines, err));
-    CHY_CLEANUP(chy_buf_done) struct chy_buf raw;
-    chy_buf_init(&raw, CHY_LIMIT_NOTE_LINE);
-    CHY_TRY(signatures_check(text, lines, keys, n_keys, signer, &raw, ret_has_signer, err));
+    CHY_TRY(signatures_check(text, lines, keys, n_keys, signer, ret_has_signer, err));
     *ret_text = text;
     return CHY_OK;
 }

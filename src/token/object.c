@@ -15,9 +15,9 @@ enum chy_err chy_object_find(struct chy_session *session, const struct chy_objec
                               { CKA_TOKEN, &yes, sizeof yes } };
     CK_ULONG n = 2;
     if (query->label.n != 0)
-        attrs[n++] = (CK_ATTRIBUTE){ CKA_LABEL, chy_unconst(query->label.p), query->label.n };
+        attrs[n++] = (CK_ATTRIBUTE){ CKA_LABEL, CHY_UNCONST(void, query->label.p), query->label.n };
     if (query->id.n != 0)
-        attrs[n++] = (CK_ATTRIBUTE){ CKA_ID, chy_unconst(query->id.p), query->id.n };
+        attrs[n++] = (CK_ATTRIBUTE){ CKA_ID, CHY_UNCONST(void, query->id.p), query->id.n };
 
     CK_RV rv = session->f->C_FindObjectsInit(session->handle, attrs, n);
     if (rv != CKR_OK)

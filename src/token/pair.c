@@ -207,7 +207,7 @@ struct template
 static void template_put(struct template *t, CK_ATTRIBUTE_TYPE type, const void *value, size_t n)
 {
     CHY_ASSERT(t->n < ATTRIBUTES_MAX);
-    t->attrs[t->n++] = (CK_ATTRIBUTE){ type, chy_unconst(value), n };
+    t->attrs[t->n++] = (CK_ATTRIBUTE){ type, CHY_UNCONST(void, value), n };
 }
 
 static void template_put_bool(struct template *t, CK_ATTRIBUTE_TYPE type, bool value)

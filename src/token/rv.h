@@ -20,5 +20,5 @@ bool chy_rv_is_stale(CK_RV rv);
 /* Fill `err` with the function and the name of `rv`, and `rv` as its `sys`.
  * CKR_MECHANISM_INVALID, CKR_CURVE_NOT_SUPPORTED, CKR_KEY_SIZE_RANGE and
  * CKR_FUNCTION_NOT_SUPPORTED give CHY_E_UNSUPPORTED, everything else CHY_E_TOKEN. */
-#define chy_fail_rv(err, rv, function) chy_rv_error((err), (rv), CHY_WHERE, (function))
+#define chy_fail_rv(err, rv, function) chy_failed(chy_rv_error((err), (rv), CHY_WHERE, (function)))
 enum chy_err chy_rv_error(struct chy_error *err, CK_RV rv, const char *where, const char *function);

@@ -16,14 +16,6 @@ struct chy_session {
     bool is_broken; /* an answer that only a new process mends came: chy_rv_is_fatal() */
 };
 
-/* The standard's prototypes know no const. For what a module only reads. */
-static inline void *chy_unconst(const void *p)
-{
-    void *q = NULL;
-    memcpy(&q, &p, sizeof q);
-    return q;
-}
-
 /* Take note of `rv` and fill `err`: as chy_fail_rv(). */
 #define chy_session_fail(session, rv, function, err) \
     chy_session_error((session), (rv), CHY_WHERE, (function), (err))

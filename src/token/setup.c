@@ -70,7 +70,7 @@ struct maker {
 
 static CK_UTF8CHAR *pin_p(const struct chy_secret *pin)
 {
-    return chy_unconst(chy_secret_bytes(pin).p);
+    return CHY_UNCONST(void, chy_secret_bytes(pin).p);
 }
 
 static CK_ULONG pin_n(const struct chy_secret *pin)

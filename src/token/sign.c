@@ -94,7 +94,8 @@ enum chy_err chy_sign_raw(struct chy_session *session, CK_OBJECT_HANDLE key, enu
     if (rv != CKR_OK)
         return chy_session_fail(session, rv, "C_SignInit", err);
     CK_ULONG n = sizeof ret_signature->p;
-    rv = session->f->C_Sign(session->handle, chy_unconst(input.p), input.n, ret_signature->p, &n);
+    rv = session->f->C_Sign(session->handle, CHY_UNCONST(void, input.p), input.n, ret_signature->p,
+                            &n);
     if (rv != CKR_OK)
         return chy_session_fail(session, rv, "C_Sign", err);
     /* A module that claims more than the room it was given: make it a wrong length. */

@@ -152,7 +152,7 @@ static enum chy_err slot_login(struct chy_slot *s, const struct chy_secret *pin,
                         "the token %s locks at the next wrong PIN: log in once by its own tools",
                         s->info.label);
     struct chy_bytes bytes = chy_secret_bytes(pin);
-    CK_RV rv = s->f->C_Login(s->anchor.handle, CKU_USER, chy_unconst(bytes.p), bytes.n);
+    CK_RV rv = s->f->C_Login(s->anchor.handle, CKU_USER, CHY_UNCONST(void, bytes.p), bytes.n);
     if (rv == CKR_OK || rv == CKR_USER_ALREADY_LOGGED_IN)
         return CHY_OK;
     if (rv == CKR_PIN_INCORRECT || rv == CKR_PIN_INVALID || rv == CKR_PIN_LEN_RANGE ||

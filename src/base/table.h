@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* uthash as the module needs it: out of memory is an error, never the end of the tool. After an
- * addition `hh.tbl` of the element is NULL if there was no memory, and the table is as before. */
+/* uthash, but out of memory is an error and never the end of the process. After an addition
+ * `hh.tbl` of the element is NULL if there was no memory, and the table is as before. */
 #pragma once
 
 #include "base/mem.h"
