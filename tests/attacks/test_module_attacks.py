@@ -22,15 +22,14 @@ DIGEST = hashlib.sha256(b"what is signed").digest()
 
 IS_SANITIZED = any(name in MODULE.read_bytes() for name in (b"libasan.so", b"libtsan.so"))
 
-pytestmark = [
-    pytest.mark.skipif(shutil.which("pkcs11-tool") is None, reason="pkcs11-tool is not installed"),
-    pytest.mark.skipif(IS_SANITIZED, reason="a sanitizer's module loads into no other program"),
-]
-
 
 @pytest.fixture(scope="module")
 def thief(world):  # noqa: F811
     """A principal at whose machine pkcs11-tool runs."""
+    if shutil.which("pkcs11-tool") is None:
+        pytest.skip("pkcs11-tool is not installed")
+    if IS_SANITIZED:
+        pytest.skip("a sanitizer's module loads into no other program")
     world.person("thief")
     client = Client(world.folder / "thief-home", world.server.url)
     client.enroll(world.code_for("thief"))
