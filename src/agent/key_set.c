@@ -61,13 +61,14 @@ static struct chy_str common_name(struct chy_str subject, struct chy_arena *aren
 /* The label's escapes are left as they are but for the plain ones ("\,"). */
 static struct chy_str unescaped(struct chy_str text, struct chy_arena *arena)
 {
+    const struct chy_str plain = CHY_STR(" #\"+,;<=>\\");
     char *to = chy_arena_array(arena, char, text.n + 1);
     size_t n = 0;
     if (to == NULL)
         return (struct chy_str){ 0 };
     for (size_t i = 0; i < text.n; i++) {
-        bool is_escape = text.p[i] == '\\' && i + 1 < text.n &&
-                         memchr(" #\"+,;<=>\\", text.p[i + 1], 10) != NULL;
+        bool is_escape =
+            text.p[i] == '\\' && i + 1 < text.n && memchr(plain.p, text.p[i + 1], plain.n) != NULL;
         to[n++] = text.p[is_escape ? ++i : i];
     }
     return (struct chy_str){ to, n };

@@ -5,7 +5,7 @@
 #include "base/limits.h"
 #include "cli/cli.h"
 
-#define PEM_BYTES (CHY_LIMIT_CHAIN * CHY_LIMIT_CERTIFICATE * 2)
+#define PEM_BYTES ((size_t)2 * CHY_LIMIT_CHAIN * CHY_LIMIT_CERTIFICATE)
 
 /* Either text is the same to print: PEM, on standard output or in the file of --out. */
 static enum chy_err give_pem(struct chy_cli *cli, const struct chy_cli_args *args,

@@ -260,7 +260,7 @@ static enum chy_err socket_in(const char *dir, const char *rest, struct chy_aren
 enum chy_err chy_agent_socket_default(const struct chy_client_env *env, struct chy_arena *arena,
                                       struct chy_str *ret_path, struct chy_error *err)
 {
-    struct chy_str dir;
+    struct chy_str dir = { 0 };
     if (env->runtime_dir != NULL && env->runtime_dir[0] == '/')
         return socket_in(env->runtime_dir, "/chancery", arena, ret_path, err);
     CHY_TRY(chy_client_dir(env, arena, &dir, err));

@@ -84,7 +84,7 @@ enum chy_err query_key_ids_read(struct query_key_ids *ids, struct chy_store *sto
 static const struct query_key_id *ids_look(const struct query_key_ids *ids,
                                            const uint8_t id[CHY_ID_BYTES])
 {
-    struct query_key_id wanted;
+    struct query_key_id wanted = { 0 };
     memcpy(wanted.id, id, sizeof wanted.id);
     return ids->n != 0 ? bsearch(&wanted, ids->rows, ids->n, sizeof *ids->rows, compare_ids) : NULL;
 }
