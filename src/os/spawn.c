@@ -10,10 +10,12 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "os/clock.h"
 #include "os/fd.h"
 #include "os/sys.h"
 
 #define TARGET_FD 3
+#define LOOK_US   10000 /* between two looks at a process that no descriptor stands for */
 
 extern char **environ;
 
@@ -85,16 +87,35 @@ static enum chy_err collect(const char *program, pid_t pid, struct chy_error *er
     return CHY_OK;
 }
 
+static bool is_running(pid_t pid)
+{
+    siginfo_t info = { 0 };
+    return waitid(P_PID, (id_t)pid, &info, WEXITED | WNOHANG | WNOWAIT) == 0 && info.si_pid == 0;
+}
+
+/* Where the kernel has no pidfd (before 5.3), the tool no descriptor left, or a filter of the
+ * tool's forbids the call. */
+static enum chy_err look_until_gone(pid_t pid, int64_t deadline_us, struct chy_error *err)
+{
+    while (is_running(pid)) {
+        int64_t now_us = chy_clock_monotonic_us();
+        if (now_us >= deadline_us)
+            return chy_fail(err, CHY_E_TIMEOUT, "the deadline passed while waiting for a process");
+        CHY_IGNORE(chy_fd_wait(-1, 0, CHY_MIN(deadline_us, now_us + LOOK_US), NULL));
+    }
+    return CHY_OK;
+}
+
 static enum chy_err first_process_end(const char *program, pid_t pid, int64_t deadline_us,
                                       struct chy_error *err)
 {
     CHY_CLEANUP(chy_fd_closep) int pidfd = pidfd_open(pid, 0);
-    enum chy_err r = CHY_OK;
-    if (pidfd >= 0)
-        r = chy_fd_wait(pidfd, POLLIN, deadline_us, err);
+    enum chy_err r = pidfd >= 0 ? chy_fd_wait(pidfd, POLLIN, deadline_us, err)
+                                : look_until_gone(pid, deadline_us, err);
     if (r != CHY_OK) {
-        CHY_IGNORE(pidfd_send_signal(pidfd, SIGKILL, NULL, 0)); /* gone already is as good */
-        CHY_IGNORE(collect(program, pid, NULL));                /* it was killed: r tells why */
+        /* Gone already is as good. */
+        CHY_IGNORE(pidfd >= 0 ? pidfd_send_signal(pidfd, SIGKILL, NULL, 0) : kill(pid, SIGKILL));
+        CHY_IGNORE(collect(program, pid, NULL)); /* it was killed: r tells why */
         return chy_error_prefix(err, r, "%s did not start", program);
     }
     return collect(program, pid, err);

@@ -10,12 +10,14 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include <cmocka.h>
 
+#include "kernel_fixture.h"
 #include "os/clock.h"
 #include "os/fd.h"
 #include "os/socket.h"
@@ -135,6 +137,7 @@ static void test_spawn_apart__gives_default_signals_and_a_session(void **state)
 static void test_spawn_apart__no_such_program(void **state)
 {
     (void)state;
+    kernel_require();
     struct chy_error err;
     snprintf(path, sizeof path, "/nonexistent/program");
     assert_int_equal(spawn(SECONDS(60), &err), CHY_E_NOT_FOUND);
@@ -192,6 +195,48 @@ static void test_spawn_apart__where_sigchld_is_ignored(void **state)
     assert_int_equal(r, CHY_OK);
 }
 
+/* One descriptor is left, which becomes the copy of ours: none for a pidfd. */
+static enum chy_err spawn_without_pidfd(int64_t deadline_us)
+{
+    enum {
+        MAX = 64
+    };
+    int fds[MAX];
+    size_t n = 0;
+    struct rlimit before;
+    assert_int_equal(getrlimit(RLIMIT_NOFILE, &before), 0);
+    struct rlimit few = { .rlim_cur = MAX, .rlim_max = before.rlim_max };
+    assert_int_equal(setrlimit(RLIMIT_NOFILE, &few), 0);
+    while (n < MAX && (fds[n] = fcntl(STDIN_FILENO, F_DUPFD_CLOEXEC, 0)) >= 0)
+        n++;
+    assert_in_range(n, 1, MAX - 1);
+    close(fds[--n]);
+    enum chy_err r = spawn(deadline_us, NULL);
+    while (n > 0)
+        close(fds[--n]);
+    assert_int_equal(setrlimit(RLIMIT_NOFILE, &before), 0);
+    return r;
+}
+
+static void test_spawn_apart__no_descriptor_is_left_to_wait_with(void **state)
+{
+    (void)state;
+    char text[256];
+    script_write("(echo \"$1\" >&3) & exit 0");
+    assert_int_equal(spawn_without_pidfd(SECONDS(60)), CHY_OK);
+    assert_int_equal(waitpid(-1, NULL, WNOHANG), -1);
+    answer_read(text, sizeof text);
+    assert_string_equal(text, "@role\n");
+}
+
+static void test_spawn_apart__stays_and_no_descriptor_is_left(void **state)
+{
+    (void)state;
+    script_write("exec tail -f /dev/null");
+    assert_int_equal(spawn_without_pidfd(chy_clock_monotonic_us() + 50000), CHY_E_TIMEOUT);
+    assert_int_equal(waitpid(-1, NULL, WNOHANG), -1);
+}
+
 #define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
 int main(void)
@@ -206,6 +251,8 @@ int main(void)
         T(test_spawn_apart__its_first_process_fails),
         T(test_spawn_apart__its_first_process_stays),
         T(test_spawn_apart__where_sigchld_is_ignored),
+        T(test_spawn_apart__no_descriptor_is_left_to_wait_with),
+        T(test_spawn_apart__stays_and_no_descriptor_is_left),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
