@@ -44,6 +44,7 @@ test('sample', executable('sample', 'sample.c', dependencies: dependency('cmocka
 #include <stddef.h>
 #include <stdint.h>
 #include <setjmp.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
 #include <cmocka.h>
@@ -80,6 +81,14 @@ def test_unit__a_skip_alone_is_no_failure(run_tests, sample):
     """Though meson ends with 1: to it, cmocka's form of a skip is a failure."""
     add_c_test(sample, PASSING.format(0) + SKIPPING.format(1))
     assert run_kind(run_tests, "unit").total() == "1 passed, 0 failed, 1 skipped"
+
+
+def test_unit__a_program_may_skip_all(run_tests, sample, capsys):
+    """What its plan says is the reason, though a wrapper prints behind it."""
+    add_c_test(sample, PASSING.format(0),
+               main='(void)tests; puts("1..0 # SKIP no such kernel"); fputs("noise\\n", stderr);')
+    assert run_kind(run_tests, "unit").total() == "0 passed, 0 failed, 1 skipped"
+    assert "no such kernel" in capsys.readouterr().out
 
 
 def test_unit__a_crash_counts_as_a_failure(run_tests, sample):

@@ -77,8 +77,7 @@ static void test_random_fill__all_of_it(void **state)
 static void test_random_fill__refused(void **state)
 {
     (void)state;
-    if (!kernel_is_bare())
-        skip();
+    kernel_require();
     assert_int_equal(chy_random_fill(NULL, 16, NULL), CHY_E_CRYPTO);
 }
 

@@ -186,8 +186,7 @@ static void test_file_read_secret__links_and_emptiness(void **state)
 static void test_file_read_secret__another_owner(void **state)
 {
     struct fixture *f = *state;
-    if (!kernel_is_bare())
-        skip();
+    kernel_require();
     if (geteuid() != 0)
         skip(); /* only root can give files away */
     struct chy_process p = { -1, -1 };
@@ -317,8 +316,7 @@ static int write_too_much(struct fixture *f)
 static void test_file__a_full_disk_keeps_what_was_there(void **state)
 {
     struct fixture *f = *state;
-    if (!kernel_is_bare())
-        skip();
+    kernel_require();
     struct chy_process p = { -1, -1 };
     bool is_child = false;
     put(f, "a", "old", 0600);

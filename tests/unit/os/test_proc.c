@@ -17,6 +17,7 @@
 #include <cmocka.h>
 
 #include "base/limits.h"
+#include "kernel_fixture.h"
 #include "os/fd.h"
 #include "os/file.h"
 #include "os/proc.h"
@@ -55,6 +56,7 @@ static void test_peer__is_this_process(void **state)
 static void test_program(void **state)
 {
     (void)state;
+    kernel_require();
     struct chy_file_stamp a;
     struct chy_file_stamp b;
     struct chy_buf path;
@@ -219,6 +221,7 @@ static void test_folder__of_our_own(void **state)
 static void test_detach(void **state)
 {
     (void)state;
+    kernel_require();
     int pair[2];
     struct {
         pid_t pid;

@@ -15,6 +15,7 @@
 #include <cmocka.h>
 
 #include "base/limits.h"
+#include "kernel_fixture.h"
 #include "os/clock.h"
 #include "os/program.h"
 
@@ -38,6 +39,7 @@ static int shell(const char *line)
 static void test_start__code_and_environment(void **state)
 {
     (void)state;
+    kernel_require();
     assert_int_equal(shell("exit 7"), 7);
     assert_int_equal(shell("test \"$WORD\" = there && test -z \"$HOME\""), 0);
     assert_int_equal(shell("kill -TERM $$"), -SIGTERM);
@@ -46,6 +48,7 @@ static void test_start__code_and_environment(void **state)
 static void test_start__group_descriptors_and_signals(void **state)
 {
     (void)state;
+    kernel_require();
     char line[128];
     int fd = open("/dev/null", O_RDWR);
     assert_true(fd > 2);
@@ -61,6 +64,7 @@ static void test_start__group_descriptors_and_signals(void **state)
 static void test_start__ignored_signals_stay_ignored(void **state)
 {
     (void)state;
+    kernel_require();
     struct sigaction ignore = { .sa_handler = SIG_IGN };
     struct sigaction before;
     assert_int_equal(sigaction(SIGHUP, &ignore, &before), 0);
@@ -71,6 +75,7 @@ static void test_start__ignored_signals_stay_ignored(void **state)
 static void test_start__no_such_program(void **state)
 {
     (void)state;
+    kernel_require();
     const char *const argv[] = { "/no/such/tool", NULL };
     const char *const folder[] = { "/tmp", NULL };
     struct chy_process process;
@@ -101,6 +106,7 @@ static void test_find__path(void **state)
 static void test_probe__a_library(void **state)
 {
     (void)state;
+    kernel_require();
     struct chy_error err;
     assert_int_equal(chy_library_probe("libc.so.6", "printf", &err), CHY_OK);
     assert_int_equal(chy_library_probe("libc.so.6", "no_such_symbol", &err), CHY_E_NOT_FOUND);

@@ -193,8 +193,7 @@ static void test_socket_connect__nobody_there(void **state)
 static void test_socket_accept__no_descriptors_left(void **state)
 {
     (void)state;
-    if (!kernel_is_bare())
-        skip();
+    kernel_require();
     int listener = -1;
     int client = -1;
     struct chy_process p = { -1, -1 };

@@ -15,6 +15,7 @@
 
 #include "base/limits.h"
 #include "base/mem.h"
+#include "kernel_fixture.h"
 #include "os/capability.h"
 #include "os/fd.h"
 #include "os/file.h"
@@ -314,6 +315,7 @@ static void test_capability_keep(void **state)
     struct chy_process_end end;
     bool is_child = false;
     (void)state;
+    kernel_require();
     assert_int_equal(chy_process_fork(&child, &is_child, NULL), CHY_OK);
     if (is_child)
         _exit(capabilities_drop());

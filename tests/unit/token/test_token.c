@@ -8,6 +8,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "../os/kernel_fixture.h"
 #include "base/limits.h"
 #include "base/mem.h"
 #include "os/clock.h"
@@ -533,6 +534,8 @@ static void test_token__runs_as_another_user(void **state)
 
 int main(void)
 {
+    if (kernel_skips_all())
+        return 0;
     const struct CMUnitTest loose[] = {
         TEST(test_token__signs_batches_and_drains),
         TEST(test_token__makes_finds_and_destroys_keys),
