@@ -15,6 +15,7 @@
 
 #include <cmocka.h>
 
+#include "../os/kernel_fixture.h"
 #include "agent/peer.h"
 #include "base/limits.h"
 #include "base/mem.h"
@@ -81,6 +82,7 @@ static void own_hash(char hex[CHY_HEX_SIZE(CHY_HASH_BYTES)])
 static void test_facts__of_ourselves(void **state)
 {
     (void)state;
+    kernel_require();
     int fds[2];
     struct chy_peer *peer = NULL;
     struct chy_facts facts;
@@ -174,6 +176,7 @@ static void become_sleep(void)
 static void test_facts__of_a_process_that_has_ended(void **state)
 {
     (void)state;
+    kernel_require();
     int fds[2];
     struct chy_peer *before = NULL;
     struct chy_peer *after = NULL;
@@ -205,6 +208,7 @@ static void test_facts__of_a_process_that_has_ended(void **state)
 static void test_facts__of_a_process_that_became_another(void **state)
 {
     (void)state;
+    kernel_require();
     int fds[2];
     char link[64];
     char path[CHY_LIMIT_PATH];

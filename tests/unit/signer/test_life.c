@@ -12,6 +12,7 @@
 
 #include <cmocka.h>
 
+#include "../os/kernel_fixture.h"
 #include "base/buf.h"
 #include "base/limits.h"
 #include "crypto/hash.h"
@@ -276,6 +277,7 @@ static void test_checkpoint__that_fails_is_told_to_all(void **state)
 {
     const struct chy_policy_apply apply = { .policy = CHY_STR("version: 1\n") };
     (void)state;
+    kernel_require(); /* valgrind is too slow for these times */
     fx_start(&f);
     fx_ready_to_sign(&f);
     fx_settle(&f);

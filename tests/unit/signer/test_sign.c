@@ -9,6 +9,7 @@
 
 #include <cmocka.h>
 
+#include "../os/kernel_fixture.h"
 #include "base/limits.h"
 #include "crypto/hash.h"
 #include "os/clock.h"
@@ -488,6 +489,7 @@ static void wait_for_lost_worker(void)
 static void test_sign__nobody_waits_long_for_a_worker_that_does_not_come(void **state)
 {
     (void)state;
+    kernel_require(); /* valgrind is too slow for these times */
     start_with(short_timeout);
     f.workers[0].mode = f.workers[1].mode = WORKER_HOLDS;
     uint64_t id = fx_sign(&f, "k", 1);
@@ -582,6 +584,7 @@ static void test_sign__more_than_a_batch_holds_is_refused_whole(void **state)
     size_t ok = 0;
     size_t busy = 0;
     (void)state;
+    kernel_require(); /* valgrind is too slow for these times */
     start_with(long_queue);
     f.workers[0].mode = f.workers[1].mode = WORKER_HOLDS;
     for (size_t i = 0; i < CALLS; i++)

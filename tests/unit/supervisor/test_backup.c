@@ -15,6 +15,7 @@
 
 #include <cmocka.h>
 
+#include "../os/kernel_fixture.h"
 #include "base/mem.h"
 #include "crypto/init.h"
 #include "os/fd.h"
@@ -220,6 +221,8 @@ static void test_manifest_find(void **state)
 
 int main(void)
 {
+    if (kernel_skips_all())
+        return 0;
     const struct CMUnitTest tests[] = {
         PLACE_TEST(test_backup__and_restore),
         PLACE_TEST(test_init__every_allocation_may_fail),
