@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -85,6 +86,33 @@ static void test_start__no_such_program(void **state)
     assert_int_equal(chy_program_start(folder, environment, &process, &err), CHY_E_IO);
 }
 
+static void test_become__is_the_program_with_usual_signals(void **state)
+{
+    (void)state;
+    char shell[] = "sh";
+    char option[] = "-c";
+    char script[] = "kill -PIPE $$; exit 7";
+    char *argv[] = { shell, option, script, NULL };
+    int status = 0;
+    pid_t pid = fork();
+    if (pid == 0) {
+        const struct sigaction ignore = { .sa_handler = SIG_IGN };
+        CHY_IGNORE(sigaction(SIGPIPE, &ignore, NULL));
+        CHY_IGNORE(chy_program_become("/bin/sh", argv, NULL));
+        _exit(1);
+    }
+    assert_int_equal(waitpid(pid, &status, 0), pid);
+    assert_true(WIFSIGNALED(status) && WTERMSIG(status) == SIGPIPE);
+}
+
+static void test_become__no_such_program(void **state)
+{
+    (void)state;
+    char *argv[] = { NULL };
+    assert_int_equal(chy_program_become("/no/such/program", argv, NULL), CHY_E_NOT_FOUND);
+    assert_int_equal(chy_program_become("/etc/passwd", argv, NULL), CHY_E_IO);
+}
+
 static void test_find__path(void **state)
 {
     (void)state;
@@ -123,6 +151,8 @@ int main(void)
         cmocka_unit_test(test_start__group_descriptors_and_signals),
         cmocka_unit_test(test_start__ignored_signals_stay_ignored),
         cmocka_unit_test(test_start__no_such_program),
+        cmocka_unit_test(test_become__is_the_program_with_usual_signals),
+        cmocka_unit_test(test_become__no_such_program),
         cmocka_unit_test(test_find__path),
         cmocka_unit_test(test_probe__a_library),
     };
