@@ -28,6 +28,7 @@ struct chy_client_env {
     const char *receipts;
     const char *agent_socket;
     const char *exec_tag; /* hex */
+    const char *openpgp;  /* CHANCERY_OPENPGP, a folder */
 };
 
 /* Once, at the start of a program. */

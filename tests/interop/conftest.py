@@ -9,6 +9,7 @@ import tempfile
 import pytest
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
+import openpgp  # noqa: E402
 import signer  # noqa: E402
 
 
@@ -27,3 +28,12 @@ def keys():
         if made is not None:
             made.server.drop()
         shutil.rmtree(folder)
+
+
+@pytest.fixture(scope="session")
+def pgp(keys):
+    """chancery-gpg with the keys of `keys`, and gpg that knows them."""
+    signer.need("gpg", "gpgv", "gpgconf")
+    made = openpgp.OpenPGP(keys)
+    yield made
+    made.keys.run("gpgconf", "--kill", "all", env={"GNUPGHOME": str(made.home)}, check=False)

@@ -7,6 +7,7 @@ import subprocess
 import pytest
 
 import tiny_pe
+from openpgp import CHANCERY_GPG
 from signer import CHANCERY, MODULE, SOON, SOURCE, need
 from test_pkcs11_java import apk, jar
 
@@ -47,6 +48,7 @@ def fill(folder, keys):
     for name in ("app.exe", "boot.efi"):
         (folder / name).write_bytes(tiny_pe.tiny_pe())
     (folder / "app.tar").write_text("what is delivered\n")
+    (folder / "notes.txt").write_text("what is new\n- much\n")
     (folder / "gnupg").mkdir(mode=0o700)
 
 
@@ -57,7 +59,8 @@ def test_page(release, page):
     folder.mkdir()
     fill(folder, release)
     env = release.env(CHANCERY_MODULE=str(MODULE), GNUPGHOME=str(folder / "gnupg"))
-    env["PATH"] = f"{CHANCERY.parent}:{env['PATH']}"
+    env["CHANCERY_OPENPGP"] = str(folder / "openpgp")
+    env["PATH"] = f"{CHANCERY.parent}:{CHANCERY_GPG.parent}:{env['PATH']}"
     try:
         done = subprocess.run(["bash", "-euo", "pipefail", "-c", commands_of(page)], cwd=folder,
                               env=env, capture_output=True, text=True, timeout=4 * SOON,
@@ -65,7 +68,7 @@ def test_page(release, page):
     finally:
         subprocess.run(["gpgconf", "--kill", "all"], env=env, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
-    if "exec" in commands_of(page):
+    if "chancery exec" in commands_of(page):
         assert "chancery: signed: key release, " in done.stderr
 
 
