@@ -8,6 +8,7 @@ import pytest
 
 import tiny_pe
 from openpgp import CHANCERY_GPG
+from packages import tiny_deb, tiny_rpm
 from signer import CHANCERY, MODULE, SOON, SOURCE, need
 from test_pkcs11_java import apk, jar
 
@@ -19,6 +20,9 @@ PROGRAMS = {
     "firmware.md": ["sbsign", "evmctl"],
     "pkcs11.md": ["pkcs11-tool", "p11tool", "certtool"],
     "gpg.md": ["gpg", "gpgsm", "gnupg-pkcs11-scd"],
+    "rpm.md": ["rpm", "rpmbuild", "rpmsign", "rpmkeys"],
+    "deb.md": ["debsigs", "debsig-verify", "apt-ftparchive", "gpgv"],
+    "git-openpgp.md": ["git", "gpg"],
     "ssh.md": ["ssh-keygen"],
 }
 
@@ -39,8 +43,14 @@ def fixture_release(keys):
     keys.admin.run("keys", "disable", "release")
 
 
-def fill(folder, keys):
+PACKAGES = {"rpm.md": tiny_rpm, "deb.md": tiny_deb}
+
+
+def fill(folder, keys, page):
     """What a reader has before the first command."""
+    if page in PACKAGES:
+        built = PACKAGES[page](folder)
+        built.rename(folder / f"app{built.suffix}")
     for name in ("release.pem", "release.pub", "ca.pem"):
         (folder / name).write_bytes((keys.home / name).read_bytes())
     (folder / "app.jar").write_bytes(jar(keys).read_bytes())
@@ -57,7 +67,7 @@ def test_page(release, page):
     need(*PROGRAMS[page.name])
     folder = release.folder / f"page-{page.stem}"
     folder.mkdir()
-    fill(folder, release)
+    fill(folder, release, page.name)
     env = release.env(CHANCERY_MODULE=str(MODULE), GNUPGHOME=str(folder / "gnupg"))
     env["CHANCERY_OPENPGP"] = str(folder / "openpgp")
     env["PATH"] = f"{CHANCERY.parent}:{CHANCERY_GPG.parent}:{env['PATH']}"
