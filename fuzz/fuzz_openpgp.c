@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 /* A certificate of a key, with or without its armor: what is read of it lies in it, and armor that
- * is written around any bytes gives them back. */
+ * is written around any bytes gives them back. A text to be clear-signed, and a public key that a
+ * server tells. */
 #include <stddef.h>
 #include <stdint.h>
 
 #include "base/err.h"
 #include "format/armor.h"
+#include "format/cleartext.h"
 #include "format/openpgp_read.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
@@ -51,6 +53,53 @@ static void armor_gives_back(struct chy_bytes in)
     CHY_ASSERT(chy_bytes_equal(chy_buf_bytes(&back), in));
 }
 
+/* A text comes in parts of any size; what is written and hashed is the same. */
+static enum chy_err clear_sign(struct chy_bytes text, size_t step, struct chy_buf *out,
+                               uint8_t digest[CHY_HASH_BYTES])
+{
+    struct chy_cleartext c;
+    CHY_CLEANUP(chy_hasher_freep) struct chy_hasher *hasher = NULL;
+    CHY_ASSERT(chy_hasher_new(CHY_HASH_SHA256, &hasher, NULL) == CHY_OK);
+    enum chy_err r = CHY_OK;
+    chy_cleartext_init(&c);
+    for (size_t at = 0; r == CHY_OK && at < text.n; at += step)
+        r = chy_cleartext_add(&c, (struct chy_bytes){ text.p + at, CHY_MIN(step, text.n - at) },
+                              hasher, out, NULL);
+    if (r == CHY_OK)
+        r = chy_cleartext_end(&c, hasher, out, NULL);
+    chy_cleartext_done(&c);
+    chy_hasher_end(hasher, digest);
+    return r;
+}
+
+static void text_in_parts(struct chy_bytes in)
+{
+    CHY_CLEANUP(chy_buf_done) struct chy_buf whole;
+    CHY_CLEANUP(chy_buf_done) struct chy_buf parts;
+    uint8_t a[CHY_HASH_BYTES];
+    uint8_t b[CHY_HASH_BYTES];
+    const size_t room = 3 * in.n + 1; /* a dash and a blank before each line */
+    chy_buf_init(&whole, room);
+    chy_buf_init(&parts, room);
+    const size_t step = in.n != 0 ? (in.p[0] & 15u) + 1 : 1;
+    enum chy_err r = clear_sign(in, in.n + 1, &whole, a);
+    CHY_ASSERT(clear_sign(in, step, &parts, b) == r);
+    CHY_ASSERT(r == CHY_OK || r == CHY_E_LIMIT);
+    CHY_ASSERT(r != CHY_OK || (chy_bytes_equal(chy_buf_bytes(&whole), chy_buf_bytes(&parts)) &&
+                               chy_bytes_equal((struct chy_bytes){ a, sizeof a },
+                                               (struct chy_bytes){ b, sizeof b })));
+}
+
+/* A server's answer may hold any bytes for a public key. */
+static void keys_of(struct chy_bytes in)
+{
+    for (int t = CHY_KEY_NONE; t <= CHY_KEY_ED25519; t++) {
+        struct chy_openpgp_key key;
+        if (chy_openpgp_key_make((enum chy_key_type)t, in, 0, &key, NULL) == CHY_OK)
+            CHY_ASSERT(key.body_n <= sizeof key.body && key.body[0] == 4);
+    }
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     struct chy_bytes in = { data, size };
@@ -60,5 +109,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         read_packets(chy_buf_bytes(&packets));
     read_packets(in);
     armor_gives_back(in);
+    text_in_parts(in);
+    keys_of(in);
     return 0;
 }
