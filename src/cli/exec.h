@@ -32,8 +32,9 @@ struct chy_exec_insert {
 };
 
 struct chy_exec_tool {
-    const char *name;  /* of the program, without its folder */
-    const char *where; /* word that must be among the user's, such as a JAR's name; NULL: none */
+    const char *name;    /* of the program, without its folder */
+    const char *where;   /* word that must be among the user's, such as a JAR's name; NULL: none */
+    const char *program; /* a template: what is run in its place; NULL: what the user named */
     unsigned files;
     unsigned flags;
     const struct chy_exec_variable *variables; /* the last has no name */

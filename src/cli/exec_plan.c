@@ -378,6 +378,8 @@ static enum chy_err make_argv(struct planner *p, struct chy_strs *ret_argv)
         argv[n++] = p->inserted[i];
     for (size_t i = before; i < words->n; i++)
         argv[n++] = words->p[i];
+    if (p->tool->program != NULL && !signs_elsewhere(p))
+        CHY_TRY(expand(p, p->tool->program, (struct chy_str){ 0 }, &argv[0], p->err));
     *ret_argv = (struct chy_strs){ argv, n };
     return CHY_OK;
 }

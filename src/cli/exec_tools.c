@@ -144,9 +144,9 @@ static const struct chy_exec_variable any_variables[] = {
     { 0 },
 };
 
-#define GPG_HINT                                                                             \
-    "chancery-gpg signs OpenPGP in the place of gpg. By gpg itself: gpg-agent outlives the " \
-    "tool, so it needs an agent of ours that stays, too; see docs/tools/gpg.md"
+#define SCD_HINT                                                                  \
+    "gpg-agent outlives the tool, so it needs an agent of ours that stays, too: " \
+    "see docs/tools/gpg.md"
 
 const struct chy_exec_tool chy_exec_tools[] = {
     {
@@ -294,8 +294,19 @@ const struct chy_exec_tool chy_exec_tools[] = {
         .hint = "-k takes the key's name",
     },
     { .name = "chancery-gpg", .variables = no_variables, .inserts = no_inserts },
-    { .name = "gpg", .variables = no_variables, .inserts = no_inserts, .hint = GPG_HINT },
-    { .name = "gpgsm", .variables = no_variables, .inserts = no_inserts, .hint = GPG_HINT },
+    /* What it does not do itself chancery-gpg hands to gpg, but for what changes gpg's own keys. */
+    {
+        .name = "gpg",
+        .program = "{gpg}",
+        .variables = no_variables,
+        .inserts = no_inserts,
+        .except =
+            LIST("--verify", "--decrypt", "-d", "--encrypt", "-e", "--symmetric", "-c", "--import",
+                 "--gen-key", "--generate-key", "--full-generate-key", "--quick-generate-key",
+                 "--edit-key", "--delete-keys", "--recv-keys", "--card-status", "--list-packets"),
+        .hint = "-u takes the key's name; chancery-gpg is run in the place of gpg",
+    },
+    { .name = "gpgsm", .variables = no_variables, .inserts = no_inserts, .hint = SCD_HINT },
 };
 const size_t chy_exec_tools_n = CHY_ARRAY_LEN(chy_exec_tools);
 

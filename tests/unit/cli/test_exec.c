@@ -261,10 +261,31 @@ static void test_plan__gpg_is_ours(void **state)
     assert_string_equal(file("/d/bin/gpg"), "/b/chancery-gpg");
 }
 
+static void test_plan__gpg_signs_by_ours_alone(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *typed;
+        const char *run;
+    } rows[] = {
+        { "gpg -u k -b f", "/b/chancery-gpg -u k -b f" },
+        { "/usr/bin/gpg --clear-sign f", "/b/chancery-gpg --clear-sign f" },
+        { "gpg --verify f.sig f", "gpg --verify f.sig f" },
+        { "gpg --import k.asc", "gpg --import k.asc" },
+        { "gpg -e -r x f", "gpg -e -r x f" },
+        { "chancery-gpg -b f", "chancery-gpg -b f" },
+    };
+    for (size_t i = 0; i < CHY_ARRAY_LEN(rows); i++) {
+        assert_int_equal(plan_of(rows[i].typed), CHY_OK);
+        assert_string_equal(joined(), rows[i].run);
+    }
+}
+
 static void test_plan__no_gpg_of_ours(void **state)
 {
     (void)state;
-    static const char *const lines[] = { "rpmsign --addsign a.rpm", "debsigs --sign=origin a.deb" };
+    static const char *const lines[] = { "rpmsign --addsign a.rpm", "debsigs --sign=origin a.deb",
+                                         "gpg -b f" };
     setup.gpg = (struct chy_str){ 0 };
     for (size_t i = 0; i < CHY_ARRAY_LEN(lines); i++) {
         assert_int_equal(plan_of(lines[i]), CHY_E_NOT_FOUND);
@@ -444,6 +465,7 @@ int main(void)
         T(test_plan__nothing_configured_before),
         T(test_plan__no_engine),
         T(test_plan__gpg_is_ours),
+        T(test_plan__gpg_signs_by_ours_alone),
         T(test_plan__no_gpg_of_ours),
         T(test_table__every_row),
         T(test_plan__out_of_memory),
