@@ -161,7 +161,7 @@ static enum chy_err look(void *ctx, int dir_fd, const struct chy_tree_entry *ent
                          struct chy_error *err)
 {
     struct search *s = ctx;
-    struct chy_gpg_certificate c;
+    struct chy_gpg_certificate c = { .packets = { NULL, 0 } };
     struct chy_str path = chy_str_of(entry->path);
     bool is_one = entry->kind == CHY_TREE_FILE && path.n == NAME_SIZE &&
                   chy_str_equal_c((struct chy_str){ path.p + path.n - 4, 4 }, SUFFIX);

@@ -102,7 +102,7 @@ static const struct row rows[] = {
     NONE_2("set-filename"), NONE_2("comment"), NONE_2("cert-digest-algo"),
     NONE_2("personal-digest-preferences"), NONE_2("personal-cipher-preferences"),
     NONE_2("personal-compress-preferences"), NONE_2("compress-algo"), NONE_2("compression-algo"),
-    NONE_2("compress-level"), NONE_2("cipher-algo"),
+    NONE_2("compress-level"), NONE_2("cipher-algo"), NONE_2("weak-digest"),
 };
 /* clang-format on */
 

@@ -67,3 +67,39 @@ def header_of(rpm):
     at = 96  # behind the lead is the header of signatures, padded to 8
     at += (length(at) + 7) // 8 * 8
     return at, content[at:at + length(at)]
+
+
+SOURCE_CONTROL = """\
+Source: tiny
+Section: misc
+Priority: optional
+Maintainer: Example <release@example.org>
+Standards-Version: 4.6.2
+
+Package: tiny
+Architecture: all
+Description: A tiny package
+ Tiny.
+"""
+CHANGELOG = """\
+tiny (1) unstable; urgency=low
+
+  * First.
+
+ -- Example <release@example.org>  Sun, 29 Nov 2026 12:00:00 +0000
+"""
+RULES = """\
+#!/usr/bin/make -f
+build build-indep binary-indep clean:
+"""
+
+
+def tiny_source(folder):
+    """A source package that needs nothing to be made."""
+    place = folder / "tiny-1"
+    (place / "debian/source").mkdir(parents=True)
+    for name, text in (("control", SOURCE_CONTROL), ("changelog", CHANGELOG), ("rules", RULES),
+                       ("source/format", "3.0 (native)\n")):
+        (place / "debian" / name).write_text(text)
+    (place / "debian/rules").chmod(0o755)
+    return place

@@ -8,7 +8,7 @@ import subprocess
 import pytest
 
 from openpgp import CHANCERY_GPG, break_byte, signed_digest
-from packages import tiny_deb
+from packages import tiny_deb, tiny_source
 from signer import POLICY, need
 
 POLICY_XML = """\
@@ -95,6 +95,22 @@ def test_policy_refuses(pgp, package, root):
     assert done.returncode != 0
     assert "chancery-gpg: key r3: refused by rule no-packages-today" in done.stderr
     verify(pgp, root, package, good=False)
+
+
+def test_dpkg_buildpackage(pgp):
+    """It clear-signs the .dsc, .buildinfo and .changes by itself."""
+    need("dpkg-buildpackage", "dpkg-source", "make")
+    place = pgp.keys.home / "source"
+    source = tiny_source(place)
+    done = pgp.keys.exec("sh", "-c", 'cd "$1" && shift && exec dpkg-buildpackage "$@"', "sh",
+                         source, "-S", "-d", "-nc", f"--sign-command={CHANCERY_GPG}",
+                         "--sign-key=<r3@example.org>", "--force-sign",
+                         env={"GNUPGHOME": str(pgp.home)})
+    assert done.stderr.count("chancery: signed: key r3, ") == 3
+    for name in ("tiny_1.dsc", "tiny_1_source.buildinfo", "tiny_1_source.changes"):
+        pgp.verify(place / name)
+    text = (place / "tiny_1.dsc").read_bytes()
+    pgp.verify(break_byte(place / "tiny_1.dsc", text.index(b"Example")), good=False)
 
 
 # --- a repository ---

@@ -8,7 +8,7 @@ import pytest
 
 import tiny_pe
 from openpgp import CHANCERY_GPG
-from packages import tiny_deb, tiny_rpm
+from packages import tiny_deb, tiny_rpm, tiny_source
 from signer import CHANCERY, MODULE, SOON, SOURCE, need
 from test_pkcs11_java import apk, jar
 
@@ -21,7 +21,7 @@ PROGRAMS = {
     "pkcs11.md": ["pkcs11-tool", "p11tool", "certtool"],
     "gpg.md": ["gpg", "gpgsm", "gnupg-pkcs11-scd"],
     "rpm.md": ["rpm", "rpmbuild", "rpmsign", "rpmkeys"],
-    "deb.md": ["debsigs", "debsig-verify", "apt-ftparchive", "gpgv"],
+    "deb.md": ["debsigs", "debsig-verify", "apt-ftparchive", "gpgv", "dpkg-buildpackage"],
     "git-openpgp.md": ["git", "gpg"],
     "ssh.md": ["ssh-keygen"],
 }
@@ -51,6 +51,8 @@ def fill(folder, keys, page):
     if page in PACKAGES:
         built = PACKAGES[page](folder)
         built.rename(folder / f"app{built.suffix}")
+    if page == "deb.md":
+        tiny_source(folder)
     for name in ("release.pem", "release.pub", "ca.pem"):
         (folder / name).write_bytes((keys.home / name).read_bytes())
     (folder / "app.jar").write_bytes(jar(keys).read_bytes())
