@@ -69,6 +69,11 @@ void chy_armor_end(struct chy_armor *a, struct chy_buf *out)
 
 /* --- reading --- */
 
+static bool is_blank(char c)
+{
+    return c == ' ' || c == '\t' || c == '\r';
+}
+
 /* The next line without its end and without blanks behind it; false when there is none. */
 static bool take_line(struct chy_str *text, struct chy_str *ret_line)
 {
@@ -79,7 +84,7 @@ static bool take_line(struct chy_str *text, struct chy_str *ret_line)
     size_t taken = end != NULL ? n + 1 : n;
     *ret_line = (struct chy_str){ text->p, n };
     *text = (struct chy_str){ text->p + taken, text->n - taken };
-    while (ret_line->n != 0 && memchr(" \t\r", ret_line->p[ret_line->n - 1], 3) != NULL)
+    while (ret_line->n != 0 && is_blank(ret_line->p[ret_line->n - 1]))
         ret_line->n--;
     return true;
 }

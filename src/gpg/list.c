@@ -121,7 +121,8 @@ static void put_colons(const struct chy_gpg *g, const struct chy_gpg_key *k, str
     bool is_secret = g->options.command == CHY_GPG_LIST_SECRET_KEYS;
     chy_buf_printf(out, "%s:u:%u:%u:%s:%u:::u:::scSC:::%s::%s::0:\n", is_secret ? "sec" : "pub",
                    shown[at].bits, (unsigned)chy_openpgp_algorithm_number(k->key.type),
-                   k->fingerprint + sizeof k->fingerprint - 1 - 2 * CHY_OPENPGP_KEY_ID_BYTES,
+                   k->fingerprint + sizeof k->fingerprint - 1 -
+                       (size_t)2 * CHY_OPENPGP_KEY_ID_BYTES,
                    k->openpgp.created_unix_s, is_secret ? "+" : "", shown[at].curve);
     chy_buf_printf(out, "fpr:::::::::%s:\n", k->fingerprint);
     if (user_id.n == 0)
