@@ -161,7 +161,7 @@ static enum chy_err read_item(struct call *c, const struct chy_key *key,
     if (c->request.digest.n != 0) {
         CHY_TRY(check_digest(c, item.algorithm, err));
         item.digest = c->request.digest;
-        item.hashed_by = CHY_HASHED_BY_TOOL;
+        item.hashed_by = c->request.is_inferred ? CHY_HASHED_BY_INFERRED : CHY_HASHED_BY_TOOL;
         *ret_item = item;
         return CHY_OK;
     }

@@ -155,6 +155,21 @@ static enum chy_err hash_of(uint32_t number, enum chy_hash_alg *ret_hash, struct
                     number);
 }
 
+/* cosign 3 names SHA-256 when it loads a key, whatever the key, and later gives a digest that fits
+ * the key without another word: SHA-384 for P-384. */
+static void infer_hash(struct chy_kms_request *r)
+{
+    static const enum chy_hash_alg hashes[] = { CHY_HASH_SHA256, CHY_HASH_SHA384, CHY_HASH_SHA512 };
+    if (r->digest.n == 0 || r->digest.n == chy_hash_alg_bytes(r->hash))
+        return;
+    for (size_t i = 0; i < CHY_ARRAY_LEN(hashes); i++) {
+        if (chy_hash_alg_bytes(hashes[i]) == r->digest.n) {
+            r->hash = hashes[i];
+            r->is_inferred = true;
+        }
+    }
+}
+
 /* Earlier libraries hand on the reference as the user wrote it, later ones what follows "://". */
 static struct chy_str key_name(struct chy_str reference)
 {
@@ -198,6 +213,8 @@ enum chy_err chy_kms_request_read(struct chy_str version, struct chy_bytes json,
         return chy_fail(err, CHY_E_UNSUPPORTED, "keys have no versions here");
     uint32_t number = o->messageOptions.hashFunc;
     CHY_TRY(hash_of(number != 0 ? number : args.initOptions.hashFunc, &r.hash, err));
+    if (number == 0)
+        infer_hash(&r);
     *ret_request = r;
     return CHY_OK;
 }

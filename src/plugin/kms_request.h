@@ -23,6 +23,7 @@ struct chy_kms_request {
     enum chy_kms_method method;
     struct chy_str key;         /* its name */
     enum chy_hash_alg hash;     /* CHY_HASH_NONE: nothing was said */
+    bool is_inferred;           /* what was said is not the digest's: its length tells */
     struct chy_bytes digest;    /* empty: the message is on standard input */
     struct chy_bytes signature; /* of VERIFY_SIGNATURE */
     int64_t deadline_us;        /* 0: none */
