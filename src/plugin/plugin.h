@@ -28,8 +28,8 @@ CHY_MUST_USE enum chy_err chy_plugin_start(struct chy_error *err);
 void chy_plugin_init(struct chy_plugin *p, const char *name, const struct chy_client_env *env);
 void chy_plugin_done(struct chy_plugin *p);
 
-/* The key that a tool names; nothing is connected before. Errors: those of chy_settings_load(),
- * chy_client_open() and chy_client_call(); CHY_E_STATE it cannot sign any more */
+/* The key that a tool names, also one that signs no more; nothing is connected before. Errors: those
+ * of chy_settings_load(), chy_client_open_renewed() and chy_client_call() */
 CHY_MUST_USE enum chy_err chy_plugin_key(struct chy_plugin *p, struct chy_str name,
                                          struct chy_key *ret_key, struct chy_error *err);
 
@@ -40,7 +40,7 @@ CHY_MUST_USE enum chy_err chy_plugin_sign(struct chy_plugin *p, const struct chy
                                           struct chy_bytes *ret_signature, struct chy_error *err);
 
 /* The algorithm of these for a key of this type: without a hash the key's usual one.
- * Errors: CHY_E_ARG the key signs with no hash, or RSA without PSS was asked for another type */
+ * Errors: CHY_E_ARG PSS without a hash */
 CHY_MUST_USE enum chy_err chy_plugin_algorithm(const struct chy_key *key, enum chy_hash_alg hash,
                                                bool is_pss, enum chy_sign_alg *ret_alg,
                                                struct chy_error *err);
