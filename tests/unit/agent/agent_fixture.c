@@ -141,7 +141,7 @@ static enum chy_err sign_item(const struct chy_sign_item *item, struct chy_arena
                               struct chy_sign_result *ret, struct chy_error *err)
 {
     static const struct chy_log_index intent = { 10 };
-    static const struct chy_log_index outcome = { 11 };
+    static const struct chy_log_index outcome = { FAKE_OUTCOME };
     const struct chy_key *key = find_key(item->key);
     *ret = (struct chy_sign_result){ .intent = &intent };
     if (key == NULL || chy_str_equal_c(item->key, "denied")) {
@@ -188,6 +188,8 @@ static enum chy_err sign(const struct chy_sign_request *request, struct chy_aren
             r = chy_fail(err, CHY_E_MALFORMED, "items[%zu]: it is wrong", i);
         else
             r = sign_item(&request->items.p[i], arena, &results[i], err);
+        if (r == CHY_OK && results[i].is_signed && request->receipt == CHY_RECEIPT_FULL)
+            results[i].receipt = fake.receipt;
     }
     pthread_mutex_unlock(&mutex);
     *ret =

@@ -23,10 +23,12 @@ struct fake {
     unsigned calls[CHY_OP_LAST + 1];
     struct chy_sign_request last; /* copied into `last_arena` */
     size_t most_items;            /* of one request */
+    struct chy_str receipt;       /* answered where one is wanted; of entry FAKE_OUTCOME */
     struct chy_arena arena;       /* of keys */
     struct chy_arena last_arena;
 };
 extern struct fake fake;
+#define FAKE_OUTCOME 11
 extern const struct chy_upstream fake_upstream;
 
 /* Signatures wait from now on, until they are released. */
