@@ -197,6 +197,47 @@ static enum chy_err sign(const struct chy_sign_request *request, struct chy_aren
     return r;
 }
 
+static enum chy_err show_key(const struct chy_key_name *asked, struct chy_key *ret,
+                             struct chy_error *err)
+{
+    const struct chy_key *key = find_key(asked->name);
+    if (key == NULL)
+        return chy_fail(err, CHY_E_NOT_FOUND, "there is no such key");
+    *ret = *key;
+    return CHY_OK;
+}
+
+static void say_hello(struct chy_hello *ret)
+{
+    *ret = (struct chy_hello){ .server = CHY_STR("fake"),
+                               .api_min = CHY_API_MIN,
+                               .api_max = CHY_API_MAX,
+                               .time_us = chy_clock_realtime_us() };
+}
+
+static void say_whoami(struct chy_whoami *ret)
+{
+    *ret = (struct chy_whoami){ .principal = CHY_STR("alice"),
+                                .method = CHY_AUTH_CERTIFICATE,
+                                .is_agent = fake.is_agent };
+}
+
+static void list_tokens(struct chy_token_list *ret)
+{
+    static const struct chy_token_info token = { .name = { "soft", 4 },
+                                                 .is_ready = true,
+                                                 .workers = 1 };
+    *ret = (struct chy_token_list){ .tokens = { &token, 1 } };
+}
+
+static void test_policy(struct chy_policy_test_result *ret)
+{
+    static const struct chy_policy_explanation x = { .key = { "p", 1 },
+                                                     .decision = CHY_DECISION_ALLOWED,
+                                                     .summary = { "allowed", 7 } };
+    *ret = (struct chy_policy_test_result){ .policy_number = 3, .items = { &x, 1 } };
+}
+
 static enum chy_err fake_call(void *client, enum chy_op op, const void *request,
                               struct chy_arena *arena, void *response, struct chy_error *err)
 {
@@ -211,20 +252,19 @@ static enum chy_err fake_call(void *client, enum chy_op op, const void *request,
         return sign(request, arena, response, err);
     if (op == CHY_OP_KEYS_LIST)
         return list_keys(request, arena, response, err);
-    if (op == CHY_OP_WHOAMI) {
-        *(struct chy_whoami *)response = (struct chy_whoami){ .principal = CHY_STR("alice"),
-                                                              .method = CHY_AUTH_CERTIFICATE,
-                                                              .is_agent = fake.is_agent };
-        return CHY_OK;
-    }
-    if (op == CHY_OP_KEYS_SHOW) {
-        const struct chy_key *key = find_key(((const struct chy_key_name *)request)->name);
-        if (key == NULL)
-            return chy_fail(err, CHY_E_NOT_FOUND, "there is no such key");
-        *(struct chy_key *)response = *key;
-        return CHY_OK;
-    }
-    return chy_fail(err, CHY_E_UNSUPPORTED, "not in this test");
+    if (op == CHY_OP_KEYS_SHOW)
+        return show_key(request, response, err);
+    if (op == CHY_OP_HELLO)
+        say_hello(response);
+    else if (op == CHY_OP_WHOAMI)
+        say_whoami(response);
+    else if (op == CHY_OP_TOKENS_LIST)
+        list_tokens(response);
+    else if (op == CHY_OP_POLICIES_TEST)
+        test_policy(response);
+    else
+        return chy_fail(err, CHY_E_UNSUPPORTED, "not in this test");
+    return CHY_OK;
 }
 
 const struct chy_upstream fake_upstream = {
