@@ -2,14 +2,19 @@
 /* The n-th allocation fails while a tool is served, for every n, in the loop or in a worker: the
  * tool is answered or its connection closed, what it is answered is right, and whoever comes next
  * is served. Each step has a new agent, so that it is the n-th of the same ones. */
+#include <fcntl.h>
 #include <poll.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
+#include "agent/service_internal.h"
 #include "agent_fixture.h"
 #include "base/mem.h"
 #include "codec/frame.h"
@@ -17,6 +22,7 @@
 #include "crypto/pubkey.h"
 #include "crypto/signature.h"
 #include "key_fixture.h"
+#include "os/tree.h"
 
 #define STEPS_MAX 1500 /* a sweep that does not end */
 #define FRAME_ID  77
@@ -308,16 +314,89 @@ static bool step(const struct row *row, size_t n, unsigned how)
     return has_failed;
 }
 
+static const unsigned ways[] = { 0, CHY_MEM_ONCE, CHY_MEM_ARENAS, CHY_MEM_ARENAS | CHY_MEM_ONCE };
+
 static void test_memory(void **state)
 {
-    static const unsigned ways[] = { 0, CHY_MEM_ONCE, CHY_MEM_ARENAS,
-                                     CHY_MEM_ARENAS | CHY_MEM_ONCE };
     const struct row *row = *state;
     for (size_t i = 0; i < CHY_ARRAY_LEN(ways); i++) {
         size_t n = 0;
         while (step(row, n, ways[i]))
             assert_true(++n < STEPS_MAX);
     }
+}
+
+/* --- what nobody asks for --- */
+
+/* Renewal and who we are: what could not be learnt is learnt at the next tick. */
+static bool upkeep_step(size_t n, unsigned how)
+{
+    struct tool t;
+    fixture_init(&f);
+    chy_mem_fail_from(n, how);
+    chy_porter_tick(f.porter);
+    fixture_turn_until(&f, is_quiet, NULL);
+    bool has_failed = chy_mem_has_failed();
+    chy_mem_fail_after(SIZE_MAX);
+    chy_porter_tick(f.porter);
+    fixture_turn_until(&f, is_quiet, NULL);
+    assert_true(fake.calls[CHY_OP_WHOAMI] >= 1);
+    tool_open(&t, &f);
+    tool_hello(&t, NULL);
+    tool_close(&t);
+    fixture_done(&f);
+    return has_failed;
+}
+
+static void test_upkeep(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < CHY_ARRAY_LEN(ways); i++) {
+        size_t n = 0;
+        while (upkeep_step(n, ways[i]))
+            assert_true(++n < STEPS_MAX);
+    }
+}
+
+/* An agent that cannot start says so, and leaves no descriptor and no socket. */
+static bool start_step(const char *path, size_t n, unsigned how)
+{
+    const struct chy_client_env env = { .url = "https://127.0.0.1:1" };
+    const struct chy_settings_options none = { { 0 }, { 0 } };
+    struct service s;
+    struct chy_error err;
+    chy_mem_fail_from(n, how);
+    enum chy_err r = service_init(&s, &env, &none, "agent", &err);
+    if (r == CHY_OK)
+        r = service_listen(&s, chy_str_of(path), &err);
+    bool has_failed = chy_mem_has_failed();
+    chy_mem_fail_after(SIZE_MAX);
+    assert_true(r == CHY_OK || (r == CHY_E_NOMEM && has_failed));
+    assert_true(r != CHY_OK || access(path, F_OK) == 0);
+    service_done(&s);
+    assert_int_not_equal(access(path, F_OK), 0);
+    return has_failed;
+}
+
+static void test_start(void **state)
+{
+    char folder[] = "/tmp/chancery-test-XXXXXX";
+    char path[64];
+    (void)state;
+    assert_non_null(mkdtemp(folder));
+    (void)snprintf(path, sizeof path, "%s/agent.sock", folder);
+    int before = dup(STDERR_FILENO);
+    for (size_t i = 0; i < CHY_ARRAY_LEN(ways); i++) {
+        size_t n = 0;
+        while (start_step(path, n, ways[i]))
+            assert_true(++n < STEPS_MAX);
+        assert_true(n > 5);
+    }
+    int after = dup(STDERR_FILENO);
+    assert_int_equal(after, before + 1); /* the lowest that is free */
+    (void)close(before);
+    (void)close(after);
+    assert_int_equal(chy_tree_remove(AT_FDCWD, folder, false, NULL), CHY_OK);
 }
 
 /* --- the program --- */
@@ -359,9 +438,12 @@ static int teardown(void **state)
 
 int main(void)
 {
-    struct CMUnitTest tests[CHY_ARRAY_LEN(rows)];
+    struct CMUnitTest tests[CHY_ARRAY_LEN(rows) + 2] = {
+        cmocka_unit_test(test_upkeep),
+        cmocka_unit_test(test_start),
+    };
     for (size_t i = 0; i < CHY_ARRAY_LEN(rows); i++)
-        tests[i] = (struct CMUnitTest){ rows[i].name, test_memory, NULL, NULL,
-                                        (void *)(uintptr_t)&rows[i] };
+        tests[i + 2] = (struct CMUnitTest){ rows[i].name, test_memory, NULL, NULL,
+                                            (void *)(uintptr_t)&rows[i] };
     return cmocka_run_group_tests(tests, setup, teardown);
 }

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* Whole commands while memory is short: the n-th allocation fails, for every n. A command that says
- * it succeeded has said and written all that it says and writes otherwise; one that did not leaves
- * no descriptor open. What it speaks to is an agent in a process of its own. */
+/* Whole commands while memory is short or the disk fails: the n-th allocation fails, or the n-th
+ * write, sync or rename, for every n. A command that says it succeeded has said and written all
+ * that it says and writes otherwise; whatever it says, it leaves no descriptor open. What it speaks
+ * to is an agent in a process of its own. */
 #include <dirent.h>
 #include <fcntl.h>
 #include <setjmp.h>
@@ -25,6 +26,7 @@
 #include "crypto/init.h"
 #include "crypto/pubkey.h"
 #include "crypto/signature.h"
+#include "failing_io.h"
 #include "key_fixture.h"
 #include "log_export.h"
 #include "os/file.h"
@@ -46,6 +48,7 @@ static char export_dir[96];
 static char file[96];
 static char signature[96];
 static char receipt_file[96];
+static char report[96];
 static char vkey[256];
 static char self[CHY_LIMIT_PATH];
 
@@ -90,11 +93,12 @@ struct row {
     void (*check)(const struct result *r); /* of one that succeeded; NULL: the usual */
     bool is_alone;                         /* no agent is there */
     bool is_slow;                          /* it starts processes: it is not tried in every way */
+    bool has_files;                        /* that it writes: the disk fails as well */
 };
 
 struct result {
     int code;
-    bool has_failed; /* an allocation */
+    bool has_failed; /* an allocation, or a call of the disk */
     char out[TEXT_MAX];
     char err[TEXT_MAX];
 };
@@ -112,7 +116,22 @@ static void without_numbers(char *to, const char *text, size_t n)
     to[k] = '\0';
 }
 
-static void run(const struct row *row, size_t n, unsigned how, struct result *ret)
+/* What fails, the n-th of its kind. */
+struct fault {
+    void (*limit)(size_t n, unsigned how); /* SIZE_MAX: nothing fails */
+    bool (*has_failed)(void);
+};
+
+static void limit_io(size_t n, unsigned how)
+{
+    failing_io_after(n, (enum failing_io_mode)how);
+}
+
+static const struct fault memory = { chy_mem_fail_from, chy_mem_has_failed };
+static const struct fault disk = { limit_io, failing_io_has_failed };
+
+static void run(const struct row *row, const struct fault *fault, size_t n, unsigned how,
+                struct result *ret)
 {
     const struct chy_client_env env = { .home = dir.path,
                                         .url = "https://127.0.0.1:1",
@@ -129,10 +148,10 @@ static void run(const struct row *row, size_t n, unsigned how, struct result *re
     FILE *out = open_memstream(&out_text, &out_n);
     FILE *err = open_memstream(&err_text, &err_n);
     assert_true(out != NULL && err != NULL);
-    chy_mem_fail_from(n, how);
+    fault->limit(n, how);
     ret->code = chy_cli_run(argc, argv, &env, out, err);
-    ret->has_failed = chy_mem_has_failed();
-    chy_mem_fail_after(SIZE_MAX);
+    ret->has_failed = fault->has_failed();
+    fault->limit(SIZE_MAX, 0);
     (void)fclose(out);
     (void)fclose(err);
     without_numbers(ret->out, out_text, out_n);
@@ -157,8 +176,8 @@ static void check_usual(const struct result *r)
     while (r->out[i] == usual.out[i] && usual.out[i] != '\0')
         i++;
     if (r->out[i] != usual.out[i])
-        fail_msg("allocation %zu, way %u: \"%.80s\" in place of \"%.80s\"", step.n, step.how,
-                 r->out + i, usual.out + i);
+        fail_msg("fault %zu, way %u: \"%.80s\" in place of \"%.80s\"", step.n, step.how, r->out + i,
+                 usual.out + i);
 }
 
 static void check_files(const struct result *r)
@@ -173,12 +192,19 @@ static void check_files(const struct result *r)
     assert_true(chy_bytes_equal(chy_buf_bytes(&proof), chy_buf_bytes(&receipt)));
 }
 
-/* A signature that was made is told, or that something cannot be told. */
+/* A signature that was made is told, or that something cannot be told; and so it stands in the
+ * report, whole. */
 static void check_report(const struct result *r)
 {
+    CHY_CLEANUP(chy_buf_done) struct chy_buf text;
+    chy_buf_init(&text, TEXT_MAX);
     if (strstr(r->err, "signed: key p") == NULL && strstr(r->err, "more\n") == NULL &&
         strstr(r->err, "the agent was lost") == NULL)
-        fail_msg("allocation %zu, way %u: %s", step.n, step.how, r->err);
+        fail_msg("fault %zu, way %u: %s", step.n, step.how, r->err);
+    if (chy_file_read(AT_FDCWD, report, &text, NULL) != CHY_OK)
+        fail_msg("fault %zu, way %u: no report: %s", step.n, step.how, r->err);
+    assert_true(text.n > 3);
+    assert_memory_equal(text.p + text.n - 2, "}\n", 2);
 }
 
 /* What there is no memory to tell is counted: "and 1 more". */
@@ -200,7 +226,8 @@ static const struct row rows[] = {
     { .name = "sign",
       .words = { "sign", "--raw", file, "--key", "p", "--out", signature, "--receipt",
                  receipt_file },
-      .check = check_files },
+      .check = check_files,
+      .has_files = true },
     { .name = "log_verify",
       .words = { "log", "verify", export_dir, vkey, "--known", receipt_file },
       .is_alone = true },
@@ -209,9 +236,10 @@ static const struct row rows[] = {
     { .name = "exec_plan_of_java",
       .words = { "exec", "--dry-run", "--json", "--", "apksigner", "sign", "a.apk" } },
     { .name = "exec",
-      .words = { "exec", "--reason", "why", "--", self, TOOL },
+      .words = { "exec", "--report", report, "--", self, TOOL },
       .check = check_report,
-      .is_slow = true },
+      .is_slow = true,
+      .has_files = true },
     { .name = "exec_with_a_helper",
       .words = { "exec", "--", "true" },
       .is_alone = true,
@@ -251,7 +279,7 @@ static void check(const struct row *row, const struct result *r)
     check_left(r);
 }
 
-static void sweep(const struct row *row, unsigned how)
+static void sweep(const struct row *row, const struct fault *fault, unsigned how)
 {
     static struct result r;
     size_t n = 0;
@@ -259,9 +287,10 @@ static void sweep(const struct row *row, unsigned how)
     do {
         assert_true(n < STEPS_MAX);
         (void)unlink(signature);
-        run(row, n++, how, &r);
-        step.n = n - 1;
+        (void)unlink(report);
+        step.n = n;
         step.how = how;
+        run(row, fault, n++, how, &r);
         check(row, &r);
         assert_int_equal(count_entries("/proc/self/fd"), fds);
     } while (r.has_failed);
@@ -275,11 +304,13 @@ static void test_memory(void **state)
     const struct row *row = *state;
     if (row->is_slow)
         kernel_require();
-    run(row, SIZE_MAX, 0, &usual);
+    run(row, &memory, SIZE_MAX, 0, &usual);
     if (usual.code != CHY_CLI_DONE)
         fail_msg("%s%s", usual.out, usual.err);
     for (size_t i = 0; i < (row->is_slow ? 2 : CHY_ARRAY_LEN(ways)); i++)
-        sweep(row, ways[i]);
+        sweep(row, &memory, ways[i]);
+    for (unsigned how = 0; row->has_files && how < FAILING_IO_MODES_; how++)
+        sweep(row, &disk, how);
 }
 
 /* --- the program --- */
@@ -326,6 +357,7 @@ static void name_places(void)
     (void)snprintf(export_dir, sizeof export_dir, "%s/log", dir.path);
     (void)snprintf(file, sizeof file, "%s/file", dir.path);
     (void)snprintf(signature, sizeof signature, "%s/file.sig", dir.path);
+    (void)snprintf(report, sizeof report, "%s/report.json", dir.path);
     (void)snprintf(receipt_file, sizeof receipt_file, "%s/receipt", dir.path);
 }
 
