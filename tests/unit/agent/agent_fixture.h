@@ -29,13 +29,18 @@ struct fake {
 };
 extern struct fake fake;
 #define FAKE_OUTCOME 11
+/* Calls hang after a minute. */
 extern const struct chy_upstream fake_upstream;
+/* After some milliseconds. */
+extern const struct chy_upstream fake_upstream_in_a_hurry;
 
 /* Signatures wait from now on, until they are released. */
 void fake_hold(void);
 void fake_release(void);
 /* Until so many calls are held. */
 void fake_wait_held(unsigned n);
+/* A request whose first item is of key "hangs" waits as if it were held; so from now on. */
+void fake_hang(void);
 /* Add a key of this type, with or without a certificate and a CA above it. */
 void fake_add_key(const char *name, enum chy_key_type type, bool has_chain);
 
@@ -53,6 +58,7 @@ struct fixture {
 
 /* A porter with a login at https://127.0.0.1:1, and no keys. */
 void fixture_init(struct fixture *f);
+void fixture_init_with(struct fixture *f, const struct chy_upstream *upstream);
 void fixture_done(struct fixture *f);
 /* Turn the loop until it is so. */
 void fixture_turn_until(struct fixture *f, bool (*is_so)(void *ctx), void *ctx);
