@@ -6,10 +6,11 @@ import subprocess
 
 import pytest
 
+import plugins
 import tiny_pe
 from openpgp import CHANCERY_GPG
 from packages import tiny_deb, tiny_rpm, tiny_source
-from signer import CHANCERY, MODULE, SOON, SOURCE, need
+from signer import CHANCERY, MODULE, SOON, SOURCE, artifact, need
 from test_pkcs11_java import apk, jar
 
 PAGES = sorted((SOURCE / "docs/tools").glob("*.md"))
@@ -24,6 +25,8 @@ PROGRAMS = {
     "deb.md": ["debsigs", "debsig-verify", "apt-ftparchive", "gpgv", "dpkg-buildpackage"],
     "git-openpgp.md": ["git", "gpg"],
     "ssh.md": ["ssh-keygen"],
+    "cosign.md": [],
+    "notation.md": [],
 }
 
 
@@ -41,6 +44,21 @@ def fixture_release(keys):
     keys.admin.run("keys", "public", "release", "--out", "release.pub")
     yield keys
     keys.admin.run("keys", "disable", "release")
+
+
+def image(tool):
+    """What a reader of a page about images has: one, and the tool with our plug-in."""
+    def prepare(folder, request):
+        plugins.place(folder / "bin", **{tool: artifact(tool)})
+        (folder / "config").mkdir()
+        pushed = request.getfixturevalue("registry").push(f"page-{tool}", b"an image of a page\n")
+        # By this name notation speaks HTTP without being told to.
+        return {"IMAGE": pushed.replace("127.0.0.1", "localhost"),
+                "DOCKER_CONFIG": str(folder / "config")}
+    return prepare
+
+
+IMAGES = {"cosign.md": image("cosign"), "notation.md": image("notation")}
 
 
 PACKAGES = {"rpm.md": tiny_rpm, "deb.md": tiny_deb}
@@ -65,14 +83,16 @@ def fill(folder, keys, page):
 
 
 @pytest.mark.parametrize("page", [p for p in PAGES if commands_of(p)], ids=lambda p: p.name)
-def test_page(release, page):
+def test_page(release, page, request):
     need(*PROGRAMS[page.name])
     folder = release.folder / f"page-{page.stem}"
     folder.mkdir()
     fill(folder, release, page.name)
-    env = release.env(CHANCERY_MODULE=str(MODULE), GNUPGHOME=str(folder / "gnupg"))
-    env["CHANCERY_OPENPGP"] = str(folder / "openpgp")
-    env["PATH"] = f"{CHANCERY.parent}:{CHANCERY_GPG.parent}:{env['PATH']}"
+    more = IMAGES[page.name](folder, request) if page.name in IMAGES else {}
+    env = release.env(CHANCERY_MODULE=str(MODULE), GNUPGHOME=str(folder / "gnupg"),
+                      CHANCERY_OPENPGP=str(folder / "openpgp"))
+    env["PATH"] = f"{folder}/bin:{CHANCERY.parent}:{CHANCERY_GPG.parent}:{env['PATH']}"
+    env.update(more)
     try:
         done = subprocess.run(["bash", "-euo", "pipefail", "-c", commands_of(page)], cwd=folder,
                               env=env, capture_output=True, text=True, timeout=4 * SOON,
