@@ -78,8 +78,8 @@ static const struct chy_field signature_fields[] = {
     CHY_F_STR(S, keyId, 0, 0, CHY_LIMIT_NAME, "name of the key"),
     CHY_F_BYTES(S, signature, 0, 0, CHY_LIMIT_SIGNATURE, "ECDSA: r and s of equal length"),
     CHY_F_ENUM(S, signingAlgorithm, &algorithm_enum, enum chy_sign_alg, 0, "the algorithm"),
-    CHY_F_STRS(S, certificateChain, 0, CHY_LIMIT_CHAIN, CHY_BASE64_LEN(CHY_LIMIT_CERTIFICATE),
-               "certificates in DER"),
+    CHY_F_STRS(S, certificateChain, 0, CHY_LIMIT_CHAIN,
+               CHY_BASE64_LEN((size_t)CHY_LIMIT_CERTIFICATE), "certificates in DER"),
 };
 #undef S
 static const struct chy_schema signature_schema =
@@ -173,7 +173,7 @@ static enum chy_err chain_texts(struct call *c, const struct chy_key *key,
                         CHY_STR_ARG(key->name));
     for (size_t i = 0; texts != NULL && i < key->certificates.n; i++) {
         CHY_CLEANUP(chy_buf_done) struct chy_buf text;
-        chy_buf_init(&text, CHY_BASE64_LEN(CHY_LIMIT_CERTIFICATE));
+        chy_buf_init(&text, CHY_BASE64_LEN((size_t)CHY_LIMIT_CERTIFICATE));
         chy_base64_append(&text, key->certificates.p[i].der);
         CHY_TRY(chy_buf_check(&text, err));
         texts[i] = chy_arena_str(arena, chy_buf_str(&text));
