@@ -70,8 +70,7 @@ enum chy_err chy_cli_print(struct chy_cli *cli, const struct chy_cli_view *view,
 {
     if (cli->is_json)
         return chy_cli_print_json(cli, schema, value, err);
-    chy_cli_print_view(cli->out, view, schema, value);
-    return CHY_OK;
+    return chy_cli_print_view(cli->out, view, schema, value, err);
 }
 
 enum chy_err chy_cli_write_file(struct chy_cli *cli, struct chy_str path, struct chy_bytes content,
@@ -149,7 +148,8 @@ static int run_command(struct chy_cli *cli, int argc, char *const *argv)
     if (chy_cli_args_parse(argc, argv, &cli->arena, &args, &err) != CHY_OK)
         return chy_cli_fail(cli, &err);
     if (args.wants_help) {
-        chy_cli_print_help(cli->out, &args);
+        if (chy_cli_print_help(cli->out, &args, &err) != CHY_OK)
+            return chy_cli_fail(cli, &err);
         return argc > 1 ? CHY_CLI_DONE : CHY_CLI_USE;
     }
     cli->is_json = chy_cli_has(&args, "json");
