@@ -35,6 +35,7 @@ FILES = {
     "share/doc/chancery/tools/firmware.md",
     "share/doc/chancery/tools/gpg.md",
     "share/doc/chancery/tools/java.md",
+    "share/doc/chancery/tools/jsign.md",
     "share/doc/chancery/tools/openssl.md",
     "share/doc/chancery/tools/osslsigncode.md",
     "share/doc/chancery/tools/pkcs11.md",
