@@ -50,3 +50,12 @@ void exchange_caller(const struct exchange *x, const struct chy_http_request *re
 int exchange_status_of(enum chy_err code);
 void exchange_log_failure(struct front *f, const uint8_t *request_id, enum chy_err code,
                           struct chy_str text);
+
+/* --- signserver.c --- */
+
+/* True: the path is SignServer's and the door is open, so this one is answered now or later. */
+bool signserver_request(const struct exchange *x, const struct chy_http_request *request);
+/* A reply to, or the failure of, one of its calls. */
+void signserver_reply(const struct exchange *x, struct chy_call_slot *slot,
+                      const struct chy_reply *reply);
+void signserver_failure(const struct exchange *x, const struct chy_error *err);

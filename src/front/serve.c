@@ -174,7 +174,7 @@ static enum chy_err serve_route(const struct exchange *x, const struct chy_http_
     enum chy_http_method method = x->is_head ? CHY_HTTP_GET : request->method;
     if (method == CHY_HTTP_GET)
         CHY_TRY(serve_own(x, request, &is_ours, err));
-    if (is_ours)
+    if (is_ours || signserver_request(x, request))
         return CHY_OK;
     struct chy_op_match match;
     if (chy_op_find(method, f->target.path, &match))
@@ -274,14 +274,24 @@ static enum chy_err answer_metrics_reply(const struct exchange *x, const struct 
     return chy_fail(err, CHY_E_FORBIDDEN, "metrics are for auditors and administrators");
 }
 
-void serve_reply(struct front *f, const struct chy_call_slot *slot, const struct chy_reply *reply)
+static bool is_signserver(const struct chy_call_slot *slot)
+{
+    return slot->purpose == CHY_CALL_SIGNSERVER_KEY || slot->purpose == CHY_CALL_SIGNSERVER_SIGN;
+}
+
+void serve_reply(struct front *f, struct chy_call_slot *slot, const struct chy_reply *reply)
 {
     struct chy_error err;
     struct exchange x = exchange_of(f, slot);
+    enum chy_err r = CHY_OK;
     if (slot->conn == NULL)
         return;
-    enum chy_err r = slot->purpose == CHY_CALL_METRICS ? answer_metrics_reply(&x, reply, &err)
-                                                       : answer_reply(&x, slot, reply, &err);
+    if (is_signserver(slot))
+        signserver_reply(&x, slot, reply);
+    else if (slot->purpose == CHY_CALL_METRICS)
+        r = answer_metrics_reply(&x, reply, &err);
+    else
+        r = answer_reply(&x, slot, reply, &err);
     if (r != CHY_OK)
         answer_error(&x, 0, &err);
     chy_log(&f->log, CHY_LOG_DEBUG, "request.done",
@@ -296,8 +306,10 @@ void serve_failure(struct front *f, const struct chy_call_slot *slot, enum chy_e
     struct chy_error err;
     struct exchange x = exchange_of(f, slot);
     CHY_IGNORE(chy_fail(&err, code, "%s", text));
-    if (slot->conn != NULL)
-        answer_error(&x, 0, &err);
-    else
+    if (slot->conn == NULL)
         exchange_log_failure(f, slot->request_id, code, chy_str_of(text));
+    else if (is_signserver(slot))
+        signserver_failure(&x, &err);
+    else
+        answer_error(&x, 0, &err);
 }

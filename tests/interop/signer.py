@@ -64,6 +64,7 @@ class Signer:
         self.server = Server(place)  # noqa: F821
         # Restarted, it must be where it was: clients know one address.
         self.server.set("denials_per_minute", 1000000)
+        self.server.set("enabled", "true")  # SignServer's door
         self.server.start()
         self.admin = self.server.admin()
         self.home = self.admin.home

@@ -82,6 +82,25 @@ def test_page(release, tsa, page):
         assert "chancery: signed: key release, " in done.stderr
 
 
+def test_signserver_page(release):
+    """docs/signserver.md, in the place of a program that was made for SignServer."""
+    need("java", "keytool", "osslsigncode", "wixl", "gcab", "curl")
+    folder = release.folder / "page-signserver"
+    folder.mkdir()
+    fill(folder, release)
+    fill_windows(folder)
+    shutil.copy(release.server.data / "tls/certificate.pem", folder / "server.pem")
+    env = release.env(URL=release.server.url)
+    env["PATH"] = f"{CHANCERY.parent}:{env['PATH']}"
+    done = subprocess.run(
+        ["bash", "-euo", "pipefail", "-c", commands_of(SOURCE / "docs/signserver.md")], cwd=folder,
+        env=env, capture_output=True, text=True, timeout=4 * SOON, check=False,
+        stdin=subprocess.DEVNULL)
+    assert done.returncode == 0, done.stdout + done.stderr
+    names = [row["application"]["value"] for row in release.log(key="release", principal="job")]
+    assert {"Jsign", "curl"} <= set(names)
+
+
 def test_every_tool_that_exec_knows_has_its_page(keys):
     table = (SOURCE / "src/cli/exec_tools.c").read_text(encoding="utf-8")
     pages = "".join(page.read_text(encoding="utf-8") for page in PAGES)

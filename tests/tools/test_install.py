@@ -29,7 +29,7 @@ FILES = {
     "share/doc/chancery/LICENSE", "share/doc/chancery/client.md",
     "share/doc/chancery/log-events.md", "share/doc/chancery/operations.md",
     "share/doc/chancery/policy.md", "share/doc/chancery/security.md",
-    "share/doc/chancery/token.md",
+    "share/doc/chancery/signserver.md", "share/doc/chancery/token.md",
     "share/doc/chancery/tools/README.md",
     "share/doc/chancery/tools/cosign.md",
     "share/doc/chancery/tools/firmware.md",
