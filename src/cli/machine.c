@@ -28,36 +28,56 @@ static bool is_file(const char *path)
     return stat(path, &st) == 0 && S_ISREG(st.st_mode);
 }
 
+static enum chy_err no_memory(struct chy_error *err)
+{
+    return chy_fail(err, CHY_E_NOMEM, "no memory for a path");
+}
+
 /* In a tree that is not installed the module lies beside the program. */
-static struct chy_str module_of_build(struct chy_arena *arena)
+static enum chy_err module_of_build(struct chy_arena *arena, struct chy_str *ret_path,
+                                    struct chy_error *err)
 {
     char path[CHY_LIMIT_PATH];
     ssize_t n = readlink("/proc/self/exe", path, sizeof path);
     while (n > 0 && path[n - 1] != '/')
         n--;
-    struct chy_str module =
-        n > 0 && n < CHY_LIMIT_PATH
-            ? chy_arena_printf(arena, "%.*s../module/" MODULE_NAME, (int)n, path)
-            : (struct chy_str){ 0 };
-    return module.p != NULL && is_file(module.p) ? module : (struct chy_str){ 0 };
+    *ret_path = (struct chy_str){ 0 };
+    if (n <= 0)
+        return CHY_OK;
+    struct chy_str module = chy_arena_printf(arena, "%.*s../module/" MODULE_NAME, (int)n, path);
+    if (module.p == NULL)
+        return no_memory(err);
+    if (is_file(module.p))
+        *ret_path = module;
+    return CHY_OK;
 }
 
-static struct chy_str find_module(const char *const *variables, struct chy_arena *arena)
+static enum chy_err find_module(const char *const *variables, struct chy_arena *arena,
+                                struct chy_str *ret_path, struct chy_error *err)
 {
     const char *named = chy_machine_env(variables, "CHANCERY_MODULE");
+    *ret_path = chy_str_of(named);
     if (named != NULL)
-        return chy_str_of(named);
-    struct chy_str built = module_of_build(arena);
-    return built.n != 0 ? built : CHY_STR(CHY_MODULE_DIR "/" MODULE_NAME);
+        return CHY_OK;
+    CHY_TRY(module_of_build(arena, ret_path, err));
+    if (ret_path->n == 0)
+        *ret_path = CHY_STR(CHY_MODULE_DIR "/" MODULE_NAME);
+    return CHY_OK;
 }
 
-/* `name` in the folder, if there is such a file. */
-static struct chy_str find_in(struct chy_arena *arena, const char *dir, const char *name)
+/* `name` in the folder, if there is such a file; else empty. */
+static enum chy_err find_in(struct chy_arena *arena, const char *dir, const char *name,
+                            struct chy_str *ret_path, struct chy_error *err)
 {
+    *ret_path = (struct chy_str){ 0 };
     if (dir == NULL)
-        return (struct chy_str){ 0 };
+        return CHY_OK;
     struct chy_str path = chy_arena_printf(arena, "%s/%s", dir, name);
-    return path.p != NULL && is_file(path.p) ? path : (struct chy_str){ 0 };
+    if (path.p == NULL)
+        return no_memory(err);
+    if (is_file(path.p))
+        *ret_path = path;
+    return CHY_OK;
 }
 
 /* --- OpenSSL's configuration --- */
@@ -104,13 +124,18 @@ struct chy_str chy_machine_openssl_section(struct chy_str text)
     return chy_text_is_plain(section) ? section : (struct chy_str){ 0 };
 }
 
-static struct chy_str read_section(struct chy_arena *arena, struct chy_str path)
+/* A file that cannot be read names none. */
+static enum chy_err read_section(struct chy_arena *arena, struct chy_str path,
+                                 struct chy_str *ret_section, struct chy_error *err)
 {
     CHY_CLEANUP(chy_buf_done) struct chy_buf text;
     chy_buf_init(&text, CHY_LIMIT_CONFIG);
-    if (path.n == 0 || chy_file_read(AT_FDCWD, path.p, &text, NULL) != CHY_OK)
-        return (struct chy_str){ 0 };
-    return chy_arena_str(arena, chy_machine_openssl_section(chy_buf_str(&text)));
+    *ret_section = (struct chy_str){ 0 };
+    enum chy_err r = path.n != 0 ? chy_file_read(AT_FDCWD, path.p, &text, err) : CHY_E_NOT_FOUND;
+    if (r != CHY_OK)
+        return r == CHY_E_NOMEM ? r : CHY_OK;
+    *ret_section = chy_arena_str(arena, chy_machine_openssl_section(chy_buf_str(&text)));
+    return ret_section->p != NULL ? CHY_OK : no_memory(err);
 }
 
 /* --- all of it --- */
@@ -130,16 +155,12 @@ enum chy_err chy_machine_read(const char *const *variables, struct chy_arena *ar
                               struct chy_machine *ret_machine, struct chy_error *err)
 {
     const char *conf = chy_machine_env(variables, "OPENSSL_CONF");
-    struct chy_machine m = {
-        .module = find_module(variables, arena),
-        .engine = find_in(arena, chy_crypto_engines_dir(), ENGINE_NAME),
-        .openssl_cnf = conf != NULL ? chy_str_of(conf)
-                                    : find_in(arena, chy_crypto_config_dir(), "openssl.cnf"),
-        .dir = find_dir(variables),
-    };
-    m.openssl_section = read_section(arena, m.openssl_cnf);
-    if (m.module.p == NULL)
-        return chy_fail(err, CHY_E_NOMEM, "no memory for a path");
+    struct chy_machine m = { .openssl_cnf = chy_str_of(conf), .dir = find_dir(variables) };
+    CHY_TRY(find_module(variables, arena, &m.module, err));
+    CHY_TRY(find_in(arena, chy_crypto_engines_dir(), ENGINE_NAME, &m.engine, err));
+    if (conf == NULL)
+        CHY_TRY(find_in(arena, chy_crypto_config_dir(), "openssl.cnf", &m.openssl_cnf, err));
+    CHY_TRY(read_section(arena, m.openssl_cnf, &m.openssl_section, err));
     *ret_machine = m;
     return CHY_OK;
 }

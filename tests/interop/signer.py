@@ -62,10 +62,11 @@ class Signer:
         place = self.folder / "server"
         place.mkdir()
         self.server = Server(place)  # noqa: F821
-        # Restarted, it must be where it was: clients know one address.
         self.server.set("denials_per_minute", 1000000)
         self.server.set("enabled", "true")  # SignServer's door
         self.server.start()
+        # Restarted, it must be where it was: clients know one address.
+        self.server.set("listen", f"[{self.server.url.removeprefix('https://')}]")
         self.admin = self.server.admin()
         self.home = self.admin.home
         for name, kind in KINDS.items():
@@ -79,8 +80,9 @@ class Signer:
 
     def env(self, **more):
         """A tool's environment: the module starts the program that was built."""
-        return environment(HOME=str(self.home), CHANCERY_HELPER=str(CHANCERY),  # noqa: F821
-                           XDG_RUNTIME_DIR=str(self.folder), **more)
+        return environment(**{"HOME": str(self.home),  # noqa: F821
+                              "CHANCERY_HELPER": str(CHANCERY),  # noqa: F821
+                              "XDG_RUNTIME_DIR": str(self.folder), **more})
 
     def run(self, *words, env=None, **options):
         """A tool with no help of ours but the module."""

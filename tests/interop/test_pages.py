@@ -7,6 +7,7 @@ import subprocess
 
 import pytest
 
+import plugins
 import tiny_pe
 import windows_samples
 from signer import CHANCERY, MODULE, SOON, SOURCE, artifact, need
@@ -22,6 +23,8 @@ PROGRAMS = {
     "pkcs11.md": ["pkcs11-tool", "p11tool", "certtool"],
     "gpg.md": ["gpg", "gpgsm", "gnupg-pkcs11-scd"],
     "ssh.md": ["ssh-keygen"],
+    "cosign.md": [],
+    "notation.md": [],
 }
 
 
@@ -40,6 +43,21 @@ def fixture_release(keys):
     yield keys
     keys.admin.run("keys", "disable", "release")
     keys.admin.run("keys", "disable", "android", check=False)
+
+
+def image(tool):
+    """What a reader of a page about images has: one, and the tool with our plug-in."""
+    def prepare(folder, request):
+        plugins.place(folder / "bin", **{tool: artifact(tool)})
+        (folder / "config").mkdir()
+        pushed = request.getfixturevalue("registry").push(f"page-{tool}", b"an image of a page\n")
+        # By this name notation speaks HTTP without being told to.
+        return {"IMAGE": pushed.replace("127.0.0.1", "localhost"),
+                "DOCKER_CONFIG": str(folder / "config")}
+    return prepare
+
+
+IMAGES = {"cosign.md": image("cosign"), "notation.md": image("notation")}
 
 
 def fill(folder, keys):
@@ -61,7 +79,7 @@ def fill_windows(folder):
 
 
 @pytest.mark.parametrize("page", [p for p in PAGES if commands_of(p)], ids=lambda p: p.name)
-def test_page(release, tsa, page):
+def test_page(release, tsa, page, request):
     need(*PROGRAMS[page.name])
     folder = release.folder / f"page-{page.stem}"
     folder.mkdir()
@@ -69,8 +87,10 @@ def test_page(release, tsa, page):
     shutil.copy(tsa.ca, folder / "tsa.pem")
     if page.name in ("jsign.md", "osslsigncode.md"):
         fill_windows(folder)
+    more = IMAGES[page.name](folder, request) if page.name in IMAGES else {}
     env = release.env(CHANCERY_MODULE=str(MODULE), GNUPGHOME=str(folder / "gnupg"), TSA=tsa.url)
-    env["PATH"] = f"{CHANCERY.parent}:{env['PATH']}"
+    env["PATH"] = f"{folder}/bin:{CHANCERY.parent}:{env['PATH']}"
+    env.update(more)
     try:
         done = subprocess.run(["bash", "-euo", "pipefail", "-c", commands_of(page)], cwd=folder,
                               env=env, capture_output=True, text=True, timeout=4 * SOON,
