@@ -63,6 +63,7 @@ class Signer:
         place.mkdir()
         self.server = Server(place)  # noqa: F821
         self.server.set("denials_per_minute", 1000000)
+        self.server.set("enabled", "true")  # SignServer's door
         self.server.start()
         # Restarted, it must be where it was: clients know one address.
         self.server.set("listen", f"[{self.server.url.removeprefix('https://')}]")
