@@ -6,6 +6,7 @@ import subprocess
 
 import pytest
 
+import test_firmware
 import tiny_pe
 from signer import CHANCERY, MODULE, SOON, SOURCE, need
 from test_pkcs11_java import apk, jar
@@ -15,10 +16,11 @@ PROGRAMS = {
     "java.md": ["jarsigner", "keytool", "apksigner"],
     "openssl.md": ["openssl"],
     "osslsigncode.md": ["osslsigncode"],
-    "firmware.md": ["sbsign", "evmctl"],
+    "firmware.md": ["gcc", "sbsign", "evmctl", test_firmware.SIGN_FILE or "sign-file"],
     "pkcs11.md": ["pkcs11-tool", "p11tool", "certtool"],
     "gpg.md": ["gpg", "gpgsm", "gnupg-pkcs11-scd"],
     "ssh.md": ["ssh-keygen"],
+    "xml.md": ["java", "xmlsec1"],
 }
 
 
@@ -47,6 +49,9 @@ def fill(folder, keys):
     for name in ("app.exe", "boot.efi"):
         (folder / name).write_bytes(tiny_pe.tiny_pe())
     (folder / "app.tar").write_text("what is delivered\n")
+    (folder / "app.ko").write_bytes(test_firmware.tiny_module(keys).read_bytes())
+    (folder / "sw-description").write_text('software = { version = "1.0"; };\n')
+    (folder / "release.xml").write_text('<release><file name="app.tar"/></release>\n')
     (folder / "gnupg").mkdir(mode=0o700)
 
 
@@ -56,7 +61,8 @@ def test_page(release, page):
     folder = release.folder / f"page-{page.stem}"
     folder.mkdir()
     fill(folder, release)
-    env = release.env(CHANCERY_MODULE=str(MODULE), GNUPGHOME=str(folder / "gnupg"))
+    env = release.env(CHANCERY_MODULE=str(MODULE), CHANCERY_SOURCE=str(SOURCE),
+                      GNUPGHOME=str(folder / "gnupg"))
     env["PATH"] = f"{CHANCERY.parent}:{env['PATH']}"
     try:
         done = subprocess.run(["bash", "-euo", "pipefail", "-c", commands_of(page)], cwd=folder,

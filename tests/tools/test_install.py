@@ -46,6 +46,7 @@ FILES = {
     "share/doc/chancery/tools/osslsigncode.md",
     "share/doc/chancery/tools/pkcs11.md",
     "share/doc/chancery/tools/ssh.md",
+    "share/doc/chancery/tools/xml.md",
     "share/doc/chancery/formats/log.md", "share/doc/chancery/formats/policy.md",
 }
 
