@@ -11,7 +11,7 @@ import subprocess
 import pytest
 
 import tiny_pe
-from signer import need
+from signer import POLICY, need
 
 SIGN_FILE = next(iter(sorted(pathlib.Path("/usr/lib").glob("linux-kbuild-*/scripts/sign-file"))),
                  None)
@@ -119,12 +119,9 @@ def fit_value(path, node, name):
     return bytes(int(byte, 16) for byte in shown.split())
 
 
-def test_mkimage(keys):
-    """What U-Boot checks of an image is its signature over its data (fit_image_check_sig()): here
-    the two are taken out of the tree by fdtget, and OpenSSL checks them."""
-    need("mkimage", "dtc", "fdtget")
+def fit_source(keys):
     keys.file("kernel.bin", b"a kernel\n" * 9)
-    keys.file("image.its", """\
+    return keys.file("image.its", """\
 /dts-v1/;
 / {
     description = "one image";
@@ -134,6 +131,13 @@ def test_mkimage(keys):
     configurations { default = "c"; c { kernel = "kernel"; }; };
 };
 """)
+
+
+def test_mkimage(keys):
+    """What U-Boot checks of an image is its signature over its data (fit_image_check_sig()): here
+    the two are taken out of the tree by fdtget, and OpenSSL checks them."""
+    need("mkimage", "dtc", "fdtget")
+    fit_source(keys)
     done = keys.exec("mkimage", "-f", "image.its", "-N", "pkcs11", "-k", "token=Chancery",
                      "image.itb")
     image = keys.home / "image.itb"
@@ -150,15 +154,18 @@ def test_mkimage(keys):
 
 # --- RAUC ---
 
-def test_rauc(keys):
-    need("rauc", "mksquashfs")
+def rauc_folder(keys):
     folder = keys.home / "bundle"
     folder.mkdir(exist_ok=True)
     (folder / "rootfs.img").write_bytes(b"a root file system\n" * 500)
     (folder / "manifest.raucm").write_text(
         "[update]\ncompatible=tiny\nversion=1\n[bundle]\nformat=plain\n"
         "[image.rootfs]\nfilename=rootfs.img\n")
-    conf = keys.file("rauc.conf", f"""\
+    return folder
+
+
+def rauc_conf(keys):
+    return keys.file("rauc.conf", f"""\
 [system]
 compatible=tiny
 bootloader=noop
@@ -166,11 +173,15 @@ bootloader=noop
 path={keys.home}/ca.pem
 check-purpose=codesign
 """)
+
+
+def test_rauc(keys):
+    need("rauc", "mksquashfs")
     bundle = keys.home / "update.raucb"
     bundle.unlink(missing_ok=True)
-    done = keys.exec("rauc", "--conf", conf, "bundle", "--cert", keys.certificate("r3"), "--key",
-                     URI, folder, bundle)
-    check = ["rauc", "--conf", conf, "info"]
+    done = keys.exec("rauc", "--conf", rauc_conf(keys), "bundle", "--cert", keys.certificate("r3"), "--key",
+                     URI, rauc_folder(keys), bundle)
+    check = ["rauc", "--conf", rauc_conf(keys), "info"]
     assert "Compatible" in keys.run(*check, bundle).stdout
     refuses(keys, *check, broken(bundle, 200))
     keys.logged(done, "r3", "rauc")
@@ -221,3 +232,42 @@ software = {{
     assert "SWUPDATE successful" not in shown.stdout + shown.stderr
     assert "Signature verification failed" in shown.stdout + shown.stderr
     keys.logged(done, "r3", "openssl")
+
+
+# --- refused by policy ---
+
+FROZEN = POLICY + """\
+  - name: frozen
+    effect: require
+    requirement: reason
+    match: {key: r3}
+"""
+TOOLS = {
+    "sbsign": lambda keys: ["sbsign", "--key", URI, "--cert", keys.certificate("r3"), "--output",
+                            "never.efi", keys.file("boot.efi", tiny_pe.tiny_pe())],
+    "evmctl": lambda keys: ["evmctl", "ima_sign", "--sigfile", "--hashalgo", "sha256",
+                            "--keyid-from-cert", keys.certificate("r3"), "--key", URI,
+                            keys.file("never.bin", b"what the kernel measures\n")],
+    "mkimage": lambda keys: ["mkimage", "-f", fit_source(keys), "-N", "pkcs11", "-k",
+                             "token=Chancery", "never.itb"],
+    "rauc": lambda keys: ["rauc", "--conf", rauc_conf(keys), "bundle", "--cert",
+                          keys.certificate("r3"), "--key", URI, rauc_folder(keys), "never.raucb"],
+}
+
+
+@pytest.fixture(name="frozen", scope="module")
+def fixture_frozen(keys):
+    keys.admin.policy(FROZEN)
+    yield keys
+    keys.admin.policy(POLICY)
+
+
+@pytest.mark.parametrize("tool", TOOLS)
+def test_refused(frozen, tool):
+    """The tool ends with its own failure; exec says which rule decided."""
+    need(tool)
+    done = frozen.exec(*TOOLS[tool](frozen), check=False)
+    assert done.returncode not in (0, 134, 139), done
+    assert "chancery: REFUSED: key r3, rsa-pkcs1-sha256, log entry" in done.stderr, done.stderr
+    assert "decided by rule frozen" in done.stderr
+    assert not list(frozen.home.glob("never.raucb")) + list(frozen.home.glob("never.efi"))
