@@ -6,7 +6,11 @@ import concurrent.futures
 import datetime
 import hashlib
 import os
+import pathlib
 import re
+import shutil
+import signal
+import subprocess
 
 import pytest
 from cryptography import x509
@@ -14,7 +18,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
-from signer import BUILD, EC, POLICY, RSA
+from signer import BUILD, CHANCERY, EC, POLICY, RSA, SOON
 
 PROVIDERS = ["-provider-path", BUILD / "src/provider", "-provider", "default", "-provider",
              "chancery"]
@@ -281,3 +285,53 @@ def test_the_server_is_restarted(keys, data):
     keys.restart()
     keys.exec("openssl", "dgst", "-sha256", "-sign", "chancery:p256", "-out", out, data)
     keys.verify("p256", "ecdsa-sha256", data, out)
+
+
+@pytest.fixture(name="half_way")
+def fixture_half_way(keys, data):
+    """openssl that has its key and waits for what it is to sign: it opens its file after that, and
+    a pipe is open when both sides have opened it."""
+    pipe, out = keys.home / "provider.pipe", keys.home / "provider.half"
+    pipe.unlink(missing_ok=True)
+    os.mkfifo(pipe)
+    started = subprocess.Popen(
+        [CHANCERY, "exec", "--", "openssl", "dgst", "-sha256", "-sign", "chancery:p256", "-out",
+         out, pipe], cwd=keys.home, env=keys.env(), stderr=subprocess.PIPE, text=True)
+    with open(pipe, "wb") as to:
+        yield started, to, out
+    if started.poll() is None:
+        started.kill()
+    started.communicate()
+
+
+def test_the_server_is_restarted_while_a_tool_has_its_key(keys, data, half_way):
+    started, to, out = half_way
+    keys.restart()
+    to.write(data.read_bytes())
+    to.close()
+    _, err = started.communicate(timeout=SOON)
+    assert started.returncode == 0, err
+    keys.verify("p256", "ecdsa-sha256", data, out)
+
+
+def openssl_of(pid):
+    """The child of exec that is openssl; others may end meanwhile."""
+    wanted = os.path.realpath(shutil.which("openssl"))
+    for child in pathlib.Path(f"/proc/{pid}/task/{pid}/children").read_text().split():
+        try:
+            if os.readlink(f"/proc/{child}/exe") == wanted:
+                return int(child)
+        except OSError:
+            continue
+    raise AssertionError("exec runs no openssl")
+
+
+def test_a_tool_is_killed_half_way(keys, half_way):
+    started, _, out = half_way
+    before = keys.log(key="p256")[-1]["index"]
+    os.kill(openssl_of(started.pid), signal.SIGKILL)
+    _, err = started.communicate(timeout=SOON)
+    assert started.returncode == 128 + signal.SIGKILL, err
+    assert "asked for no signature" in err
+    assert keys.log(key="p256")[-1]["index"] == before
+    assert not out.exists() or out.stat().st_size == 0
