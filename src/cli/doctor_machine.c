@@ -50,6 +50,8 @@ static void look_at_agent(struct chy_doctor *d)
                            "start it: systemctl --user start chancery-agent; or take "
                            "CHANCERY_AGENT_SOCK out of the environment",
                            "%s", err.text);
+    else if (r == CHY_E_NOMEM)
+        chy_doctor_problem(d, NULL, "%s", err.text);
     else
         chy_doctor_ok(d, "none answers at %.*s; tools get a private helper each",
                       CHY_STR_ARG(socket));
@@ -164,6 +166,7 @@ static void look_at_java(struct chy_doctor *d)
 static void look_at_tools(struct chy_doctor *d)
 {
     char path[CHY_LIMIT_PATH];
+    struct chy_error err;
     const char *search = chy_machine_env((const char *const *)environ, "PATH");
     CHY_CLEANUP(chy_buf_done) struct chy_buf names;
     chy_buf_init(&names, CHY_LIMIT_TEXT);
@@ -172,7 +175,9 @@ static void look_at_tools(struct chy_doctor *d)
         if (t->where == NULL && chy_program_find(search, t->name, path))
             chy_buf_printf(&names, "%s%s", names.n != 0 ? ", " : "", t->name);
     }
-    if (names.n == 0)
+    if (chy_buf_check(&names, &err) != CHY_OK)
+        chy_doctor_problem(d, NULL, "%s", err.text);
+    else if (names.n == 0)
         chy_doctor_ok(d, "none that chancery exec has a row for is installed");
     else
         chy_doctor_ok(d, "chancery exec knows %.*s", CHY_STR_ARG(chy_buf_str(&names)));

@@ -266,7 +266,14 @@ const struct chy_exec_tool chy_exec_tools[] = {
         .name = "cosign",
         .variables = cosign_variables,
         .inserts = no_inserts,
-        .hint = "the build with PKCS#11: --key 'pkcs11:token=Chancery;object=NAME?module-path=...'",
+        .hint =
+            "--key chancery://NAME; of the build with PKCS#11 'pkcs11:token=Chancery;object=NAME'",
+    },
+    {
+        .name = "notation",
+        .variables = no_variables,
+        .inserts = no_inserts,
+        .hint = "--plugin chancery --id NAME, once the plug-in is installed",
     },
     { .name = "gpg", .variables = no_variables, .inserts = no_inserts, .hint = GPG_HINT },
     { .name = "gpgsm", .variables = no_variables, .inserts = no_inserts, .hint = GPG_HINT },

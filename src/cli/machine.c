@@ -29,42 +29,65 @@ static bool is_file(const char *path)
     return stat(path, &st) == 0 && S_ISREG(st.st_mode);
 }
 
+static enum chy_err no_memory(struct chy_error *err)
+{
+    return chy_fail(err, CHY_E_NOMEM, "no memory for a path");
+}
+
 /* In a tree that is not installed the module and the provider lie in folders beside the program's.
  * `name` has its folder. */
-static struct chy_str find_in_build(struct chy_arena *arena, const char *name)
+static enum chy_err find_in_build(struct chy_arena *arena, const char *name,
+                                  struct chy_str *ret_path, struct chy_error *err)
 {
     char path[CHY_LIMIT_PATH];
     ssize_t n = readlink("/proc/self/exe", path, sizeof path);
     while (n > 0 && path[n - 1] != '/')
         n--;
-    struct chy_str file = n > 0 && n < CHY_LIMIT_PATH
-                              ? chy_arena_printf(arena, "%.*s../%s", (int)n, path, name)
-                              : (struct chy_str){ 0 };
-    return file.p != NULL && is_file(file.p) ? file : (struct chy_str){ 0 };
+    *ret_path = (struct chy_str){ 0 };
+    if (n <= 0)
+        return CHY_OK;
+    struct chy_str file = chy_arena_printf(arena, "%.*s../%s", (int)n, path, name);
+    if (file.p == NULL)
+        return no_memory(err);
+    if (is_file(file.p))
+        *ret_path = file;
+    return CHY_OK;
 }
 
-static struct chy_str find_module(const char *const *variables, struct chy_arena *arena)
+static enum chy_err find_module(const char *const *variables, struct chy_arena *arena,
+                                struct chy_str *ret_path, struct chy_error *err)
 {
     const char *named = chy_machine_env(variables, "CHANCERY_MODULE");
+    *ret_path = chy_str_of(named);
     if (named != NULL)
-        return chy_str_of(named);
-    struct chy_str built = find_in_build(arena, "module/" MODULE_NAME);
-    return built.n != 0 ? built : CHY_STR(CHY_MODULE_DIR "/" MODULE_NAME);
+        return CHY_OK;
+    CHY_TRY(find_in_build(arena, "module/" MODULE_NAME, ret_path, err));
+    if (ret_path->n == 0)
+        *ret_path = CHY_STR(CHY_MODULE_DIR "/" MODULE_NAME);
+    return CHY_OK;
 }
 
-/* `name` in the folder, if there is such a file. */
-static struct chy_str find_in(struct chy_arena *arena, const char *dir, const char *name)
+/* `name` in the folder, if there is such a file; else empty. */
+static enum chy_err find_in(struct chy_arena *arena, const char *dir, const char *name,
+                            struct chy_str *ret_path, struct chy_error *err)
 {
+    *ret_path = (struct chy_str){ 0 };
     if (dir == NULL)
-        return (struct chy_str){ 0 };
+        return CHY_OK;
     struct chy_str path = chy_arena_printf(arena, "%s/%s", dir, name);
-    return path.p != NULL && is_file(path.p) ? path : (struct chy_str){ 0 };
+    if (path.p == NULL)
+        return no_memory(err);
+    if (is_file(path.p))
+        *ret_path = path;
+    return CHY_OK;
 }
 
-static struct chy_str find_provider(struct chy_arena *arena)
+static enum chy_err find_provider(struct chy_arena *arena, struct chy_str *ret_path,
+                                  struct chy_error *err)
 {
-    struct chy_str built = find_in_build(arena, "provider/" PROVIDER_NAME);
-    return built.n != 0 ? built : find_in(arena, CHY_PROVIDER_DIR, PROVIDER_NAME);
+    CHY_TRY(find_in_build(arena, "provider/" PROVIDER_NAME, ret_path, err));
+    return ret_path->n != 0 ? CHY_OK
+                            : find_in(arena, CHY_PROVIDER_DIR, PROVIDER_NAME, ret_path, err);
 }
 
 /* --- OpenSSL's configuration --- */
@@ -128,17 +151,22 @@ struct chy_str chy_machine_openssl_value(struct chy_str text, struct chy_str sec
     return chy_text_is_plain(found) ? found : (struct chy_str){ 0 };
 }
 
-static void read_sections(struct chy_machine *m, struct chy_arena *arena)
+/* A file that cannot be read names none. */
+static enum chy_err read_sections(struct chy_machine *m, struct chy_arena *arena,
+                                  struct chy_error *err)
 {
     CHY_CLEANUP(chy_buf_done) struct chy_buf text;
     chy_buf_init(&text, CHY_LIMIT_CONFIG);
-    if (m->openssl_cnf.n == 0 || chy_file_read(AT_FDCWD, m->openssl_cnf.p, &text, NULL) != CHY_OK)
-        return;
-    m->openssl_section = chy_arena_str(
-        arena, chy_machine_openssl_value(chy_buf_str(&text), CHY_STR("default"), "openssl_conf"));
-    if (m->openssl_section.n != 0)
-        m->openssl_providers = chy_arena_str(
-            arena, chy_machine_openssl_value(chy_buf_str(&text), m->openssl_section, "providers"));
+    enum chy_err r = m->openssl_cnf.n != 0 ? chy_file_read(AT_FDCWD, m->openssl_cnf.p, &text, err)
+                                           : CHY_E_NOT_FOUND;
+    if (r != CHY_OK)
+        return r == CHY_E_NOMEM ? r : CHY_OK;
+    struct chy_str all = chy_buf_str(&text);
+    struct chy_str section = chy_machine_openssl_value(all, CHY_STR("default"), "openssl_conf");
+    struct chy_str providers = chy_machine_openssl_value(all, section, "providers");
+    m->openssl_section = chy_arena_str(arena, section);
+    m->openssl_providers = chy_arena_str(arena, providers);
+    return m->openssl_section.p != NULL && m->openssl_providers.p != NULL ? CHY_OK : no_memory(err);
 }
 
 /* --- all of it --- */
@@ -158,17 +186,13 @@ enum chy_err chy_machine_read(const char *const *variables, struct chy_arena *ar
                               struct chy_machine *ret_machine, struct chy_error *err)
 {
     const char *conf = chy_machine_env(variables, "OPENSSL_CONF");
-    struct chy_machine m = {
-        .module = find_module(variables, arena),
-        .engine = find_in(arena, chy_crypto_engines_dir(), ENGINE_NAME),
-        .provider = find_provider(arena),
-        .openssl_cnf = conf != NULL ? chy_str_of(conf)
-                                    : find_in(arena, chy_crypto_config_dir(), "openssl.cnf"),
-        .dir = find_dir(variables),
-    };
-    read_sections(&m, arena);
-    if (m.module.p == NULL)
-        return chy_fail(err, CHY_E_NOMEM, "no memory for a path");
+    struct chy_machine m = { .openssl_cnf = chy_str_of(conf), .dir = find_dir(variables) };
+    CHY_TRY(find_module(variables, arena, &m.module, err));
+    CHY_TRY(find_in(arena, chy_crypto_engines_dir(), ENGINE_NAME, &m.engine, err));
+    if (conf == NULL)
+        CHY_TRY(find_in(arena, chy_crypto_config_dir(), "openssl.cnf", &m.openssl_cnf, err));
+    CHY_TRY(find_provider(arena, &m.provider, err));
+    CHY_TRY(read_sections(&m, arena, err));
     *ret_machine = m;
     return CHY_OK;
 }

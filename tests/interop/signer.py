@@ -47,6 +47,15 @@ def need(*programs):
             pytest.skip(f"{program} is not installed")
 
 
+def artifact(name):
+    """The path of what tools/fetch-artifacts has by this name."""
+    done = subprocess.run([SOURCE / "tools/fetch-artifacts", name],  # noqa: F821
+                          capture_output=True, text=True, check=False)
+    if done.returncode != 0:
+        pytest.skip(f"{name} is not to be had: {done.stderr.strip()[-200:]}")
+    return pathlib.Path(done.stdout.strip())
+
+
 class Signer:
     """An administrator of a server, at whose machine tools run."""
 
@@ -55,9 +64,10 @@ class Signer:
         place = self.folder / "server"
         place.mkdir()
         self.server = Server(place)  # noqa: F821
-        # Restarted, it must be where it was: clients know one address.
         self.server.set("denials_per_minute", 1000000)
         self.server.start()
+        # Restarted, it must be where it was: clients know one address.
+        self.server.set("listen", f"[{self.server.url.removeprefix('https://')}]")
         self.admin = self.server.admin()
         self.home = self.admin.home
         for name, kind in KINDS.items():
@@ -79,8 +89,9 @@ class Signer:
 
     def env(self, **more):
         """A tool's environment: the module starts the program that was built."""
-        return environment(HOME=str(self.home), CHANCERY_HELPER=str(CHANCERY),  # noqa: F821
-                           XDG_RUNTIME_DIR=str(self.folder), **more)
+        return environment(**{"HOME": str(self.home),  # noqa: F821
+                              "CHANCERY_HELPER": str(CHANCERY),  # noqa: F821
+                              "XDG_RUNTIME_DIR": str(self.folder), **more})
 
     def run(self, *words, env=None, **options):
         """A tool with no help of ours but the module."""

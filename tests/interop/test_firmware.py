@@ -179,9 +179,10 @@ def test_rauc(keys):
     need("rauc", "mksquashfs")
     bundle = keys.home / "update.raucb"
     bundle.unlink(missing_ok=True)
-    done = keys.exec("rauc", "--conf", rauc_conf(keys), "bundle", "--cert", keys.certificate("r3"), "--key",
+    conf = rauc_conf(keys)
+    done = keys.exec("rauc", "--conf", conf, "bundle", "--cert", keys.certificate("r3"), "--key",
                      URI, rauc_folder(keys), bundle)
-    check = ["rauc", "--conf", rauc_conf(keys), "info"]
+    check = ["rauc", "--conf", conf, "info"]
     assert "Compatible" in keys.run(*check, bundle).stdout
     refuses(keys, *check, broken(bundle, 200))
     keys.logged(done, "r3", "rauc")

@@ -6,9 +6,10 @@ import subprocess
 
 import pytest
 
+import plugins
 import test_firmware
 import tiny_pe
-from signer import CHANCERY, MODULE, SOON, SOURCE, need
+from signer import CHANCERY, MODULE, SOON, SOURCE, artifact, need
 from test_pkcs11_java import apk, jar
 
 PAGES = sorted((SOURCE / "docs/tools").glob("*.md"))
@@ -20,6 +21,8 @@ PROGRAMS = {
     "pkcs11.md": ["pkcs11-tool", "p11tool", "certtool"],
     "gpg.md": ["gpg", "gpgsm", "gnupg-pkcs11-scd"],
     "ssh.md": ["ssh-keygen"],
+    "cosign.md": [],
+    "notation.md": [],
     "xml.md": ["java", "xmlsec1"],
 }
 
@@ -40,6 +43,21 @@ def fixture_release(keys):
     keys.admin.run("keys", "disable", "release")
 
 
+def image(tool):
+    """What a reader of a page about images has: one, and the tool with our plug-in."""
+    def prepare(folder, request):
+        plugins.place(folder / "bin", **{tool: artifact(tool)})
+        (folder / "config").mkdir()
+        pushed = request.getfixturevalue("registry").push(f"page-{tool}", b"an image of a page\n")
+        # By this name notation speaks HTTP without being told to.
+        return {"IMAGE": pushed.replace("127.0.0.1", "localhost"),
+                "DOCKER_CONFIG": str(folder / "config")}
+    return prepare
+
+
+IMAGES = {"cosign.md": image("cosign"), "notation.md": image("notation")}
+
+
 def fill(folder, keys):
     """What a reader has before the first command."""
     for name in ("release.pem", "release.pub", "ca.pem"):
@@ -56,14 +74,16 @@ def fill(folder, keys):
 
 
 @pytest.mark.parametrize("page", [p for p in PAGES if commands_of(p)], ids=lambda p: p.name)
-def test_page(release, page):
+def test_page(release, page, request):
     need(*PROGRAMS[page.name])
     folder = release.folder / f"page-{page.stem}"
     folder.mkdir()
     fill(folder, release)
+    more = IMAGES[page.name](folder, request) if page.name in IMAGES else {}
     env = release.env(CHANCERY_MODULE=str(MODULE), CHANCERY_SOURCE=str(SOURCE),
                       GNUPGHOME=str(folder / "gnupg"))
-    env["PATH"] = f"{CHANCERY.parent}:{env['PATH']}"
+    env["PATH"] = f"{folder}/bin:{CHANCERY.parent}:{env['PATH']}"
+    env.update(more)
     try:
         done = subprocess.run(["bash", "-euo", "pipefail", "-c", commands_of(page)], cwd=folder,
                               env=env, capture_output=True, text=True, timeout=4 * SOON,

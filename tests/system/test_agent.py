@@ -381,6 +381,8 @@ def test_facts__what_is_seen(full, trusted, tmp_path):
     digest = hashlib.sha256(copy.read_bytes()).hexdigest()
     assert facts["application.sha256"] == (digest, "agent")
     assert facts["application.parent"] == (PYTHON, "agent")
+    digest = hashlib.sha256(pathlib.Path(PYTHON).read_bytes()).hexdigest()
+    assert facts["application.parent.sha256"] == (digest, "agent")
     assert facts["user"] == (pwd.getpwuid(os.geteuid()).pw_name, "agent")
     assert facts["host"] == (socket.gethostname().lower(), "agent")
     command, basis = facts["application.command"]

@@ -23,13 +23,14 @@ GUESTS = {  # library: what it needs, what it shows
 }
 
 FILES = {
-    "bin/chancery", "bin/chanceryd", MODULE, PROVIDER,
-    "share/p11-kit/modules/chancery.module",
+    "bin/chancery", "bin/chanceryd", "bin/notation-chancery", "bin/sigstore-kms-chancery",
+    MODULE, PROVIDER, "share/p11-kit/modules/chancery.module",
     "lib/systemd/system/chanceryd.service", "lib/sysusers.d/chancery.conf",
     "lib/systemd/system/chancery-agent@.service", "lib/systemd/user/chancery-agent.service",
     "share/bash-completion/completions/chancery", "share/bash-completion/completions/chanceryd",
     "share/fish/vendor_completions.d/chancery.fish",
     "share/fish/vendor_completions.d/chanceryd.fish",
+    "share/man/man1/notation-chancery.1", "share/man/man1/sigstore-kms-chancery.1",
     "share/man/man1/chancery.1", "share/man/man5/chancery-config.5",
     "share/man/man5/chanceryd.yaml.5", "share/man/man8/chanceryd.8",
     "share/zsh/site-functions/_chancery", "share/zsh/site-functions/_chanceryd",
@@ -42,6 +43,7 @@ FILES = {
     "share/doc/chancery/tools/firmware.md",
     "share/doc/chancery/tools/gpg.md",
     "share/doc/chancery/tools/java.md",
+    "share/doc/chancery/tools/notation.md",
     "share/doc/chancery/tools/openssl.md",
     "share/doc/chancery/tools/osslsigncode.md",
     "share/doc/chancery/tools/pkcs11.md",
@@ -96,11 +98,20 @@ def test_install__modes(installed):
 
 
 @pytest.mark.parametrize("words", [("chanceryd", "--version"), ("chanceryd", "--help"),
-                                   ("chancery", "version"), ("chancery", "help")])
+                                   ("chancery", "version"), ("chancery", "help"),
+                                   ("notation-chancery", "--version"),
+                                   ("sigstore-kms-chancery", "--help")])
 def test_install__programs_run_from_there(installed, words, tmp_path):
     done = run(installed / "bin" / words[0], *words[1:], env={"HOME": str(tmp_path)})
     assert done.returncode == 0, done.stderr
     assert done.stdout
+
+
+@needs("mandoc")
+@pytest.mark.parametrize("page", ["notation-chancery.1", "sigstore-kms-chancery.1"])
+def test_install__manual_pages_are_clean(installed, page):
+    done = run("mandoc", "-T", "lint", "-W", "warning", installed / "share/man/man1" / page)
+    assert done.returncode == 0, done.stdout
 
 
 def test_install__p11_kit_is_told_where_the_module_is(installed, prefix):
