@@ -8,6 +8,7 @@ import subprocess
 import pytest
 
 import plugins
+import test_firmware
 import tiny_pe
 import windows_samples
 from signer import CHANCERY, MODULE, SOON, SOURCE, artifact, need
@@ -19,12 +20,13 @@ PROGRAMS = {
     "java.md": ["jarsigner", "keytool", "apksigner"],
     "openssl.md": ["openssl"],
     "osslsigncode.md": ["osslsigncode", "wixl", "gcab"],
-    "firmware.md": ["sbsign", "evmctl"],
+    "firmware.md": ["gcc", "sbsign", "evmctl", test_firmware.SIGN_FILE or "sign-file"],
     "pkcs11.md": ["pkcs11-tool", "p11tool", "certtool"],
     "gpg.md": ["gpg", "gpgsm", "gnupg-pkcs11-scd"],
     "ssh.md": ["ssh-keygen"],
     "cosign.md": [],
     "notation.md": [],
+    "xml.md": ["java", "xmlsec1"],
 }
 
 
@@ -68,6 +70,9 @@ def fill(folder, keys):
     (folder / "app.apk").write_bytes(apk(keys).read_bytes())
     (folder / "boot.efi").write_bytes(tiny_pe.tiny_pe())
     (folder / "app.tar").write_text("what is delivered\n")
+    (folder / "app.ko").write_bytes(test_firmware.tiny_module(keys).read_bytes())
+    (folder / "sw-description").write_text('software = { version = "1.0"; };\n')
+    (folder / "release.xml").write_text('<release><file name="app.tar"/></release>\n')
     (folder / "gnupg").mkdir(mode=0o700)
 
 
@@ -88,7 +93,8 @@ def test_page(release, tsa, page, request):
     if page.name in ("jsign.md", "osslsigncode.md"):
         fill_windows(folder)
     more = IMAGES[page.name](folder, request) if page.name in IMAGES else {}
-    env = release.env(CHANCERY_MODULE=str(MODULE), GNUPGHOME=str(folder / "gnupg"), TSA=tsa.url)
+    env = release.env(CHANCERY_MODULE=str(MODULE), CHANCERY_SOURCE=str(SOURCE),
+                      GNUPGHOME=str(folder / "gnupg"), TSA=tsa.url)
     env["PATH"] = f"{folder}/bin:{CHANCERY.parent}:{env['PATH']}"
     env.update(more)
     try:
