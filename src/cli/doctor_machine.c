@@ -114,12 +114,26 @@ static void look_at_engine(struct chy_doctor *d)
     struct chy_error err;
     if (d->machine.engine.n == 0)
         chy_doctor_warn(d, mend,
-                        "OpenSSL has no engine for PKCS#11: osslsigncode, openssl, sbsign "
-                        "and their like cannot sign");
+                        "OpenSSL has no engine for PKCS#11: osslsigncode, sbsign and their "
+                        "like cannot sign");
     else if (chy_library_probe(d->machine.engine.p, "bind_engine", &err) != CHY_OK)
         chy_doctor_problem(d, mend, "%s", err.text);
     else
         chy_doctor_ok(d, "%s loads", d->machine.engine.p);
+}
+
+static void look_at_provider(struct chy_doctor *d)
+{
+    static const char mend[] = "install Chancery's chancery.so among OpenSSL's modules";
+    struct chy_error err;
+    if (d->machine.provider.n == 0)
+        chy_doctor_warn(d, mend,
+                        "OpenSSL's provider of ours is not installed: openssl knows no "
+                        "chancery:NAME");
+    else if (chy_library_probe(d->machine.provider.p, "OSSL_provider_init", &err) != CHY_OK)
+        chy_doctor_problem(d, mend, "%s", err.text);
+    else
+        chy_doctor_ok(d, "%s loads", d->machine.provider.p);
 }
 
 /* The JDK's home is two steps above its real jarsigner. */
@@ -174,6 +188,7 @@ const struct chy_doctor_check chy_doctor_machine_checks[] = {
     { "helper", CHY_DOCTOR_NEEDS_SETTINGS, look_at_helper },
     { "module", CHY_DOCTOR_NEEDS_NOTHING, look_at_module },
     { "engine", CHY_DOCTOR_NEEDS_NOTHING, look_at_engine },
+    { "provider", CHY_DOCTOR_NEEDS_NOTHING, look_at_provider },
     { "java", CHY_DOCTOR_NEEDS_NOTHING, look_at_java },
     { "tools", CHY_DOCTOR_NEEDS_NOTHING, look_at_tools },
     { NULL, CHY_DOCTOR_NEEDS_NOTHING, NULL },

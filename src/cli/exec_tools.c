@@ -65,11 +65,15 @@ static const struct chy_exec_insert apksigner_inserts[] = {
 };
 
 static const struct chy_exec_insert jsign_inserts[] = {
-    { .words = { "--storetype", "PKCS11" }, .unless = LIST("--storetype", "-t") },
-    { .words = { "--keystore", PKCS11_CFG }, .unless = LIST("--keystore", "-s") },
-    { .words = { "--storepass", "none" }, .unless = LIST("--storepass", "-p") },
+    OPTION("--storetype", "PKCS11"),
+    OPTION("--keystore", PKCS11_CFG),
+    OPTION("--storepass", "none"),
     NO_MORE,
 };
+/* Those of its commands that use no key, and keys that are not ours. */
+#define JSIGN_EXCEPT                                                                               \
+    LIST("timestamp", "extract", "remove", "tag", "--help", "-h", "--version", "--keystore", "-s", \
+         "--keyfile", "--storetype=PKCS11")
 
 /* --- OpenSSL's engine --- */
 
@@ -168,7 +172,7 @@ const struct chy_exec_tool chy_exec_tools[] = {
         .flags = CHY_EXEC_AFTER_COMMAND,
         .variables = no_variables,
         .inserts = jsign_inserts,
-        .except = LIST("--keystore", "-s"),
+        .except = JSIGN_EXCEPT,
     },
     {
         .name = "jsign",
@@ -176,7 +180,7 @@ const struct chy_exec_tool chy_exec_tools[] = {
         .flags = CHY_EXEC_AFTER_COMMAND,
         .variables = no_variables,
         .inserts = jsign_inserts,
-        .except = LIST("--keystore", "-s"),
+        .except = JSIGN_EXCEPT,
     },
     {
         .name = "java",
@@ -200,10 +204,12 @@ const struct chy_exec_tool chy_exec_tools[] = {
     {
         .name = "openssl",
         .files = CHY_EXEC_OPENSSL,
-        .flags = CHY_EXEC_AFTER_COMMAND,
+        .flags = CHY_EXEC_AFTER_COMMAND | CHY_EXEC_BY_URI,
         .variables = openssl_variables,
         .inserts = openssl_inserts,
-        .hint = "a key is named by a URI, such as pkcs11:object=NAME",
+        .hint =
+            "a key, or a certificate, is named by a URI: chancery:NAME goes through our provider, "
+            "pkcs11:object=NAME through the engine of libp11",
     },
     {
         .name = "osslsigncode",
@@ -216,26 +222,26 @@ const struct chy_exec_tool chy_exec_tools[] = {
     },
     {
         .name = "sbsign",
-        .files = CHY_EXEC_OPENSSL,
+        .files = CHY_EXEC_ENGINE,
         .variables = openssl_variables,
         .inserts = sbsign_inserts,
     },
     {
         .name = "rauc",
-        .files = CHY_EXEC_OPENSSL,
+        .files = CHY_EXEC_ENGINE,
         .variables = rauc_variables,
         .inserts = no_inserts,
     },
     {
         .name = "mkimage",
-        .files = CHY_EXEC_OPENSSL,
+        .files = CHY_EXEC_ENGINE,
         .variables = openssl_variables,
         .inserts = no_inserts,
         .hint = "-N pkcs11; the key is the name of key-name-hint",
     },
     {
         .name = "evmctl",
-        .files = CHY_EXEC_OPENSSL,
+        .files = CHY_EXEC_ENGINE,
         .variables = openssl_variables,
         .inserts = no_inserts,
         .hint = "--key takes a URI, such as pkcs11:object=NAME",

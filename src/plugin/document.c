@@ -8,7 +8,7 @@ static enum chy_err no_memory(struct chy_error *err)
     return chy_fail(err, CHY_E_NOMEM, "no memory for a request");
 }
 
-/* As deep as the parser went, which is CHY_LIMIT_DEPTH. */
+/* NOLINTNEXTLINE(misc-no-recursion): as deep as CHY_LIMIT_DEPTH, where the parser ended */
 static enum chy_err drop_nulls(struct chy_doc *doc, struct chy_arena *arena, struct chy_error *err)
 {
     if (doc->kind != CHY_DOC_MAP || doc->n == 0)

@@ -4,7 +4,6 @@
 #include "base/limits.h"
 #include "crypto/pem.h"
 #include "crypto/pubkey.h"
-#include "doc/doc.h"
 #include "os/clock.h"
 #include "plugin/kms_request.h"
 #include "plugin/message.h"
@@ -235,42 +234,22 @@ static enum chy_err answer_call(struct call *c, char *const *argv, struct answer
     return chy_fail(err, CHY_E_INTERNAL, "a method without a row");
 }
 
-static int print(const struct chy_kms_streams *streams, const struct answer *answer)
-{
-    CHY_CLEANUP(chy_buf_done) struct chy_buf text;
-    chy_buf_init(&text, CHY_LIMIT_JSON);
-    if (chy_json_write(&answer_schema, answer, 0, &text, NULL) != CHY_OK ||
-        fwrite(text.p, 1, text.n, streams->out) != text.n || fflush(streams->out) != 0)
-        return chy_err_exit_code(CHY_E_IO);
-    return 0;
-}
-
-static int use(const struct chy_kms_streams *streams, int argc, char *const *argv)
-{
-    if (argc == 2 && chy_str_equal_c(chy_str_of(argv[1]), "--version")) {
-        (void)fputs(PROGRAM " " CHY_VERSION "\n", streams->out);
-        return 0;
-    }
-    bool is_help = argc == 2 && chy_str_equal_c(chy_str_of(argv[1]), "--help");
-    (void)fputs("usage: " PROGRAM " v1 JSON\n"
-                "cosign calls it for keys that are named chancery://NAME; see " PROGRAM "(1)\n",
-                is_help ? streams->out : streams->err);
-    return is_help ? 0 : chy_err_exit_code(CHY_E_ARG);
-}
-
 int chy_kms_run(int argc, char *const *argv, const struct chy_client_env *env,
-                const struct chy_kms_streams *streams)
+                const struct chy_plugin_streams *streams)
 {
     struct call c = { .in = streams->in };
     struct answer answer = { .errorMessage = { 0 } };
     struct chy_error err;
     if (argc != 3)
-        return use(streams, argc, argv);
+        return chy_plugin_use(
+            streams, PROGRAM,
+            "v1 JSON\ncosign calls it for keys that are named " CHY_KMS_SCHEME "NAME", argc, argv);
     chy_plugin_init(&c.plugin, PROGRAM, env);
     enum chy_err r = answer_call(&c, argv, &answer, &err);
     if (r != CHY_OK)
         answer = (struct answer){ .errorMessage = chy_plugin_advise(&c.plugin, &err) };
-    int code = print(streams, &answer);
+    if (!chy_plugin_print(streams->out, &answer_schema, &answer))
+        r = CHY_E_IO;
     chy_plugin_done(&c.plugin);
-    return code != 0 ? code : chy_err_exit_code(r);
+    return chy_err_exit_code(r);
 }

@@ -4,7 +4,6 @@
 #include "base/limits.h"
 #include "codec/base64.h"
 #include "crypto/signature.h"
-#include "doc/doc.h"
 #include "plugin/message.h"
 #include "plugin/notation_request.h"
 #include "plugin/plugin.h"
@@ -78,8 +77,8 @@ static const struct chy_field signature_fields[] = {
     CHY_F_STR(S, keyId, 0, 0, CHY_LIMIT_NAME, "name of the key"),
     CHY_F_BYTES(S, signature, 0, 0, CHY_LIMIT_SIGNATURE, "ECDSA: r and s of equal length"),
     CHY_F_ENUM(S, signingAlgorithm, &algorithm_enum, enum chy_sign_alg, 0, "the algorithm"),
-    CHY_F_STRS(S, certificateChain, 0, CHY_LIMIT_CHAIN, CHY_BASE64_LEN(CHY_LIMIT_CERTIFICATE),
-               "certificates in DER"),
+    CHY_F_STRS(S, certificateChain, 0, CHY_LIMIT_CHAIN,
+               CHY_BASE64_LEN((size_t)CHY_LIMIT_CERTIFICATE), "certificates in DER"),
 };
 #undef S
 static const struct chy_schema signature_schema =
@@ -173,7 +172,7 @@ static enum chy_err chain_texts(struct call *c, const struct chy_key *key,
                         CHY_STR_ARG(key->name));
     for (size_t i = 0; texts != NULL && i < key->certificates.n; i++) {
         CHY_CLEANUP(chy_buf_done) struct chy_buf text;
-        chy_buf_init(&text, CHY_BASE64_LEN(CHY_LIMIT_CERTIFICATE));
+        chy_buf_init(&text, CHY_BASE64_LEN((size_t)CHY_LIMIT_CERTIFICATE));
         chy_base64_append(&text, key->certificates.p[i].der);
         CHY_TRY(chy_buf_check(&text, err));
         texts[i] = chy_arena_str(arena, chy_buf_str(&text));
@@ -264,41 +263,23 @@ static const char *code_of(enum chy_err r)
     return "ERROR";
 }
 
-static bool print(FILE *to, const struct chy_schema *schema, const void *value)
-{
-    CHY_CLEANUP(chy_buf_done) struct chy_buf text;
-    chy_buf_init(&text, CHY_LIMIT_JSON);
-    return chy_json_write(schema, value, 0, &text, NULL) == CHY_OK &&
-           fwrite(text.p, 1, text.n, to) == text.n && fflush(to) == 0;
-}
-
-static int use(const struct chy_notation_streams *streams, int argc, char *const *argv)
-{
-    if (argc == 2 && chy_str_equal_c(chy_str_of(argv[1]), "--version")) {
-        (void)fputs(PROGRAM " " CHY_VERSION "\n", streams->out);
-        return 0;
-    }
-    bool is_help = argc == 2 && chy_str_equal_c(chy_str_of(argv[1]), "--help");
-    (void)fputs("usage: " PROGRAM " COMMAND <JSON\n"
-                "notation calls it as its plug-in \"chancery\"; see " PROGRAM "(1)\n",
-                is_help ? streams->out : streams->err);
-    return is_help ? 0 : chy_err_exit_code(CHY_E_ARG);
-}
-
 int chy_notation_run(int argc, char *const *argv, const struct chy_client_env *env,
-                     const struct chy_notation_streams *streams)
+                     const struct chy_plugin_streams *streams)
 {
     struct call c = { .command = CHY_NOTATION_GET_METADATA };
     struct chy_error err;
     if (argc != 2 || argv[1][0] == '-')
-        return use(streams, argc, argv);
+        return chy_plugin_use(streams, PROGRAM,
+                              "COMMAND <JSON\nnotation calls it as its plug-in \"chancery\"", argc,
+                              argv);
     chy_plugin_init(&c.plugin, PROGRAM, env);
     enum chy_err r = answer_call(&c, chy_str_of(argv[1]), streams->in, &err);
     if (r != CHY_OK) {
         const struct failure_answer failure = { chy_str_of(code_of(r)),
                                                 chy_plugin_advise(&c.plugin, &err) };
-        CHY_IGNORE(print(streams->err, &failure_schema, &failure)); /* the exit code tells, too */
-    } else if (!print(streams->out, c.schema, c.answer)) {
+        /* the exit code tells, too */
+        CHY_IGNORE(chy_plugin_print(streams->err, &failure_schema, &failure));
+    } else if (!chy_plugin_print(streams->out, c.schema, c.answer)) {
         r = CHY_E_IO;
     }
     chy_plugin_done(&c.plugin);

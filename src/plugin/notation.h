@@ -2,16 +2,9 @@
 /* notation-chancery: the Notary Project's way to our keys, which have a certificate. */
 #pragma once
 
-#include <stdio.h>
+#include "plugin/plugin.h"
 
-#include "client/settings.h"
-
-struct chy_notation_streams {
-    int in; /* the request; borrowed, like the others */
-    FILE *out;
-    FILE *err; /* a failure, in JSON */
-};
-
-/* Answer the question of the command line and of `in`. The exit code is that of the error. */
+/* Answer the question of the command line and of `in`; a failure is JSON on `err`. The exit code is
+ * that of the error. */
 int chy_notation_run(int argc, char *const *argv, const struct chy_client_env *env,
-                     const struct chy_notation_streams *streams);
+                     const struct chy_plugin_streams *streams);

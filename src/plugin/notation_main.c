@@ -6,7 +6,7 @@
 
 int main(int argc, char **argv)
 {
-    const struct chy_notation_streams streams = { STDIN_FILENO, stdout, stderr };
+    const struct chy_plugin_streams streams = { STDIN_FILENO, stdout, stderr };
     struct chy_client_env env;
     struct chy_error err;
     chy_client_env_read(&env);

@@ -13,6 +13,7 @@
 #include "client/enroll.h"
 #include "client/receipt.h"
 #include "crypto/init.h"
+#include "doc/doc.h"
 #include "os/file.h"
 #include "plugin/caller.h"
 
@@ -171,4 +172,26 @@ struct chy_str chy_plugin_advise(struct chy_plugin *p, const struct chy_error *e
     struct chy_str text = chy_arena_printf(&p->arena, "%s%s%s", err->text, hint != NULL ? ". " : "",
                                            hint != NULL ? hint : "");
     return text.p != NULL ? text : chy_str_of(err->text);
+}
+
+int chy_plugin_use(const struct chy_plugin_streams *streams, const char *program, const char *usage,
+                   int argc, char *const *argv)
+{
+    struct chy_str word = argc == 2 ? chy_str_of(argv[1]) : (struct chy_str){ 0 };
+    if (chy_str_equal_c(word, "--version")) {
+        (void)fprintf(streams->out, "%s " CHY_VERSION "\n", program);
+        return 0;
+    }
+    bool is_help = chy_str_equal_c(word, "--help");
+    (void)fprintf(is_help ? streams->out : streams->err, "usage: %s %s; see %s(1)\n", program,
+                  usage, program);
+    return is_help ? 0 : chy_err_exit_code(CHY_E_ARG);
+}
+
+bool chy_plugin_print(FILE *to, const struct chy_schema *schema, const void *value)
+{
+    CHY_CLEANUP(chy_buf_done) struct chy_buf text;
+    chy_buf_init(&text, CHY_LIMIT_JSON);
+    return chy_json_write(schema, value, 0, &text, NULL) == CHY_OK &&
+           fwrite(text.p, 1, text.n, to) == text.n && fflush(to) == 0;
 }

@@ -7,6 +7,8 @@
  * way, so that a policy finds the same facts. Not shared. */
 #pragma once
 
+#include <stdio.h>
+
 #include "base/arena.h"
 #include "client/client.h"
 #include "client/settings.h"
@@ -19,6 +21,13 @@ struct chy_plugin {
     struct chy_settings settings;
     bool has_settings;
     struct chy_client *client; /* once something was asked */
+};
+
+/* What a plug-in reads and writes; borrowed. */
+struct chy_plugin_streams {
+    int in;
+    FILE *out;
+    FILE *err;
 };
 
 /* At the start of a program: no core dumps, closed pipes are errors. Errors: CHY_E_CRYPTO,
@@ -47,3 +56,10 @@ CHY_MUST_USE enum chy_err chy_plugin_algorithm(const struct chy_key *key, enum c
 
 /* What is wrong in words for the tool's user, with what to do about it; in the arena. */
 struct chy_str chy_plugin_advise(struct chy_plugin *p, const struct chy_error *err);
+
+/* What a person is told who calls the program by hand, with --version or --help or anything else
+ * that is no question. Answers the exit code. */
+int chy_plugin_use(const struct chy_plugin_streams *streams, const char *program, const char *usage,
+                   int argc, char *const *argv);
+/* One JSON document; false if it did not get there. */
+CHY_MUST_USE bool chy_plugin_print(FILE *to, const struct chy_schema *schema, const void *value);

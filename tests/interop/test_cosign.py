@@ -140,8 +140,7 @@ def test_receipt(keys, cosign, blob):
 
 
 def test_pkcs11(keys, blob):
-    """The build of cosign that loads the module. It wants an alternative name in a certificate, so
-    the key has none."""
+    """The build of cosign that loads the module, and a key without a certificate."""
     tool = plugins.Tool(keys, "cosign", "cosign-pkcs11")
     no_services(tool, keys.home)
     path, digest = blob
@@ -157,13 +156,52 @@ def test_pkcs11(keys, blob):
     keys.admin.run("keys", "disable", "bare")
 
 
+EXTENSIONS = """\
+basicConstraints = critical,CA:FALSE
+keyUsage = critical,digitalSignature
+extendedKeyUsage = codeSigning
+subjectAltName = email:release@example.org
+"""
+
+
+def give_certificate(keys, name):
+    """A CA of our own issues what cosign wants: with an alternative name."""
+    def openssl(*words):
+        run("openssl", *words, cwd=keys.home)
+    keys.admin.run("keys", "create", name, "--type", "p256")
+    keys.admin.run("certs", "csr", name, "--subject", "CN=Release", "--san",
+                   "email:release@example.org", "--out", f"{name}.csr")
+    keys.file("extensions", EXTENSIONS)
+    openssl("req", "-x509", "-newkey", "rsa:2048", "-nodes", "-keyout", "own-ca.key", "-out",
+            "own-ca.pem", "-subj", "/CN=Own CA", "-addext", "basicConstraints=critical,CA:TRUE",
+            "-addext", "keyUsage=critical,keyCertSign")
+    openssl("x509", "-req", "-in", f"{name}.csr", "-CA", "own-ca.pem", "-CAkey", "own-ca.key",
+            "-CAcreateserial", "-extfile", "extensions", "-out", f"{name}.pem")
+    chain = (keys.home / f"{name}.pem").read_text() + (keys.home / "own-ca.pem").read_text()
+    keys.admin.run("certs", "import", name, keys.file(f"{name}-chain.pem", chain))
+
+
 def test_pkcs11__with_a_certificate(keys, blob):
+    """It goes into the bundle, and is verified in the place of one of Sigstore's."""
     tool = plugins.Tool(keys, "cosign", "cosign-pkcs11")
     no_services(tool, keys.home)
-    done = tool.exec("sign-blob", "--key", "pkcs11:token=Chancery;object=p256", *SIGN, "--bundle",
-                     f"{blob[0]}.json", blob[0], env={"CHANCERY_MODULE": str(MODULE)}, check=False)
-    assert done.returncode != 0
-    assert "no Subject Alternative Name found" in done.stderr
+    path, _ = blob
+    give_certificate(keys, "named")
+    tool.run("trusted-root", "create", "--out", "own.json", "--fulcio",
+             "url=https://ca.example,certificate-chain=own-ca.pem,start-time=2020-01-01T00:00:00Z")
+    sign = ("sign-blob", "--key", "pkcs11:token=Chancery;object=named", "--yes",
+            "--signing-config", "signing.json", "--bundle", f"{path}.json", path)
+    env = {"CHANCERY_MODULE": str(MODULE)}
+    tool.exec(*sign, "--trusted-root", "own.json", env=env)
+    verify = ("verify-blob", "--certificate-oidc-issuer-regexp", ".*", "--insecure-ignore-tlog",
+              "--insecure-ignore-sct", "--trusted-root", "own.json", "--bundle", f"{path}.json",
+              "--certificate-identity")
+    assert "Verified OK" in tool.run(*verify, "release@example.org", path).stderr
+    for words in (("release@example.org", other_byte(path)), ("other@example.org", path)):
+        assert tool.run(*verify, *words, check=False).returncode != 0
+    refused = tool.exec(*sign, *OFFLINE, env=env, check=False)
+    assert "leaf certificate verification failed" in refused.stderr
+    keys.admin.run("keys", "disable", "named")
 
 
 # --- who is believed ---

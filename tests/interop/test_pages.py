@@ -2,26 +2,31 @@
 """The commands of docs/tools are run as they stand, page by page."""
 
 import re
+import shutil
 import subprocess
 
 import pytest
 
 import plugins
+import test_firmware
 import tiny_pe
+import windows_samples
 from signer import CHANCERY, MODULE, SOON, SOURCE, artifact, need
 from test_pkcs11_java import apk, jar
 
 PAGES = sorted((SOURCE / "docs/tools").glob("*.md"))
 PROGRAMS = {
+    "jsign.md": ["java", "osslsigncode", "wixl", "gcab"],
     "java.md": ["jarsigner", "keytool", "apksigner"],
     "openssl.md": ["openssl"],
-    "osslsigncode.md": ["osslsigncode"],
-    "firmware.md": ["sbsign", "evmctl"],
+    "osslsigncode.md": ["osslsigncode", "wixl", "gcab"],
+    "firmware.md": ["gcc", "sbsign", "evmctl", test_firmware.SIGN_FILE or "sign-file"],
     "pkcs11.md": ["pkcs11-tool", "p11tool", "certtool"],
     "gpg.md": ["gpg", "gpgsm", "gnupg-pkcs11-scd"],
     "ssh.md": ["ssh-keygen"],
     "cosign.md": [],
     "notation.md": [],
+    "xml.md": ["java", "xmlsec1"],
 }
 
 
@@ -32,13 +37,14 @@ def commands_of(page):
 
 @pytest.fixture(name="release", scope="module")
 def fixture_release(keys):
-    """The key that the pages speak of; no other test sees it."""
+    """The key that the pages speak of; no other test sees it, nor one that a page makes."""
     keys.admin.run("keys", "create", "release", "--type", "rsa-3072")
     keys.admin.run("certs", "development", "release", "--subject", "CN=Test release")
     keys.admin.run("certs", "show", "release", "--out", "release.pem")
     keys.admin.run("keys", "public", "release", "--out", "release.pub")
     yield keys
     keys.admin.run("keys", "disable", "release")
+    keys.admin.run("keys", "disable", "android", check=False)
 
 
 def image(tool):
@@ -62,20 +68,33 @@ def fill(folder, keys):
         (folder / name).write_bytes((keys.home / name).read_bytes())
     (folder / "app.jar").write_bytes(jar(keys).read_bytes())
     (folder / "app.apk").write_bytes(apk(keys).read_bytes())
-    for name in ("app.exe", "boot.efi"):
-        (folder / name).write_bytes(tiny_pe.tiny_pe())
+    (folder / "boot.efi").write_bytes(tiny_pe.tiny_pe())
     (folder / "app.tar").write_text("what is delivered\n")
+    (folder / "app.ko").write_bytes(test_firmware.tiny_module(keys).read_bytes())
+    (folder / "sw-description").write_text('software = { version = "1.0"; };\n')
+    (folder / "release.xml").write_text('<release><file name="app.tar"/></release>\n')
     (folder / "gnupg").mkdir(mode=0o700)
 
 
+def fill_windows(folder):
+    """Files that jsign and osslsigncode sign."""
+    shutil.copy(artifact("jsign"), folder / "jsign.jar")
+    for kind in ("exe", "dll", "msi", "cab", "cat", "ps1", "nupkg"):
+        (folder / f"app.{kind}").write_bytes(windows_samples.make(kind, folder / "made"))
+
+
 @pytest.mark.parametrize("page", [p for p in PAGES if commands_of(p)], ids=lambda p: p.name)
-def test_page(release, page, request):
+def test_page(release, tsa, page, request):
     need(*PROGRAMS[page.name])
     folder = release.folder / f"page-{page.stem}"
     folder.mkdir()
     fill(folder, release)
+    shutil.copy(tsa.ca, folder / "tsa.pem")
+    if page.name in ("jsign.md", "osslsigncode.md"):
+        fill_windows(folder)
     more = IMAGES[page.name](folder, request) if page.name in IMAGES else {}
-    env = release.env(CHANCERY_MODULE=str(MODULE), GNUPGHOME=str(folder / "gnupg"))
+    env = release.env(CHANCERY_MODULE=str(MODULE), CHANCERY_SOURCE=str(SOURCE),
+                      GNUPGHOME=str(folder / "gnupg"), TSA=tsa.url)
     env["PATH"] = f"{folder}/bin:{CHANCERY.parent}:{env['PATH']}"
     env.update(more)
     try:
@@ -87,6 +106,25 @@ def test_page(release, page, request):
     assert done.returncode == 0, done.stdout + done.stderr
     if "exec" in commands_of(page):
         assert "chancery: signed: key release, " in done.stderr
+
+
+def test_signserver_page(release):
+    """docs/signserver.md, in the place of a program that was made for SignServer."""
+    need("java", "keytool", "osslsigncode", "wixl", "gcab", "curl")
+    folder = release.folder / "page-signserver"
+    folder.mkdir()
+    fill(folder, release)
+    fill_windows(folder)
+    shutil.copy(release.server.data / "tls/certificate.pem", folder / "server.pem")
+    env = release.env(URL=release.server.url)
+    env["PATH"] = f"{CHANCERY.parent}:{env['PATH']}"
+    done = subprocess.run(
+        ["bash", "-euo", "pipefail", "-c", commands_of(SOURCE / "docs/signserver.md")], cwd=folder,
+        env=env, capture_output=True, text=True, timeout=4 * SOON, check=False,
+        stdin=subprocess.DEVNULL)
+    assert done.returncode == 0, done.stdout + done.stderr
+    names = [row["application"]["value"] for row in release.log(key="release", principal="job")]
+    assert {"Jsign", "curl"} <= set(names)
 
 
 def test_every_tool_that_exec_knows_has_its_page(keys):

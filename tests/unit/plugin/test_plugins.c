@@ -17,7 +17,6 @@
 #include "os/fd.h"
 #include "plugin/kms.h"
 #include "plugin/notation.h"
-#include "plugin/plugin.h"
 #include "temp_dir.h"
 
 static struct temp_dir dir;
@@ -47,14 +46,14 @@ typedef int program_fn(int argc, char *const *argv, const struct chy_client_env 
 static int kms(int argc, char *const *argv, const struct chy_client_env *env, int in, FILE *out,
                FILE *err)
 {
-    const struct chy_kms_streams streams = { in, out, err };
+    const struct chy_plugin_streams streams = { in, out, err };
     return chy_kms_run(argc, argv, env, &streams);
 }
 
 static int notation(int argc, char *const *argv, const struct chy_client_env *env, int in,
                     FILE *out, FILE *err)
 {
-    const struct chy_notation_streams streams = { in, out, err };
+    const struct chy_plugin_streams streams = { in, out, err };
     return chy_notation_run(argc, argv, env, &streams);
 }
 
@@ -141,7 +140,7 @@ static void test_kms__an_answer_that_is_not_taken(void **state)
     const struct chy_client_env env = { .home = dir.path };
     FILE *full = fopen("/dev/full", "we");
     assert_non_null(full);
-    const struct chy_kms_streams streams = { -1, full, stderr };
+    const struct chy_plugin_streams streams = { -1, full, stderr };
     assert_int_equal(chy_kms_run(3, argv, &env, &streams), 3);
     (void)fclose(full);
 }

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* What the module is told by the environment, read once at C_Initialize by secure_getenv: in a
+/* What a guest is told by the environment, read once at its start by secure_getenv: in a
  * set-user-ID program there is none of it. Immutable afterwards.
  *
  *     CHANCERY_AGENT_SOCK  path of the agent's socket; `none`: a private helper
@@ -19,20 +19,25 @@
 #include "base/compiler.h"
 #include "base/err.h"
 
-#define CHY_P11_SOCKETS 2
+#define CHY_GUEST_SOCKETS 2
 
-struct chy_p11_config {
+struct chy_guest_config {
     /* Where an agent may listen, tried in order. None: a private helper at once. */
-    char *sockets[CHY_P11_SOCKETS];
+    char *sockets[CHY_GUEST_SOCKETS];
     bool is_socket_given; /* by CHANCERY_AGENT_SOCK: no helper stands in for it */
     char *helper;         /* absolute path */
     char *log;            /* NULL: none */
     struct chy_buf hello; /* the body of HELLO */
 };
 
-/* On failure it holds what was read before, the log first of all: chy_p11_config_done() it is.
+/* software  who speaks, in HELLO
+ * keys      in place of CHANCERY_KEYS where that names none; NULL: none
+ *
+ * On failure it holds what was read before, the log first of all: chy_guest_config_done() it is.
  * Errors: CHY_E_ARG    a variable holds what it must not, named in the text
  *         CHY_E_LIMIT  likewise, too long or too many
  *         CHY_E_NOMEM, CHY_E_IO (the working directory has no path) */
-CHY_MUST_USE enum chy_err chy_p11_config_read(struct chy_p11_config *config, struct chy_error *err);
-void chy_p11_config_done(struct chy_p11_config *config); /* leaves it zeroed */
+CHY_MUST_USE enum chy_err chy_guest_config_read(struct chy_guest_config *config,
+                                                const char *software, const char *keys,
+                                                struct chy_error *err);
+void chy_guest_config_done(struct chy_guest_config *config); /* leaves it zeroed */

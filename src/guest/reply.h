@@ -20,7 +20,7 @@
  * Errors: CHY_E_PROTOCOL  another kind of frame, or one that does not decode
  *         CHY_E_NOMEM
  *         any             of the agent (but CHY_OK, which would be none) */
-CHY_MUST_USE enum chy_err chy_p11_reply_read(const struct chy_frame *frame, uint16_t type,
-                                             const struct chy_schema *schema,
-                                             struct chy_arena *arena, void *ret_value,
-                                             bool *ret_is_answered, struct chy_error *err);
+CHY_MUST_USE enum chy_err chy_guest_reply_read(const struct chy_frame *frame, uint16_t type,
+                                               const struct chy_schema *schema,
+                                               struct chy_arena *arena, void *ret_value,
+                                               bool *ret_is_answered, struct chy_error *err);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-#include "module/reply.h"
+#include "guest/reply.h"
 
 #include "proto/door.h"
 
@@ -29,9 +29,9 @@ static enum chy_err failure_read(const struct chy_frame *frame, struct chy_arena
     return chy_fail(err, (enum chy_err)code, "%.*s", CHY_STR_ARG(failure.text));
 }
 
-enum chy_err chy_p11_reply_read(const struct chy_frame *frame, uint16_t type,
-                                const struct chy_schema *schema, struct chy_arena *arena,
-                                void *ret_value, bool *ret_is_answered, struct chy_error *err)
+enum chy_err chy_guest_reply_read(const struct chy_frame *frame, uint16_t type,
+                                  const struct chy_schema *schema, struct chy_arena *arena,
+                                  void *ret_value, bool *ret_is_answered, struct chy_error *err)
 {
     *ret_is_answered = false;
     if (frame->type == CHY_DOOR_FAILED)

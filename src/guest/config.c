@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-#include "module/config.h"
+#include "guest/config.h"
 
 #include <stdlib.h>
 #include <unistd.h>
@@ -9,8 +9,6 @@
 #include "base/mem.h"
 #include "codec/hex.h"
 #include "proto/door.h"
-
-#define SOFTWARE "chancery-pkcs11 " CHY_VERSION
 
 /* An empty variable is as good as none. */
 static struct chy_str env(const char *name)
@@ -46,7 +44,7 @@ static bool says_who_to_be(void)
 }
 
 /* The place that `folder` and `below` make; one that is not absolute is no place. */
-static enum chy_err socket_add(struct chy_p11_config *c, size_t i, struct chy_str folder,
+static enum chy_err socket_add(struct chy_guest_config *c, size_t i, struct chy_str folder,
                                const char *below, struct chy_error *err)
 {
     if (folder.n == 0 || folder.p[0] != '/')
@@ -59,7 +57,7 @@ static enum chy_err socket_add(struct chy_p11_config *c, size_t i, struct chy_st
     return copy_to(&c->sockets[i], chy_buf_str(&path), err);
 }
 
-static enum chy_err sockets_read(struct chy_p11_config *c, struct chy_error *err)
+static enum chy_err sockets_read(struct chy_guest_config *c, struct chy_error *err)
 {
     struct chy_str given = env("CHANCERY_AGENT_SOCK");
     if (chy_str_equal_c(given, "none"))
@@ -77,11 +75,11 @@ static enum chy_err sockets_read(struct chy_p11_config *c, struct chy_error *err
     return socket_add(c, 1, env("HOME"), "/.config/chancery/agent.sock", err);
 }
 
-static enum chy_err files_read(struct chy_p11_config *c, struct chy_error *err)
+static enum chy_err files_read(struct chy_guest_config *c, struct chy_error *err)
 {
     struct chy_str helper = env("CHANCERY_HELPER");
     if (helper.n == 0)
-        helper = CHY_STR(CHY_P11_HELPER);
+        helper = CHY_STR(CHY_GUEST_HELPER);
     struct chy_str log = env("CHANCERY_LOG");
     if (log.n != 0)
         CHY_TRY(path_copy("CHANCERY_LOG", log, &c->log, err));
@@ -108,10 +106,12 @@ static struct chy_str word_next(struct chy_str *text)
     return word;
 }
 
-static enum chy_err keys_read(struct chy_door_hello *hello, struct chy_arena *arena,
-                              struct chy_error *err)
+static enum chy_err keys_read(struct chy_door_hello *hello, const char *otherwise,
+                              struct chy_arena *arena, struct chy_error *err)
 {
     struct chy_str text = env("CHANCERY_KEYS");
+    if (text.n == 0)
+        text = chy_str_of(otherwise);
     struct chy_str *words = chy_arena_array(arena, struct chy_str, CHY_LIMIT_DOOR_PATTERNS);
     if (words == NULL)
         return chy_fail(err, CHY_E_NOMEM, "no memory for the configuration");
@@ -153,39 +153,40 @@ static enum chy_err tag_read(struct chy_door_hello *hello, uint8_t tag[CHY_ID_BY
     return CHY_OK;
 }
 
-static enum chy_err hello_make(struct chy_p11_config *c, struct chy_arena *arena,
-                               struct chy_error *err)
+static enum chy_err hello_make(struct chy_guest_config *c, const char *software, const char *keys,
+                               struct chy_arena *arena, struct chy_error *err)
 {
     uint8_t tag[CHY_ID_BYTES];
     struct chy_door_hello hello = {
         .version = CHY_DOOR_VERSION,
-        .software = CHY_STR(SOFTWARE),
+        .software = chy_str_of(software),
         .naming = CHY_DOOR_NAMING_PLAIN,
         .reason = env("CHANCERY_REASON"),
     };
-    CHY_TRY(keys_read(&hello, arena, err));
+    CHY_TRY(keys_read(&hello, keys, arena, err));
     CHY_TRY(receipts_read(&hello, arena, err));
     CHY_TRY(tag_read(&hello, tag, err));
     return chy_schema_encode(&chy_door_hello_schema, &hello, &c->hello, err);
 }
 
-enum chy_err chy_p11_config_read(struct chy_p11_config *config, struct chy_error *err)
+enum chy_err chy_guest_config_read(struct chy_guest_config *config, const char *software,
+                                   const char *keys, struct chy_error *err)
 {
-    *config = (struct chy_p11_config){ 0 };
+    *config = (struct chy_guest_config){ 0 };
     chy_buf_init(&config->hello, CHY_LIMIT_CONFIG);
     CHY_TRY(files_read(config, err));
     CHY_TRY(sockets_read(config, err));
     CHY_CLEANUP(chy_arena_done) struct chy_arena arena;
     chy_arena_init(&arena, CHY_LIMIT_CONFIG);
-    return hello_make(config, &arena, err);
+    return hello_make(config, software, keys, &arena, err);
 }
 
-void chy_p11_config_done(struct chy_p11_config *config)
+void chy_guest_config_done(struct chy_guest_config *config)
 {
-    for (size_t i = 0; i < CHY_P11_SOCKETS; i++)
+    for (size_t i = 0; i < CHY_GUEST_SOCKETS; i++)
         chy_free(config->sockets[i]);
     chy_free(config->helper);
     chy_free(config->log);
     chy_buf_done(&config->hello);
-    *config = (struct chy_p11_config){ 0 };
+    *config = (struct chy_guest_config){ 0 };
 }

@@ -12,9 +12,9 @@
 #include "base/err.h"
 #include "codec/schema.h"
 
-struct chy_p11_call;
+struct chy_guest;
 
-struct chy_p11_ask {
+struct chy_guest_ask {
     uint16_t type;
     const struct chy_schema *schema;
     const void *value;
@@ -28,25 +28,26 @@ struct chy_p11_ask {
 };
 
 /* What an answer borrows from. */
-struct chy_p11_answer {
+struct chy_guest_answer {
     struct chy_buf in;
     struct chy_arena arena;
     bool is_failure; /* of the agent: the call failed because it said so */
 };
 
-void chy_p11_answer_init(struct chy_p11_answer *answer);
-void chy_p11_answer_done(struct chy_p11_answer *answer);
+void chy_guest_answer_init(struct chy_guest_answer *answer);
+void chy_guest_answer_done(struct chy_guest_answer *answer);
 
 /* ret_reply  the struct of reply_schema; borrows from `answer`, which is made and freed by the
  *            caller and may be used again
  *
- * A connection that breaks is made anew, CHY_P11_TRIES times; an agent of CHANCERY_AGENT_SOCK that
- * does not answer is waited for until the time is over.
+ * A connection that breaks is made anew, CHY_GUEST_TRIES times; an agent of CHANCERY_AGENT_SOCK
+ * that does not answer is waited for until the time is over.
  *
- * Errors (in call->err too): any of the agent, with answer->is_failure. Else
+ * Errors: any of the agent, with answer->is_failure. Else
  *         CHY_E_NETWORK, CHY_E_TIMEOUT, CHY_E_IO  it was not asked, or did not answer
  *         CHY_E_PROTOCOL  it answered nonsense; CHY_E_FORBIDDEN somebody else's socket
- *         CHY_E_STATE     C_Finalize was called
+ *         CHY_E_STATE     the end began
  *         CHY_E_ARG, CHY_E_LIMIT  `value` breaks its schema; CHY_E_NOMEM, CHY_E_BUSY */
-CHY_MUST_USE enum chy_err chy_p11_ask(struct chy_p11_call *call, struct chy_p11_ask *ask,
-                                      struct chy_p11_answer *answer, void *ret_reply);
+CHY_MUST_USE enum chy_err chy_guest_ask(struct chy_guest *g, struct chy_guest_ask *ask,
+                                        struct chy_guest_answer *answer, void *ret_reply,
+                                        struct chy_error *err);

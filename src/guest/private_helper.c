@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-#include "module/private_helper.h"
+#include "guest/private_helper.h"
 
 #include <errno.h>
 #include <poll.h>
@@ -9,8 +9,8 @@
 
 #include "base/buf.h"
 #include "codec/frame.h"
-#include "module/state.h"
-#include "module/times.h"
+#include "guest/guest.h"
+#include "guest/times.h"
 #include "os/clock.h"
 #include "os/fd.h"
 #include "os/socket.h"
@@ -20,15 +20,15 @@
 
 #define BACKOFF_SHIFT_MAX 16
 
-static void lost_locked(struct chy_p11 *m)
+static void lost_locked(struct chy_guest *g)
 {
-    struct chy_p11_helper *h = &m->helper;
+    struct chy_guest_helper *h = &g->helper;
     h->is_running = false;
     unsigned shift = CHY_MIN(h->failures, (unsigned)BACKOFF_SHIFT_MAX);
-    int64_t pause_us = h->failures == 0 ? 0 : CHY_P11_BACKOFF_US << shift;
-    h->not_before_us = chy_clock_monotonic_us() + CHY_MIN(pause_us, CHY_P11_BACKOFF_MAX_US);
+    int64_t pause_us = h->failures == 0 ? 0 : CHY_GUEST_BACKOFF_US << shift;
+    h->not_before_us = chy_clock_monotonic_us() + CHY_MIN(pause_us, CHY_GUEST_BACKOFF_MAX_US);
     h->failures++;
-    chy_p11_changed_locked(m);
+    chy_guest_changed_locked(g);
 }
 
 /* It says nothing unasked on the control socket: whatever can be read there is its end. */
@@ -39,7 +39,7 @@ static bool is_gone(int control_fd)
     return n >= 0 || (errno != EAGAIN && errno != EINTR);
 }
 
-static enum chy_err start(struct chy_p11 *m, int64_t deadline_us, int *ret_control_fd,
+static enum chy_err start(struct chy_guest *g, int64_t deadline_us, int *ret_control_fd,
                           struct chy_error *err)
 {
     char name[] = "chancery";
@@ -50,7 +50,7 @@ static enum chy_err start(struct chy_p11 *m, int64_t deadline_us, int *ret_contr
     CHY_CLEANUP(chy_fd_closep) int ours = pair[0];
     CHY_CLEANUP(chy_fd_closep) int theirs = pair[1];
     CHY_TRY(chy_fd_set_nonblocking(theirs, false, err));
-    enum chy_err r = chy_spawn_apart(m->config.helper, argv, theirs, deadline_us, err);
+    enum chy_err r = chy_spawn_apart(g->config.helper, argv, theirs, deadline_us, err);
     if (r != CHY_OK)
         return r == CHY_E_NOMEM || r == CHY_E_BUSY ? r : CHY_E_IO;
     *ret_control_fd = chy_fd_take(&ours);
@@ -58,44 +58,44 @@ static enum chy_err start(struct chy_p11 *m, int64_t deadline_us, int *ret_contr
 }
 
 /* The mutex is held before and after, not during. */
-static enum chy_err start_locked(struct chy_p11 *m, int64_t deadline_us, struct chy_error *err)
+static enum chy_err start_locked(struct chy_guest *g, int64_t deadline_us, struct chy_error *err)
 {
     int fd = -1;
-    m->helper.is_starting = true;
-    chy_p11_unlock(m);
-    enum chy_err r = start(m, deadline_us, &fd, err);
-    chy_p11_lock(m);
-    m->helper.is_starting = false;
+    g->helper.is_starting = true;
+    chy_guest_unlock(g);
+    enum chy_err r = start(g, deadline_us, &fd, err);
+    chy_guest_lock(g);
+    g->helper.is_starting = false;
     if (r == CHY_OK) {
-        m->helper.control_fd = fd;
-        m->helper.is_running = true;
+        g->helper.control_fd = fd;
+        g->helper.is_running = true;
     }
-    chy_p11_changed_locked(m);
+    chy_guest_changed_locked(g);
     return r;
 }
 
 /* Until it runs and nothing was told of its end. */
-static enum chy_err run_locked(struct chy_p11 *m, int64_t deadline_us, struct chy_error *err)
+static enum chy_err run_locked(struct chy_guest *g, int64_t deadline_us, struct chy_error *err)
 {
-    struct chy_p11_helper *h = &m->helper;
+    struct chy_guest_helper *h = &g->helper;
     for (;;) {
-        if (m->phase != CHY_P11_UP)
-            return chy_fail(err, CHY_E_STATE, "C_Finalize was called meanwhile");
+        if (g->phase != CHY_GUEST_UP)
+            return chy_fail(err, CHY_E_STATE, "its use of Chancery was ended meanwhile");
         if (h->is_running && is_gone(h->control_fd))
-            lost_locked(m);
+            lost_locked(g);
         if (h->is_running)
             return CHY_OK;
         if (h->control_fd >= 0 && h->users == 0)
             chy_fd_closep(&h->control_fd);
         int64_t now_us = chy_clock_monotonic_us();
         if (!h->is_starting && h->control_fd < 0 && now_us >= h->not_before_us) {
-            CHY_TRY(start_locked(m, deadline_us, err));
+            CHY_TRY(start_locked(g, deadline_us, err));
             continue;
         }
-        int64_t until_us = CHY_MAX(h->not_before_us, now_us + CHY_P11_BACKOFF_US);
+        int64_t until_us = CHY_MAX(h->not_before_us, now_us + CHY_GUEST_BACKOFF_US);
         if (now_us >= deadline_us)
             return chy_fail(err, CHY_E_TIMEOUT, "the helper did not start in time");
-        enum chy_err r = chy_p11_wait_locked(m, CHY_MIN(until_us, deadline_us), err);
+        enum chy_err r = chy_guest_wait_locked(g, CHY_MIN(until_us, deadline_us), err);
         if (r != CHY_OK && r != CHY_E_TIMEOUT)
             return r;
     }
@@ -131,47 +131,47 @@ static enum chy_err adopt_send(int control_fd, int fd, int64_t deadline_us, stru
     return CHY_OK;
 }
 
-static void release(struct chy_p11 *m, bool is_lost)
+static void release(struct chy_guest *g, bool is_lost)
 {
-    chy_p11_lock(m);
-    m->helper.users--;
-    if (is_lost && m->helper.is_running)
-        lost_locked(m);
-    chy_p11_changed_locked(m);
-    chy_p11_unlock(m);
+    chy_guest_lock(g);
+    g->helper.users--;
+    if (is_lost && g->helper.is_running)
+        lost_locked(g);
+    chy_guest_changed_locked(g);
+    chy_guest_unlock(g);
 }
 
-enum chy_err chy_p11_helper_connect(struct chy_p11 *m, int64_t deadline_us, int *ret_fd,
-                                    struct chy_error *err)
+enum chy_err chy_guest_helper_connect(struct chy_guest *g, int64_t deadline_us, int *ret_fd,
+                                      struct chy_error *err)
 {
     int pair[2];
     CHY_TRY(chy_socket_pair(pair, err));
     CHY_CLEANUP(chy_fd_closep) int ours = pair[0];
     CHY_CLEANUP(chy_fd_closep) int theirs = pair[1];
-    chy_p11_lock(m);
-    enum chy_err r = run_locked(m, deadline_us, err);
+    chy_guest_lock(g);
+    enum chy_err r = run_locked(g, deadline_us, err);
     if (r == CHY_OK)
-        m->helper.users++;
-    int control_fd = m->helper.control_fd;
-    chy_p11_unlock(m);
+        g->helper.users++;
+    int control_fd = g->helper.control_fd;
+    chy_guest_unlock(g);
     if (r != CHY_OK)
         return r;
     r = adopt_send(control_fd, theirs, deadline_us, err);
-    release(m, r == CHY_E_NETWORK);
+    release(g, r == CHY_E_NETWORK);
     if (r == CHY_OK)
         *ret_fd = chy_fd_take(&ours);
     return r;
 }
 
-void chy_p11_helper_works(struct chy_p11 *m)
+void chy_guest_helper_works(struct chy_guest *g)
 {
-    chy_p11_lock(m);
-    m->helper.failures = 0;
-    chy_p11_unlock(m);
+    chy_guest_lock(g);
+    g->helper.failures = 0;
+    chy_guest_unlock(g);
 }
 
-void chy_p11_helper_forget_locked(struct chy_p11_helper *helper)
+void chy_guest_helper_forget_locked(struct chy_guest_helper *helper)
 {
     chy_fd_closep(&helper->control_fd);
-    *helper = (struct chy_p11_helper){ .control_fd = -1 };
+    *helper = (struct chy_guest_helper){ .control_fd = -1 };
 }

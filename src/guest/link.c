@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-#include "module/link.h"
+#include "guest/link.h"
 
 #include <errno.h>
 #include <poll.h>
@@ -9,9 +9,9 @@
 #include "base/arena.h"
 #include "base/limits.h"
 #include "base/mem.h"
-#include "module/reply.h"
-#include "module/state.h"
-#include "module/times.h"
+#include "guest/guest.h"
+#include "guest/reply.h"
+#include "guest/times.h"
 #include "os/clock.h"
 #include "os/fd.h"
 #include "os/socket.h"
@@ -41,7 +41,7 @@ static enum chy_err send_all(int fd, struct chy_bytes bytes, int64_t deadline_us
     return CHY_OK;
 }
 
-static enum chy_err frame_send(struct chy_p11_link *link, uint16_t type, struct chy_bytes body,
+static enum chy_err frame_send(struct chy_guest_link *link, uint16_t type, struct chy_bytes body,
                                int64_t deadline_us, struct chy_error *err)
 {
     struct chy_frame frame = { .type = type, .id = ++link->last_id, .body = body };
@@ -76,7 +76,7 @@ static enum chy_err receive_some(int fd, int64_t deadline_us, struct chy_buf *in
 }
 
 /* One answer was asked for: whatever comes behind it belongs to nothing. */
-static enum chy_err frame_receive(const struct chy_p11_link *link, int64_t deadline_us,
+static enum chy_err frame_receive(const struct chy_guest_link *link, int64_t deadline_us,
                                   struct chy_buf *in, struct chy_frame *ret_frame,
                                   struct chy_error *err)
 {
@@ -92,9 +92,10 @@ static enum chy_err frame_receive(const struct chy_p11_link *link, int64_t deadl
     return CHY_OK;
 }
 
-enum chy_err chy_p11_link_exchange(struct chy_p11_link *link, uint16_t type, struct chy_bytes body,
-                                   int64_t deadline_us, struct chy_buf *ret_in,
-                                   struct chy_frame *ret_frame, struct chy_error *err)
+enum chy_err chy_guest_link_exchange(struct chy_guest_link *link, uint16_t type,
+                                     struct chy_bytes body, int64_t deadline_us,
+                                     struct chy_buf *ret_in, struct chy_frame *ret_frame,
+                                     struct chy_error *err)
 {
     struct chy_buf in = { 0 };
     CHY_TRY(frame_send(link, type, body, deadline_us, err));
@@ -135,26 +136,26 @@ static enum chy_err socket_try(const char *path, int64_t deadline_us, int *ret_f
 }
 
 /* A path that is too long for a socket cannot be where an agent listens by default. */
-static bool is_nobody_there(const struct chy_p11_config *c, enum chy_err r)
+static bool is_nobody_there(const struct chy_guest_config *c, enum chy_err r)
 {
     return !c->is_socket_given && (r == CHY_E_NETWORK || r == CHY_E_LIMIT);
 }
 
-static enum chy_err connect_somewhere(struct chy_p11 *m, int64_t deadline_us, int *ret_fd,
+static enum chy_err connect_somewhere(struct chy_guest *g, int64_t deadline_us, int *ret_fd,
                                       struct chy_error *err)
 {
-    const struct chy_p11_config *c = &m->config;
-    for (size_t i = 0; i < CHY_P11_SOCKETS; i++) {
+    const struct chy_guest_config *c = &g->config;
+    for (size_t i = 0; i < CHY_GUEST_SOCKETS; i++) {
         if (c->sockets[i] == NULL)
             continue;
         enum chy_err r = socket_try(c->sockets[i], deadline_us, ret_fd, err);
         if (!is_nobody_there(c, r))
             return r;
     }
-    return chy_p11_helper_connect(m, deadline_us, ret_fd, err);
+    return chy_guest_helper_connect(g, deadline_us, ret_fd, err);
 }
 
-static enum chy_err greet(struct chy_p11 *m, struct chy_p11_link *link, int64_t deadline_us,
+static enum chy_err greet(struct chy_guest *g, struct chy_guest_link *link, int64_t deadline_us,
                           struct chy_error *err)
 {
     struct chy_frame frame;
@@ -163,41 +164,41 @@ static enum chy_err greet(struct chy_p11 *m, struct chy_p11_link *link, int64_t 
     CHY_CLEANUP(chy_buf_done) struct chy_buf in = { 0 };
     CHY_CLEANUP(chy_arena_done) struct chy_arena arena;
     chy_arena_init(&arena, CHY_LIMIT_ARENA);
-    CHY_TRY(chy_p11_link_exchange(link, CHY_DOOR_HELLO, chy_buf_bytes(&m->config.hello),
-                                  deadline_us, &in, &frame, err));
-    CHY_TRY(chy_p11_reply_read(&frame, CHY_DOOR_WELCOME, &chy_door_welcome_schema, &arena, &welcome,
-                               &is_answered, err));
+    CHY_TRY(chy_guest_link_exchange(link, CHY_DOOR_HELLO, chy_buf_bytes(&g->config.hello),
+                                    deadline_us, &in, &frame, err));
+    CHY_TRY(chy_guest_reply_read(&frame, CHY_DOOR_WELCOME, &chy_door_welcome_schema, &arena,
+                                 &welcome, &is_answered, err));
     if (welcome.version != CHY_DOOR_VERSION)
         return chy_fail(err, CHY_E_PROTOCOL, "the agent speaks version %u, expected %u",
                         (unsigned)welcome.version, (unsigned)CHY_DOOR_VERSION);
     return CHY_OK;
 }
 
-static enum chy_err link_open(struct chy_p11 *m, struct chy_p11_link *link, int64_t deadline_us,
+static enum chy_err link_open(struct chy_guest *g, struct chy_guest_link *link, int64_t deadline_us,
                               struct chy_error *err)
 {
     CHY_CLEANUP(chy_fd_closep) int fd = -1;
-    int64_t hello_us = chy_clock_monotonic_us() + CHY_P11_HELLO_US;
+    int64_t hello_us = chy_clock_monotonic_us() + CHY_GUEST_HELLO_US;
     deadline_us = CHY_MIN(deadline_us, hello_us);
-    CHY_TRY(connect_somewhere(m, deadline_us, &fd, err));
-    chy_p11_lock(m); /* from here on C_Finalize and fork know it */
+    CHY_TRY(connect_somewhere(g, deadline_us, &fd, err));
+    chy_guest_lock(g); /* from here on the end and fork know it */
     link->fd = chy_fd_take(&fd);
-    bool is_ending = m->phase != CHY_P11_UP;
-    chy_p11_unlock(m);
+    bool is_ending = g->phase != CHY_GUEST_UP;
+    chy_guest_unlock(g);
     if (is_ending)
-        return chy_fail(err, CHY_E_STATE, "C_Finalize was called meanwhile");
-    enum chy_err r = greet(m, link, deadline_us, err);
+        return chy_fail(err, CHY_E_STATE, "its use of Chancery was ended meanwhile");
+    enum chy_err r = greet(g, link, deadline_us, err);
     if (r == CHY_OK)
-        chy_p11_helper_works(m);
+        chy_guest_helper_works(g);
     /* No request of the caller went out yet. */
     return r == CHY_E_IO ? CHY_E_NETWORK : r;
 }
 
 /* --- the pool --- */
 
-static struct chy_p11_link *link_new(void)
+static struct chy_guest_link *link_new(void)
 {
-    struct chy_p11_link *link = chy_new(struct chy_p11_link);
+    struct chy_guest_link *link = chy_new(struct chy_guest_link);
     if (link == NULL)
         return NULL;
     link->fd = -1;
@@ -205,7 +206,7 @@ static struct chy_p11_link *link_new(void)
     return link;
 }
 
-static void link_free(struct chy_p11_link *link)
+static void link_free(struct chy_guest_link *link)
 {
     if (link == NULL)
         return;
@@ -213,9 +214,9 @@ static void link_free(struct chy_p11_link *link)
     chy_free(link);
 }
 
-static void unlink_locked(struct chy_p11_links *links, const struct chy_p11_link *link)
+static void unlink_locked(struct chy_guest_links *links, const struct chy_guest_link *link)
 {
-    struct chy_p11_link **at = &links->first;
+    struct chy_guest_link **at = &links->first;
     while (*at != NULL && *at != link)
         at = &(*at)->next;
     if (*at == link) {
@@ -226,10 +227,10 @@ static void unlink_locked(struct chy_p11_links *links, const struct chy_p11_link
 
 /* An idle one, without streams if there is one: their owners may want to go on. The first in the
  * list: the others grow old. */
-static struct chy_p11_link *idle_locked(const struct chy_p11_links *links)
+static struct chy_guest_link *idle_locked(const struct chy_guest_links *links)
 {
-    struct chy_p11_link *best = NULL;
-    for (struct chy_p11_link *l = links->first; l != NULL; l = l->next)
+    struct chy_guest_link *best = NULL;
+    for (struct chy_guest_link *l = links->first; l != NULL; l = l->next)
         if (!l->is_busy && (best == NULL || l->streams < best->streams))
             best = l;
     return best;
@@ -237,20 +238,20 @@ static struct chy_p11_link *idle_locked(const struct chy_p11_links *links)
 
 /* One that nobody has needed for a while, unlinked: a burst of threads must not hold connections of
  * the agent for ever. NULL: there is none. */
-static struct chy_p11_link *old_unlink_locked(struct chy_p11_links *links, int64_t now_us)
+static struct chy_guest_link *old_unlink_locked(struct chy_guest_links *links, int64_t now_us)
 {
-    for (struct chy_p11_link *l = links->first; l != NULL; l = l->next)
-        if (!l->is_busy && l->streams == 0 && now_us - l->idle_since_us > CHY_P11_IDLE_US) {
+    for (struct chy_guest_link *l = links->first; l != NULL; l = l->next)
+        if (!l->is_busy && l->streams == 0 && now_us - l->idle_since_us > CHY_GUEST_IDLE_US) {
             unlink_locked(links, l);
             return l;
         }
     return NULL;
 }
 
-static enum chy_err add_locked(struct chy_p11_links *links, struct chy_p11_link **ret_link,
+static enum chy_err add_locked(struct chy_guest_links *links, struct chy_guest_link **ret_link,
                                struct chy_error *err)
 {
-    struct chy_p11_link *link = link_new();
+    struct chy_guest_link *link = link_new();
     if (link == NULL)
         return chy_fail(err, CHY_E_NOMEM, "no memory for a connection");
     link->serial = ++links->last_serial;
@@ -261,27 +262,27 @@ static enum chy_err add_locked(struct chy_p11_links *links, struct chy_p11_link 
     return CHY_OK;
 }
 
-static enum chy_err any_locked(struct chy_p11 *m, int64_t deadline_us,
-                               struct chy_p11_link **ret_link, struct chy_error *err)
+static enum chy_err any_locked(struct chy_guest *g, int64_t deadline_us,
+                               struct chy_guest_link **ret_link, struct chy_error *err)
 {
     for (;;) {
-        struct chy_p11_link *link = idle_locked(&m->links);
+        struct chy_guest_link *link = idle_locked(&g->links);
         if (link != NULL) {
             link->is_busy = true;
             *ret_link = link;
             return CHY_OK;
         }
-        if (m->links.count < CHY_LIMIT_P11_LINKS)
-            return add_locked(&m->links, ret_link, err);
-        CHY_TRY(chy_p11_wait_locked(m, deadline_us, err));
+        if (g->links.count < CHY_LIMIT_GUEST_LINKS)
+            return add_locked(&g->links, ret_link, err);
+        CHY_TRY(chy_guest_wait_locked(g, deadline_us, err));
     }
 }
 
-static enum chy_err that_locked(struct chy_p11 *m, uint64_t serial, int64_t deadline_us,
-                                struct chy_p11_link **ret_link, struct chy_error *err)
+static enum chy_err that_locked(struct chy_guest *g, uint64_t serial, int64_t deadline_us,
+                                struct chy_guest_link **ret_link, struct chy_error *err)
 {
     for (;;) {
-        struct chy_p11_link *link = m->links.first;
+        struct chy_guest_link *link = g->links.first;
         while (link != NULL && link->serial != serial)
             link = link->next;
         if (link == NULL)
@@ -291,84 +292,84 @@ static enum chy_err that_locked(struct chy_p11 *m, uint64_t serial, int64_t dead
             *ret_link = link;
             return CHY_OK;
         }
-        CHY_TRY(chy_p11_wait_locked(m, deadline_us, err));
+        CHY_TRY(chy_guest_wait_locked(g, deadline_us, err));
     }
 }
 
-static enum chy_err take(struct chy_p11 *m, uint64_t serial, int64_t deadline_us,
-                         struct chy_p11_link **ret_link, struct chy_error *err)
+static enum chy_err take(struct chy_guest *g, uint64_t serial, int64_t deadline_us,
+                         struct chy_guest_link **ret_link, struct chy_error *err)
 {
-    chy_p11_lock(m);
-    enum chy_err r = m->phase != CHY_P11_UP
-                         ? chy_fail(err, CHY_E_STATE, "C_Finalize was called meanwhile")
-                     : serial == 0 ? any_locked(m, deadline_us, ret_link, err)
-                                   : that_locked(m, serial, deadline_us, ret_link, err);
-    chy_p11_unlock(m);
+    chy_guest_lock(g);
+    enum chy_err r = g->phase != CHY_GUEST_UP
+                         ? chy_fail(err, CHY_E_STATE, "its use of Chancery was ended meanwhile")
+                     : serial == 0 ? any_locked(g, deadline_us, ret_link, err)
+                                   : that_locked(g, serial, deadline_us, ret_link, err);
+    chy_guest_unlock(g);
     return r;
 }
 
 /* Nothing may have come unasked, and the other side must not have closed. */
-static bool is_alive(const struct chy_p11_link *link)
+static bool is_alive(const struct chy_guest_link *link)
 {
     char byte;
     ssize_t n = recv(link->fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT);
     return n < 0 && (errno == EAGAIN || errno == EINTR);
 }
 
-enum chy_err chy_p11_link_take(struct chy_p11 *m, uint64_t serial, int64_t deadline_us,
-                               struct chy_p11_link **ret_link, struct chy_error *err)
+enum chy_err chy_guest_link_take(struct chy_guest *g, uint64_t serial, int64_t deadline_us,
+                                 struct chy_guest_link **ret_link, struct chy_error *err)
 {
     for (;;) {
-        struct chy_p11_link *link;
-        CHY_TRY(take(m, serial, deadline_us, &link, err));
+        struct chy_guest_link *link;
+        CHY_TRY(take(g, serial, deadline_us, &link, err));
         bool is_new = link->last_id == 0;
         if (!is_new && is_alive(link)) {
             *ret_link = link;
             return CHY_OK;
         }
-        enum chy_err r = is_new ? link_open(m, link, deadline_us, err) : CHY_E_NETWORK;
+        enum chy_err r = is_new ? link_open(g, link, deadline_us, err) : CHY_E_NETWORK;
         if (r == CHY_OK) {
             *ret_link = link;
             return CHY_OK;
         }
-        chy_p11_link_drop(m, link);
+        chy_guest_link_drop(g, link);
         if (is_new)
             return r;
     }
 }
 
-void chy_p11_link_give(struct chy_p11 *m, struct chy_p11_link *link)
+void chy_guest_link_give(struct chy_guest *g, struct chy_guest_link *link)
 {
     int64_t now_us = chy_clock_monotonic_us();
-    chy_p11_lock(m);
+    chy_guest_lock(g);
     link->is_busy = false;
     link->idle_since_us = now_us;
-    struct chy_p11_link *old = old_unlink_locked(&m->links, now_us);
-    chy_p11_changed_locked(m);
-    chy_p11_unlock(m);
+    struct chy_guest_link *old = old_unlink_locked(&g->links, now_us);
+    chy_guest_changed_locked(g);
+    chy_guest_unlock(g);
     link_free(old);
 }
 
-void chy_p11_link_drop(struct chy_p11 *m, struct chy_p11_link *link)
+void chy_guest_link_drop(struct chy_guest *g, struct chy_guest_link *link)
 {
-    chy_p11_lock(m);
-    unlink_locked(&m->links, link);
-    chy_p11_changed_locked(m);
-    chy_p11_unlock(m);
+    chy_guest_lock(g);
+    unlink_locked(&g->links, link);
+    chy_guest_changed_locked(g);
+    chy_guest_unlock(g);
     link_free(link);
 }
 
-void chy_p11_links_shut_locked(struct chy_p11_links *links)
+void chy_guest_links_shut_locked(struct chy_guest_links *links)
 {
-    for (const struct chy_p11_link *l = links->first; l != NULL; l = l->next)
+    for (const struct chy_guest_link *l = links->first; l != NULL; l = l->next)
         if (l->fd >= 0)
             CHY_IGNORE(shutdown(l->fd, SHUT_RDWR)); /* closed by the other side: as good */
 }
 
-void chy_p11_links_disown_locked(struct chy_p11_links *links)
+void chy_guest_links_disown_locked(struct chy_guest_links *links)
 {
-    struct chy_p11_link *next;
-    for (struct chy_p11_link *l = links->first; l != NULL; l = next) {
+    struct chy_guest_link *next;
+    for (struct chy_guest_link *l = links->first; l != NULL; l = next) {
         next = l->next;
         chy_fd_closep(&l->fd);
         /* A thread of the parent may have been in the middle of a busy one: its memory is lost. */
@@ -379,13 +380,13 @@ void chy_p11_links_disown_locked(struct chy_p11_links *links)
     links->count = 0;
 }
 
-void chy_p11_links_done(struct chy_p11_links *links)
+void chy_guest_links_done(struct chy_guest_links *links)
 {
     while (links->first != NULL) {
-        struct chy_p11_link *next = links->first->next;
+        struct chy_guest_link *next = links->first->next;
         link_free(links->first);
         links->first = next;
     }
     uint64_t serial = links->last_serial;
-    *links = (struct chy_p11_links){ .last_serial = serial };
+    *links = (struct chy_guest_links){ .last_serial = serial };
 }
