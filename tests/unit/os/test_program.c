@@ -85,6 +85,28 @@ static void test_start__no_such_program(void **state)
     assert_int_equal(chy_program_start(folder, environment, &process, &err), CHY_E_IO);
 }
 
+static void test_start_quiet__output_and_no_input(void **state)
+{
+    (void)state;
+    kernel_require();
+    const char *const argv[] = { "sh", "-c", "cat; echo said; echo complained >&2", NULL };
+    struct chy_process process;
+    struct chy_process_end end;
+    struct chy_error err;
+    char text[64];
+    FILE *file = tmpfile();
+    assert_non_null(file);
+    assert_int_equal(chy_program_start_quiet(argv, environment, fileno(file), &process, &err),
+                     CHY_OK);
+    assert_int_equal(chy_process_wait(&process, chy_clock_monotonic_us() + SOON_US, &end, &err),
+                     CHY_OK);
+    rewind(file);
+    text[fread(text, 1, sizeof text - 1, file)] = '\0';
+    assert_string_equal(text, "said\ncomplained\n");
+    assert_int_equal(fclose(file), 0);
+    assert_int_equal(chy_program_start_quiet(argv, environment, -1, &process, &err), CHY_E_ARG);
+}
+
 static void test_find__path(void **state)
 {
     (void)state;
@@ -123,6 +145,7 @@ int main(void)
         cmocka_unit_test(test_start__group_descriptors_and_signals),
         cmocka_unit_test(test_start__ignored_signals_stay_ignored),
         cmocka_unit_test(test_start__no_such_program),
+        cmocka_unit_test(test_start_quiet__output_and_no_input),
         cmocka_unit_test(test_find__path),
         cmocka_unit_test(test_probe__a_library),
     };
