@@ -32,13 +32,14 @@ def commands_of(page):
 
 @pytest.fixture(name="release", scope="module")
 def fixture_release(keys):
-    """The key that the pages speak of; no other test sees it."""
+    """The key that the pages speak of; no other test sees it, nor one that a page makes."""
     keys.admin.run("keys", "create", "release", "--type", "rsa-3072")
     keys.admin.run("certs", "development", "release", "--subject", "CN=Test release")
     keys.admin.run("certs", "show", "release", "--out", "release.pem")
     keys.admin.run("keys", "public", "release", "--out", "release.pub")
     yield keys
     keys.admin.run("keys", "disable", "release")
+    keys.admin.run("keys", "disable", "android", check=False)
 
 
 def fill(folder, keys):
@@ -52,9 +53,8 @@ def fill(folder, keys):
     (folder / "gnupg").mkdir(mode=0o700)
 
 
-def fill_windows(folder, tsa):
+def fill_windows(folder):
     """Files that jsign and osslsigncode sign."""
-    shutil.copy(tsa.ca, folder / "tsa.pem")
     shutil.copy(artifact("jsign"), folder / "jsign.jar")
     for kind in ("exe", "dll", "msi", "cab", "cat", "ps1", "nupkg"):
         (folder / f"app.{kind}").write_bytes(windows_samples.make(kind, folder / "made"))
@@ -66,8 +66,9 @@ def test_page(release, tsa, page):
     folder = release.folder / f"page-{page.stem}"
     folder.mkdir()
     fill(folder, release)
+    shutil.copy(tsa.ca, folder / "tsa.pem")
     if page.name in ("jsign.md", "osslsigncode.md"):
-        fill_windows(folder, tsa)
+        fill_windows(folder)
     env = release.env(CHANCERY_MODULE=str(MODULE), GNUPGHOME=str(folder / "gnupg"), TSA=tsa.url)
     env["PATH"] = f"{CHANCERY.parent}:{env['PATH']}"
     try:
