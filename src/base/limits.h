@@ -140,6 +140,8 @@
 #define CHY_LIMIT_DOOR_CONNECTIONS 1024
 /* signatures of one tool that chancery exec tells one by one; more are counted */
 #define CHY_LIMIT_EXEC_EVENTS 65536
+/* tools that chancery sign runs at once; each is watched */
+#define CHY_LIMIT_SIGN_JOBS 32
 /* bytes that wait to be sent to one tool: two frames */
 #define CHY_LIMIT_DOOR_SEND 33554432
 /* requests for the server that wait in one agent: some seconds of work */

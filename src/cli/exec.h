@@ -102,6 +102,8 @@ CHY_MUST_USE enum chy_err chy_exec_plan_make(const struct chy_exec_setup *setup,
 CHY_MUST_USE enum chy_err chy_exec_files_make(const struct chy_exec_setup *setup, unsigned wanted,
                                               struct chy_arena *arena, struct chy_exec_plan *plan,
                                               struct chy_error *err);
+/* A command line as a shell reads it back. */
+void chy_exec_words_print(FILE *out, const struct chy_strs *words);
 void chy_exec_plan_print(FILE *out, const struct chy_exec_plan *plan);
 
 /* --- what runs it --- */

@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -94,16 +95,16 @@ static void test_start_quiet__output_and_no_input(void **state)
     struct chy_process_end end;
     struct chy_error err;
     char text[64];
-    FILE *file = tmpfile();
-    assert_non_null(file);
-    assert_int_equal(chy_program_start_quiet(argv, environment, fileno(file), &process, &err),
-                     CHY_OK);
+    int fd = memfd_create("output", MFD_CLOEXEC);
+    assert_true(fd >= 0);
+    assert_int_equal(chy_program_start_quiet(argv, environment, fd, &process, &err), CHY_OK);
     assert_int_equal(chy_process_wait(&process, chy_clock_monotonic_us() + SOON_US, &end, &err),
                      CHY_OK);
-    rewind(file);
-    text[fread(text, 1, sizeof text - 1, file)] = '\0';
+    ssize_t n = pread(fd, text, sizeof text - 1, 0);
+    assert_true(n >= 0);
+    text[n] = '\0';
     assert_string_equal(text, "said\ncomplained\n");
-    assert_int_equal(fclose(file), 0);
+    assert_int_equal(close(fd), 0);
     assert_int_equal(chy_program_start_quiet(argv, environment, -1, &process, &err), CHY_E_ARG);
 }
 
