@@ -76,6 +76,7 @@ static enum chy_err set_up(struct run *run, struct chy_error *err)
     CHY_TRY(make_absolute(run, chy_cli_arg(args, "receipts"), &s->receipts, err));
     s->environ = environ_now;
     s->module = run->machine.module;
+    s->gpg = run->machine.gpg;
     s->engine = run->machine.engine;
     s->openssl_cnf = run->machine.openssl_cnf;
     s->openssl_section = run->machine.openssl_section;
@@ -109,13 +110,28 @@ static enum chy_err choose_agent(struct run *run, struct chy_error *err)
 
 /* --- the private folder --- */
 
+static enum chy_err make_link(struct run *run, const struct chy_exec_file *f, struct chy_error *err)
+{
+    struct chy_str bin =
+        chy_arena_printf(&run->cli->arena, "%.*s/" CHY_EXEC_BIN, CHY_STR_ARG(run->setup.dir));
+    if (bin.p == NULL)
+        return no_memory(err);
+    enum chy_err r = chy_dir_make(AT_FDCWD, bin.p, 0700, err);
+    if (r != CHY_OK && r != CHY_E_EXISTS)
+        return r;
+    return chy_link_make(f->text.p, AT_FDCWD, f->path.p, err);
+}
+
 static enum chy_err make_dir(struct run *run, struct chy_error *err)
 {
     CHY_TRY(chy_dir_make(AT_FDCWD, run->setup.dir.p, 0700, err));
     run->dir = run->setup.dir;
     for (size_t i = 0; i < run->plan.files.n; i++) {
         const struct chy_exec_file *f = &run->plan.files.p[i];
-        CHY_TRY(chy_file_create(AT_FDCWD, f->path.p, chy_str_bytes(f->text), 0600, err));
+        if (f->is_link)
+            CHY_TRY(make_link(run, f, err));
+        else
+            CHY_TRY(chy_file_create(AT_FDCWD, f->path.p, chy_str_bytes(f->text), 0600, err));
     }
     return CHY_OK;
 }
