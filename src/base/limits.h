@@ -183,6 +183,18 @@
 /* bytes of a signature as a token gives it; RSA-4096 is 512 */
 #define CHY_LIMIT_RAW_SIGNATURE 1024
 
+/* --- OpenPGP --- */
+
+/* bytes of a v4 public key's packet: RSA-4096 with its exponent is 525 */
+#define CHY_LIMIT_OPENPGP_KEY     640
+#define CHY_LIMIT_OPENPGP_USER_ID 255 /* bytes; the length that fits into one */
+/* bytes of a certificate: a key, a user id, its signature, and base 64 of that all */
+#define CHY_LIMIT_OPENPGP_CERTIFICATE 8192
+/* bytes of one line that is clear-signed; GnuPG cuts lines at 20,000 when it verifies */
+#define CHY_LIMIT_CLEARTEXT_LINE 19900
+/* certificates in the folder that chancery-gpg keeps */
+#define CHY_LIMIT_OPENPGP_CERTIFICATES 1024
+
 /* --- supervisor --- */
 
 #define CHY_LIMIT_TREE_DEPTH 32 /* nested folders of a data directory; ours has 4 */

@@ -12,10 +12,11 @@ enum {
     CHY_EXEC_OPENSSL = 1 << 0,  /* openssl.cnf, which loads the engine */
     CHY_EXEC_JAVA = 1 << 1,     /* pkcs11.cfg, of SunPKCS11 */
     CHY_EXEC_SECURITY = 1 << 2, /* java.security, which registers it; needs CHY_EXEC_JAVA */
+    CHY_EXEC_GPG = 1 << 3,      /* bin/gpg, which is chancery-gpg */
 };
 
-/* Words of the tool are templates: {module}, {dir} (of the files), {old} (the variable's
- * value so far). Lists end with NULL. */
+/* Words of the tool are templates: {module}, {dir} (of the files), {gpg} (chancery-gpg), {old} (the
+ * variable's value so far). Lists end with NULL. */
 struct chy_exec_variable {
     const char *name;
     const char *value;
@@ -63,6 +64,7 @@ struct chy_exec_setup {
     const char *const *environ;     /* ends with NULL */
     struct chy_str dir;             /* the private folder; need not be there yet */
     struct chy_str module;          /* path of chancery-pkcs11.so */
+    struct chy_str gpg;             /* path of chancery-gpg */
     struct chy_str engine;          /* path of libp11's engine; empty: none is installed */
     struct chy_str openssl_cnf;     /* what OpenSSL reads without us; empty: nothing */
     struct chy_str openssl_section; /* that it names by openssl_conf; empty: none */
@@ -78,7 +80,8 @@ struct chy_exec_setup {
 
 struct chy_exec_file {
     struct chy_str path;
-    struct chy_str text;
+    struct chy_str text; /* of a link, what it leads to */
+    bool is_link;
 };
 
 struct chy_exec_plan {
@@ -92,6 +95,9 @@ struct chy_exec_plan {
 };
 
 extern const struct chy_schema chy_exec_plan_schema;
+
+/* The folder of the links, in that of the files. */
+#define CHY_EXEC_BIN "bin"
 
 /* All in the arena. Errors: CHY_E_NOT_FOUND the tool needs libp11's engine and there is none;
  * CHY_E_LIMIT, CHY_E_NOMEM */

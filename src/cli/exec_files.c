@@ -52,6 +52,11 @@ static void write_openssl_cnf(const struct chy_exec_setup *setup, struct chy_buf
                    CHY_STR_ARG(setup->module));
 }
 
+static void write_gpg(const struct chy_exec_setup *setup, struct chy_buf *out)
+{
+    chy_buf_append_str(out, setup->gpg);
+}
+
 enum chy_err chy_exec_files_make(const struct chy_exec_setup *setup, unsigned wanted,
                                  struct chy_arena *arena, struct chy_exec_plan *plan,
                                  struct chy_error *err)
@@ -60,10 +65,12 @@ enum chy_err chy_exec_files_make(const struct chy_exec_setup *setup, unsigned wa
         unsigned file;
         const char *name;
         void (*write)(const struct chy_exec_setup *setup, struct chy_buf *out);
+        bool is_link;
     } kinds[] = {
-        { CHY_EXEC_OPENSSL, "openssl.cnf", write_openssl_cnf },
-        { CHY_EXEC_JAVA, "pkcs11.cfg", write_pkcs11_cfg },
-        { CHY_EXEC_SECURITY, "java.security", write_java_security },
+        { CHY_EXEC_OPENSSL, "openssl.cnf", write_openssl_cnf, false },
+        { CHY_EXEC_JAVA, "pkcs11.cfg", write_pkcs11_cfg, false },
+        { CHY_EXEC_SECURITY, "java.security", write_java_security, false },
+        { CHY_EXEC_GPG, CHY_EXEC_BIN "/gpg", write_gpg, true },
     };
     struct chy_exec_file *made = chy_arena_array(arena, struct chy_exec_file, CHY_ARRAY_LEN(kinds));
     if (made == NULL)
@@ -79,6 +86,7 @@ enum chy_err chy_exec_files_make(const struct chy_exec_setup *setup, unsigned wa
         struct chy_exec_file *f = &made[n++];
         f->path = chy_arena_printf(arena, "%.*s/%s", CHY_STR_ARG(setup->dir), kinds[i].name);
         f->text = chy_arena_str(arena, chy_buf_str(&text));
+        f->is_link = kinds[i].is_link;
         if (f->path.p == NULL || f->text.p == NULL)
             return no_memory(err);
     }

@@ -152,6 +152,12 @@ static bool signs_elsewhere(const struct planner *p)
 
 /* --- templates --- */
 
+static enum chy_err no_gpg(const struct chy_exec_tool *tool, struct chy_error *err)
+{
+    return chy_fail(err, CHY_E_NOT_FOUND,
+                    "%s signs by chancery-gpg, which is not beside this program", tool->name);
+}
+
 static enum chy_err append_part(struct planner *p, struct chy_str name, struct chy_str old,
                                 struct chy_buf *out)
 {
@@ -160,12 +166,15 @@ static enum chy_err append_part(struct planner *p, struct chy_str name, struct c
         struct chy_str value;
     } parts[] = {
         { "module", p->setup->module },
+        { "gpg", p->setup->gpg },
         { "dir", p->setup->dir },
         { "old", old },
     };
     for (size_t i = 0; i < CHY_ARRAY_LEN(parts); i++) {
         if (!chy_str_equal_c(name, parts[i].name))
             continue;
+        if (parts[i].value.n == 0 && strcmp(parts[i].name, "gpg") == 0)
+            return no_gpg(p->tool, p->err);
         chy_buf_append_str(out, parts[i].value);
         return CHY_OK;
     }
@@ -386,6 +395,8 @@ enum chy_err chy_exec_plan_make(const struct chy_exec_setup *setup, struct chy_a
         return no_memory(&p);
     CHY_TRY(choose_inserts(&p));
     CHY_TRY(set_variables(&p));
+    if ((p.tool->files & CHY_EXEC_GPG) != 0 && setup->gpg.n == 0)
+        return no_gpg(p.tool, err);
     CHY_TRY(chy_exec_files_make(setup, files_of(&p), arena, &plan, err));
     CHY_TRY(make_argv(&p, &plan.argv));
     CHY_TRY(make_env(&p, &plan.env));

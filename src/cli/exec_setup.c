@@ -58,6 +58,7 @@ enum chy_err chy_exec_setup_make(struct chy_cli *cli, const struct chy_cli_args 
     CHY_TRY(chy_exec_random(&cli->arena, name, sizeof name, &suffix, err));
     CHY_TRY(make_absolute(&cli->arena, chy_cli_arg(args, "receipts"), &s.receipts, err));
     s.module = machine.module;
+    s.gpg = machine.gpg;
     s.engine = machine.engine;
     s.openssl_cnf = machine.openssl_cnf;
     s.openssl_section = machine.openssl_section;
@@ -106,13 +107,27 @@ enum chy_err chy_exec_agent_choose(struct chy_cli *cli, const struct chy_cli_arg
     return CHY_OK;
 }
 
+static enum chy_err make_file(struct chy_str dir, const struct chy_exec_file *f,
+                              struct chy_error *err)
+{
+    char bin[CHY_LIMIT_PATH];
+    if (!f->is_link)
+        return chy_file_create(AT_FDCWD, f->path.p, chy_str_bytes(f->text), 0600, err);
+    int n = snprintf(bin, sizeof bin, "%.*s/" CHY_EXEC_BIN, CHY_STR_ARG(dir));
+    if (n < 0 || (size_t)n >= sizeof bin)
+        return chy_fail(err, CHY_E_LIMIT, "the private folder's path is too long");
+    enum chy_err r = chy_dir_make(AT_FDCWD, bin, 0700, err);
+    if (r != CHY_OK && r != CHY_E_EXISTS)
+        return r;
+    return chy_link_make(f->text.p, AT_FDCWD, f->path.p, err);
+}
+
 enum chy_err chy_exec_dir_make(struct chy_str dir, const struct chy_exec_plan *plan,
                                struct chy_error *err)
 {
     CHY_TRY(chy_dir_make(AT_FDCWD, dir.p, 0700, err));
     for (size_t i = 0; i < plan->files.n; i++) {
-        const struct chy_exec_file *f = &plan->files.p[i];
-        enum chy_err r = chy_file_create(AT_FDCWD, f->path.p, chy_str_bytes(f->text), 0600, err);
+        enum chy_err r = make_file(dir, &plan->files.p[i], err);
         if (r != CHY_OK) {
             CHY_IGNORE(chy_tree_remove(AT_FDCWD, dir.p, false, NULL)); /* the first error counts */
             return r;

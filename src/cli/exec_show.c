@@ -8,6 +8,7 @@
 static const struct chy_field file_fields[] = {
     CHY_F_STR(struct chy_exec_file, path, 0, 0, CHY_LIMIT_PATH, "where it is"),
     CHY_F_STR(struct chy_exec_file, text, CHY_MULTILINE, 0, TEXT_MAX, "what is in it"),
+    CHY_F_BOOL(struct chy_exec_file, is_link, 0, "it is a link, and that is where it leads to"),
 };
 static const struct chy_schema file_schema =
     CHY_SCHEMA("ExecFile", struct chy_exec_file, file_fields, "A file that a tool gets.");
@@ -18,7 +19,7 @@ static const struct chy_field plan_fields[] = {
     CHY_F_STRS(S, set, 0, CHY_EXEC_VARIABLES, (size_t)4 * CHY_LIMIT_COMMAND,
                "variables that are set, NAME=VALUE"),
     CHY_F_STRS(S, unset, 0, CHY_EXEC_VARIABLES, CHY_LIMIT_NAME, "variables that are taken out"),
-    CHY_F_LIST(S, files, &file_schema, struct chy_exec_file, 0, 0, 3, "files that it gets"),
+    CHY_F_LIST(S, files, &file_schema, struct chy_exec_file, 0, 0, 4, "files that it gets"),
     CHY_F_STR(S, hint, 0, 0, CHY_LIMIT_TEXT, "what to know of the tool"),
 };
 #undef S
@@ -63,7 +64,10 @@ void chy_exec_plan_print(FILE *out, const struct chy_exec_plan *plan)
 {
     for (size_t i = 0; i < plan->files.n; i++) {
         const struct chy_exec_file *f = &plan->files.p[i];
-        chy_cli_say(out, CHY_STR("# "), f->path, CHY_STR(":\n"), f->text, CHY_STR("\n"));
+        if (f->is_link)
+            chy_cli_say(out, CHY_STR("# "), f->path, CHY_STR(" -> "), f->text, CHY_STR("\n"));
+        else
+            chy_cli_say(out, CHY_STR("# "), f->path, CHY_STR(":\n"), f->text, CHY_STR("\n"));
     }
     for (size_t i = 0; i < plan->unset.n; i++)
         chy_cli_say(out, CHY_STR("unset "), plan->unset.p[i], CHY_STR("\n"));

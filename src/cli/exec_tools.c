@@ -126,6 +126,19 @@ static const struct chy_exec_variable cosign_variables[] = {
     { 0 },
 };
 
+/* --- OpenPGP, by chancery-gpg --- */
+
+/* Later settings go before earlier ones: who names another program has it. */
+static const struct chy_exec_insert rpmsign_inserts[] = {
+    { .words = { "--define", "__gpg {gpg}" } },
+    NO_MORE,
+};
+/* They run whatever `gpg` is in PATH. */
+static const struct chy_exec_variable gpg_variables[] = {
+    { "PATH", "{dir}/" CHY_EXEC_BIN ":{old}" },
+    { 0 },
+};
+
 /* --- the rest --- */
 
 /* A script may call any of the above. */
@@ -135,9 +148,9 @@ static const struct chy_exec_variable any_variables[] = {
     { 0 },
 };
 
-#define GPG_HINT                                                                  \
-    "gpg-agent outlives the tool, so it needs an agent of ours that stays, too: " \
-    "see docs/tools/gpg.md"
+#define GPG_HINT                                                                             \
+    "chancery-gpg signs OpenPGP in the place of gpg. By gpg itself: gpg-agent outlives the " \
+    "tool, so it needs an agent of ours that stays, too; see docs/tools/gpg.md"
 
 const struct chy_exec_tool chy_exec_tools[] = {
     {
@@ -270,6 +283,21 @@ const struct chy_exec_tool chy_exec_tools[] = {
         .inserts = no_inserts,
         .hint = "the build with PKCS#11: --key 'pkcs11:token=Chancery;object=NAME?module-path=...'",
     },
+    {
+        .name = "rpmsign",
+        .variables = no_variables,
+        .inserts = rpmsign_inserts,
+        .except = LIST("--delsign"),
+        .hint = "--key-id takes the key's name",
+    },
+    {
+        .name = "debsigs",
+        .files = CHY_EXEC_GPG,
+        .variables = gpg_variables,
+        .inserts = no_inserts,
+        .hint = "-k takes the key's name",
+    },
+    { .name = "chancery-gpg", .variables = no_variables, .inserts = no_inserts },
     { .name = "gpg", .variables = no_variables, .inserts = no_inserts, .hint = GPG_HINT },
     { .name = "gpgsm", .variables = no_variables, .inserts = no_inserts, .hint = GPG_HINT },
 };

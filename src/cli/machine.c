@@ -11,6 +11,7 @@
 
 #define ENGINE_NAME "pkcs11.so" /* libengine-pkcs11-openssl makes it a link to libpkcs11.so */
 #define MODULE_NAME "chancery-pkcs11.so"
+#define GPG_NAME    "chancery-gpg"
 
 const char *chy_machine_env(const char *const *variables, const char *name)
 {
@@ -28,18 +29,17 @@ static bool is_file(const char *path)
     return stat(path, &st) == 0 && S_ISREG(st.st_mode);
 }
 
-/* In a tree that is not installed the module lies beside the program. */
-static struct chy_str module_of_build(struct chy_arena *arena)
+/* `rest` from the folder of this program, if there is such a file. */
+static struct chy_str find_beside(struct chy_arena *arena, const char *rest)
 {
     char path[CHY_LIMIT_PATH];
     ssize_t n = readlink("/proc/self/exe", path, sizeof path);
     while (n > 0 && path[n - 1] != '/')
         n--;
-    struct chy_str module =
-        n > 0 && n < CHY_LIMIT_PATH
-            ? chy_arena_printf(arena, "%.*s../module/" MODULE_NAME, (int)n, path)
-            : (struct chy_str){ 0 };
-    return module.p != NULL && is_file(module.p) ? module : (struct chy_str){ 0 };
+    struct chy_str found = n > 0 && n < CHY_LIMIT_PATH
+                               ? chy_arena_printf(arena, "%.*s%s", (int)n, path, rest)
+                               : (struct chy_str){ 0 };
+    return found.p != NULL && is_file(found.p) ? found : (struct chy_str){ 0 };
 }
 
 static struct chy_str find_module(const char *const *variables, struct chy_arena *arena)
@@ -47,8 +47,15 @@ static struct chy_str find_module(const char *const *variables, struct chy_arena
     const char *named = chy_machine_env(variables, "CHANCERY_MODULE");
     if (named != NULL)
         return chy_str_of(named);
-    struct chy_str built = module_of_build(arena);
+    /* In a tree that is not installed it lies beside the program. */
+    struct chy_str built = find_beside(arena, "../module/" MODULE_NAME);
     return built.n != 0 ? built : CHY_STR(CHY_MODULE_DIR "/" MODULE_NAME);
+}
+
+static struct chy_str find_gpg(struct chy_arena *arena)
+{
+    struct chy_str installed = find_beside(arena, GPG_NAME);
+    return installed.n != 0 ? installed : find_beside(arena, "../gpg/" GPG_NAME);
 }
 
 /* `name` in the folder, if there is such a file. */
@@ -132,6 +139,7 @@ enum chy_err chy_machine_read(const char *const *variables, struct chy_arena *ar
     const char *conf = chy_machine_env(variables, "OPENSSL_CONF");
     struct chy_machine m = {
         .module = find_module(variables, arena),
+        .gpg = find_gpg(arena),
         .engine = find_in(arena, chy_crypto_engines_dir(), ENGINE_NAME),
         .openssl_cnf = conf != NULL ? chy_str_of(conf)
                                     : find_in(arena, chy_crypto_config_dir(), "openssl.cnf"),

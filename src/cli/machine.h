@@ -8,6 +8,7 @@
 struct chy_machine {
     struct chy_str module; /* chancery-pkcs11.so: CHANCERY_MODULE, or beside this build, or where it
                               is installed; it need not be there */
+    struct chy_str gpg;    /* chancery-gpg, beside this program; it need not be there */
     struct chy_str engine; /* libp11's engine for OpenSSL; empty: it is not installed */
     struct chy_str openssl_cnf;     /* what OpenSSL reads: OPENSSL_CONF, or its own; empty: none */
     struct chy_str openssl_section; /* that it names by openssl_conf; empty: none */

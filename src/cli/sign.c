@@ -102,6 +102,8 @@ static enum chy_err make_folder(struct sign_run *run, struct chy_error *err)
     unsigned files = CHY_EXEC_JAVA | CHY_EXEC_SECURITY;
     if (run->setup.engine.n != 0)
         files |= CHY_EXEC_OPENSSL;
+    if (run->setup.gpg.n != 0)
+        files |= CHY_EXEC_GPG;
     CHY_TRY(chy_exec_files_make(&run->setup, files, &run->cli->arena, &plan, err));
     return chy_exec_dir_make(run->setup.dir, &plan, err);
 }

@@ -62,6 +62,20 @@ const struct sign_tool sign_tools[] = {
         .again = "mkimage makes each again whose key-name-hint is the key",
     },
     {
+        .name = "rpmsign",
+        .kinds = KIND(RPM),
+        .flags = SIGN_IN_PLACE,
+        .words = LIST("rpmsign", "--key-id", "{key}", "--addsign", "{out}"),
+        .again = "rpmsign replaces it",
+    },
+    {
+        .name = "debsigs",
+        .kinds = KIND(DEB),
+        .flags = SIGN_IN_PLACE,
+        .words = LIST("debsigs", "--sign=origin", "-k", "{key}", "{out}"),
+        .again = "debsigs replaces the one of the same role",
+    },
+    {
         .name = "module",
         .kinds = KIND(MODULE),
         .flags = SIGN_APPENDED | SIGN_CERTIFICATE,

@@ -67,6 +67,7 @@ void chy_client_env_read(struct chy_client_env *ret_env)
         .timestamp_url = env_get("CHANCERY_TIMESTAMP_URL"),
         .agent_socket = env_get("CHANCERY_AGENT_SOCK"),
         .exec_tag = env_get("CHANCERY_EXEC_TAG"),
+        .openpgp = env_get("CHANCERY_OPENPGP"),
     };
     /* What this program may start shall not inherit it. The text itself stays where it is. */
     CHY_IGNORE(unsetenv("CHANCERY_TOKEN")); /* NOLINT: there is one thread */

@@ -29,6 +29,7 @@ struct chy_client_env {
     const char *timestamp_url;
     const char *agent_socket;
     const char *exec_tag; /* hex */
+    const char *openpgp;  /* CHANCERY_OPENPGP, a folder */
 };
 
 /* Once, at the start of a program. */

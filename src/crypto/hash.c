@@ -86,3 +86,10 @@ enum chy_err chy_sha256(struct chy_bytes in, uint8_t out[CHY_HASH_BYTES], struct
 {
     return chy_hash(CHY_HASH_SHA256, in, out, err);
 }
+
+enum chy_err chy_sha1(struct chy_bytes in, uint8_t out[CHY_SHA1_BYTES], struct chy_error *err)
+{
+    if (EVP_Digest(in.p, in.n, out, NULL, EVP_sha1(), NULL) != 1)
+        return chy_fail_openssl(err, CHY_E_CRYPTO, "cannot make a name by SHA-1");
+    return CHY_OK;
+}

@@ -26,6 +26,12 @@ void chy_hasher_add(struct chy_hasher *h, struct chy_bytes bytes);
 /* The digest of all that was added, chy_hash_alg_bytes() of them; the next value begins. */
 void chy_hasher_end(struct chy_hasher *h, uint8_t *out);
 
+/* SHA-1, where it is part of a name that others have fixed: the fingerprint of an OpenPGP key
+ * (RFC 4880 section 12.2). Nothing is signed or trusted by it. Errors: CHY_E_CRYPTO */
+#define CHY_SHA1_BYTES 20
+CHY_MUST_USE enum chy_err chy_sha1(struct chy_bytes in, uint8_t out[CHY_SHA1_BYTES],
+                                   struct chy_error *err);
+
 /* One value, without a hasher at hand: three times the cost. `out` has room for the digest.
  * Errors: CHY_E_NOMEM, CHY_E_ARG, CHY_E_CRYPTO as chy_hasher_new() */
 CHY_MUST_USE enum chy_err chy_hash(enum chy_hash_alg alg, struct chy_bytes in, uint8_t *out,

@@ -323,6 +323,11 @@ enum chy_err chy_file_remove(int dir_fd, const char *path, struct chy_error *err
     return unlinkat(dir_fd, path, 0) == 0 ? CHY_OK : fail_path(err, "remove", path);
 }
 
+enum chy_err chy_link_make(const char *target, int dir_fd, const char *path, struct chy_error *err)
+{
+    return symlinkat(target, dir_fd, path) == 0 ? CHY_OK : fail_path(err, "make the link", path);
+}
+
 enum chy_err chy_file_chown(int dir_fd, const char *path, uid_t uid, gid_t gid,
                             struct chy_error *err)
 {

@@ -68,6 +68,9 @@ CHY_MUST_USE enum chy_err chy_file_pread(int fd, void *to, size_t n, uint64_t of
 
 /* Removes a file (not a folder). Errors: CHY_E_NOT_FOUND, CHY_E_IO */
 CHY_MUST_USE enum chy_err chy_file_remove(int dir_fd, const char *path, struct chy_error *err);
+/* A symbolic link. Errors: CHY_E_EXISTS, CHY_E_NOT_FOUND (its folder), CHY_E_IO */
+CHY_MUST_USE enum chy_err chy_link_make(const char *target, int dir_fd, const char *path,
+                                        struct chy_error *err);
 /* Change the owner; of a symbolic link itself, never of what it points to. */
 CHY_MUST_USE enum chy_err chy_file_chown(int dir_fd, const char *path, uid_t uid, gid_t gid,
                                          struct chy_error *err);

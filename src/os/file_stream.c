@@ -27,6 +27,21 @@ enum chy_err chy_file_open_stream(int dir_fd, const char *path, int *ret_fd, uin
     return CHY_OK;
 }
 
+enum chy_err chy_file_open_input(int dir_fd, const char *path, int *ret_fd, bool *ret_is_file,
+                                 struct chy_error *err)
+{
+    CHY_CLEANUP(chy_fd_closep) int fd = openat(dir_fd, path, O_RDONLY | O_CLOEXEC | O_NOCTTY);
+    struct stat st;
+    if (fd < 0 || fstat(fd, &st) != 0)
+        return chy_fail_sys(err, chy_sys_code(errno), errno, "cannot open %s: %s", path,
+                            chy_sys_text(errno));
+    if (S_ISDIR(st.st_mode))
+        return chy_fail(err, CHY_E_IO, "%s is a folder", path);
+    *ret_is_file = S_ISREG(st.st_mode);
+    *ret_fd = chy_fd_take(&fd);
+    return CHY_OK;
+}
+
 enum chy_err chy_fd_read(int fd, void *to, size_t n, size_t *ret_n, struct chy_error *err)
 {
     ssize_t got;

@@ -2,6 +2,7 @@
 /* Files that are too long to be held: an artifact to be hashed part by part, a log that grows. */
 #pragma once
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <sys/types.h>
@@ -13,6 +14,10 @@
  * Errors: CHY_E_NOT_FOUND, CHY_E_IO (no regular file, no right to read it) */
 CHY_MUST_USE enum chy_err chy_file_open_stream(int dir_fd, const char *path, int *ret_fd,
                                                uint64_t *ret_size, struct chy_error *err);
+/* Open anything that can be read to its end: a file, a FIFO (waits for its writer), a device.
+ * `ret_is_file` tells a regular file. Errors: CHY_E_NOT_FOUND, CHY_E_IO (a folder, no right) */
+CHY_MUST_USE enum chy_err chy_file_open_input(int dir_fd, const char *path, int *ret_fd,
+                                              bool *ret_is_file, struct chy_error *err);
 /* Up to `n` bytes from where a blocking descriptor stands; *ret_n is 0 only at the end.
  * Errors: CHY_E_IO */
 CHY_MUST_USE enum chy_err chy_fd_read(int fd, void *to, size_t n, size_t *ret_n,

@@ -108,6 +108,15 @@ enum chy_err chy_program_start_quiet(const char *const *argv, const char *const 
     return start_watched(argv, env, output_fd, ret_process, err);
 }
 
+enum chy_err chy_program_become(const char *path, char *const *argv, struct chy_error *err)
+{
+    const struct sigaction usual = { .sa_handler = SIG_DFL };
+    CHY_IGNORE(sigaction(SIGPIPE, &usual, NULL)); /* cannot fail with this signal */
+    CHY_IGNORE(execv(path, argv));                /* comes back only when it failed */
+    return chy_fail_sys(err, chy_sys_code(errno), errno, "cannot run %s: %s", path,
+                        chy_sys_text(errno));
+}
+
 bool chy_program_has_keyboard(void)
 {
     for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++) {

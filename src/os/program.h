@@ -20,6 +20,11 @@ CHY_MUST_USE enum chy_err chy_program_start_quiet(const char *const *argv, const
                                                   int output_fd, struct chy_process *ret_process,
                                                   struct chy_error *err);
 
+/* Become that program: same process, same descriptors. Returns only on failure.
+ * Errors: CHY_E_NOT_FOUND, CHY_E_IO, CHY_E_NOMEM */
+CHY_MUST_USE enum chy_err chy_program_become(const char *path, char *const *argv,
+                                             struct chy_error *err);
+
 /* Whether a signal of the keyboard (SIGINT, SIGQUIT) reaches the program without our help: our
  * process group is the one in front at the terminal of a standard descriptor. */
 bool chy_program_has_keyboard(void);

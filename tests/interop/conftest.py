@@ -9,6 +9,7 @@ import tempfile
 import pytest
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
+import openpgp  # noqa: E402
 import signer  # noqa: E402
 import tsa as time_stamps  # noqa: E402
 
@@ -35,3 +36,12 @@ def tsa(tmp_path_factory):
     """A time-stamp authority (tsa.py)."""
     with time_stamps.Authority(tmp_path_factory.mktemp("tsa")) as authority:
         yield authority
+
+
+@pytest.fixture(scope="session")
+def pgp(keys):
+    """chancery-gpg with the keys of `keys`, and gpg that knows them."""
+    signer.need("gpg", "gpgv", "gpgconf")
+    made = openpgp.OpenPGP(keys)
+    yield made
+    made.keys.run("gpgconf", "--kill", "all", env={"GNUPGHOME": str(made.home)}, check=False)

@@ -9,6 +9,7 @@ import pytest
 
 import tiny_pe
 import windows_samples
+from openpgp import CHANCERY_GPG
 from signer import CHANCERY, MODULE, SOON, SOURCE, artifact, need
 from test_pkcs11_java import apk, jar
 
@@ -50,6 +51,7 @@ def fill(folder, keys):
     (folder / "app.apk").write_bytes(apk(keys).read_bytes())
     (folder / "boot.efi").write_bytes(tiny_pe.tiny_pe())
     (folder / "app.tar").write_text("what is delivered\n")
+    (folder / "notes.txt").write_text("what is new\n- much\n")
     (folder / "gnupg").mkdir(mode=0o700)
 
 
@@ -70,7 +72,8 @@ def test_page(release, tsa, page):
     if page.name in ("jsign.md", "osslsigncode.md"):
         fill_windows(folder)
     env = release.env(CHANCERY_MODULE=str(MODULE), GNUPGHOME=str(folder / "gnupg"), TSA=tsa.url)
-    env["PATH"] = f"{CHANCERY.parent}:{env['PATH']}"
+    env["CHANCERY_OPENPGP"] = str(folder / "openpgp")
+    env["PATH"] = f"{CHANCERY.parent}:{CHANCERY_GPG.parent}:{env['PATH']}"
     try:
         done = subprocess.run(["bash", "-euo", "pipefail", "-c", commands_of(page)], cwd=folder,
                               env=env, capture_output=True, text=True, timeout=4 * SOON,
@@ -78,7 +81,7 @@ def test_page(release, tsa, page):
     finally:
         subprocess.run(["gpgconf", "--kill", "all"], env=env, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
-    if "exec" in commands_of(page):
+    if "chancery exec" in commands_of(page):
         assert "chancery: signed: key release, " in done.stderr
 
 

@@ -17,13 +17,15 @@ BUILD = pathlib.Path(os.environ.get("CHANCERY_BUILD", TOP / "build/release")).re
 MODULE = f"lib/{sysconfig.get_config_var('MULTIARCH')}/pkcs11/chancery-pkcs11.so"
 
 FILES = {
-    "bin/chancery", "bin/chanceryd", MODULE, "share/p11-kit/modules/chancery.module",
+    "bin/chancery", "bin/chancery-gpg", "bin/chanceryd", MODULE,
+    "share/p11-kit/modules/chancery.module",
     "lib/systemd/system/chanceryd.service", "lib/sysusers.d/chancery.conf",
     "lib/systemd/system/chancery-agent@.service", "lib/systemd/user/chancery-agent.service",
     "share/bash-completion/completions/chancery", "share/bash-completion/completions/chanceryd",
     "share/fish/vendor_completions.d/chancery.fish",
     "share/fish/vendor_completions.d/chanceryd.fish",
-    "share/man/man1/chancery.1", "share/man/man5/chancery-config.5",
+    "share/man/man1/chancery.1", "share/man/man1/chancery-gpg.1",
+    "share/man/man5/chancery-config.5",
     "share/man/man5/chanceryd.yaml.5", "share/man/man8/chanceryd.8",
     "share/zsh/site-functions/_chancery", "share/zsh/site-functions/_chanceryd",
     "share/doc/chancery/LICENSE", "share/doc/chancery/client.md",

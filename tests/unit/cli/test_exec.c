@@ -35,6 +35,7 @@ static int make_setup(void **state)
         .environ = environment,
         .dir = CHY_STR("/d"),
         .module = CHY_STR("/m.so"),
+        .gpg = CHY_STR("/b/chancery-gpg"),
         .engine = CHY_STR("/e.so"),
         .openssl_cnf = CHY_STR("/o.cnf"),
         .openssl_section = CHY_STR("its_init"),
@@ -253,6 +254,34 @@ static void test_plan__no_engine(void **state)
     assert_int_equal(plan_of("osslsigncode verify -in a"), CHY_OK);
 }
 
+static void test_plan__gpg_is_ours(void **state)
+{
+    (void)state;
+    assert_int_equal(plan_of("rpmsign --addsign a.rpm"), CHY_OK);
+    assert_int_equal(plan.argv.n, 5);
+    assert_true(chy_str_equal_c(plan.argv.p[1], "--define"));
+    assert_true(chy_str_equal_c(plan.argv.p[2], "__gpg /b/chancery-gpg"));
+    assert_int_equal(plan_of("rpmsign --delsign a.rpm"), CHY_OK);
+    assert_int_equal(plan.argv.n, 3);
+    assert_int_equal(plan_of("debsigs --sign=origin a.deb"), CHY_OK);
+    assert_string_equal(variable("PATH"), "/d/bin:/usr/bin");
+    assert_int_equal(plan.files.n, 1);
+    assert_true(plan.files.p[0].is_link);
+    assert_string_equal(file("/d/bin/gpg"), "/b/chancery-gpg");
+}
+
+static void test_plan__no_gpg_of_ours(void **state)
+{
+    (void)state;
+    static const char *const lines[] = { "rpmsign --addsign a.rpm", "debsigs --sign=origin a.deb" };
+    setup.gpg = (struct chy_str){ 0 };
+    for (size_t i = 0; i < CHY_ARRAY_LEN(lines); i++) {
+        assert_int_equal(plan_of(lines[i]), CHY_E_NOT_FOUND);
+        assert_non_null(strstr(err.text, "chancery-gpg"));
+    }
+    assert_int_equal(plan_of("rpmsign --delsign a.rpm"), CHY_OK);
+}
+
 /* Every row of the table can be planned, and says what it is for. */
 static void test_table__every_row(void **state)
 {
@@ -423,6 +452,8 @@ int main(void)
         T(test_plan__files),
         T(test_plan__nothing_configured_before),
         T(test_plan__no_engine),
+        T(test_plan__gpg_is_ours),
+        T(test_plan__no_gpg_of_ours),
         T(test_table__every_row),
         T(test_plan__out_of_memory),
         T(test_print__a_shell_reads_it_back),

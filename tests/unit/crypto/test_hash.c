@@ -77,9 +77,19 @@ static void test_hasher_new__errors(void **state)
     assert_null(h);
 }
 
+/* FIPS 180-4 */
+static void test_sha1__known_answer(void **state)
+{
+    (void)state;
+    uint8_t out[CHY_SHA1_BYTES];
+    assert_int_equal(chy_sha1(chy_str_bytes(CHY_STR("abc")), out, NULL), CHY_OK);
+    assert_hex(out, "a9993e364706816aba3e25717850c26c9cd0d89d");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_sha1__known_answer),
         cmocka_unit_test(test_hash__known_answers),
         cmocka_unit_test(test_hasher__is_used_again),
         cmocka_unit_test(test_hasher_new__errors),

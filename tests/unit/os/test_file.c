@@ -499,6 +499,17 @@ static void test_file__allocation_sweep(void **state)
     assert_int_equal(names_count(f), 1);
 }
 
+static void test_link_make__and_not_twice(void **state)
+{
+    struct fixture *f = *state;
+    char to[16] = "";
+    assert_int_equal(chy_link_make("/some/where", f->dir, "link", &f->err), CHY_OK);
+    assert_true(readlinkat(f->dir, "link", to, sizeof to - 1) == 11);
+    assert_string_equal(to, "/some/where");
+    assert_int_equal(chy_link_make("/else", f->dir, "link", &f->err), CHY_E_EXISTS);
+    assert_int_equal(chy_link_make("/else", f->dir, "no/link", &f->err), CHY_E_NOT_FOUND);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -535,6 +546,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_file_lock__second_is_told_who, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_file_is_locked__by_whom_ever, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_file_lock__holder_unknown, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_link_make__and_not_twice, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_file__allocation_sweep, set_up, tear_down),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

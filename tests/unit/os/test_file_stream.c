@@ -73,6 +73,30 @@ static void test_open__only_regular_files(void **state)
     assert_int_equal(chy_file_open_stream(AT_FDCWD, path, &fd, &size, NULL), CHY_E_IO);
 }
 
+static void test_open_input__takes_what_has_an_end(void **state)
+{
+    (void)state;
+    CHY_CLEANUP(chy_fd_closep) int fd = -1;
+    CHY_CLEANUP(chy_fd_closep) int device = -1;
+    bool is_file = false;
+    assert_int_equal(chy_file_open_input(AT_FDCWD, path, &fd, &is_file, NULL), CHY_OK);
+    assert_true(is_file);
+    assert_true((fcntl(fd, F_GETFD) & FD_CLOEXEC) != 0);
+    assert_int_equal(chy_file_open_input(AT_FDCWD, "/dev/null", &device, &is_file, NULL), CHY_OK);
+    assert_false(is_file);
+}
+
+static void test_open_input__errors(void **state)
+{
+    (void)state;
+    int fd = -1;
+    bool is_file;
+    assert_int_equal(chy_file_open_input(AT_FDCWD, "/no/such", &fd, &is_file, NULL),
+                     CHY_E_NOT_FOUND);
+    assert_int_equal(chy_file_open_input(AT_FDCWD, "/tmp", &fd, &is_file, NULL), CHY_E_IO);
+    assert_int_equal(fd, -1);
+}
+
 static void test_read__wrong_descriptor(void **state)
 {
     (void)state;
@@ -126,10 +150,15 @@ static void test_open_append__only_regular_files(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        T(test_open__reads_to_the_end),          T(test_open__absent),
-        T(test_open__only_regular_files),        T(test_read__wrong_descriptor),
-        T(test_open_append__adds_to_the_end),    T(test_open_append__makes_a_file_for_its_owner),
+        T(test_open__reads_to_the_end),
+        T(test_open__absent),
+        T(test_open__only_regular_files),
+        T(test_read__wrong_descriptor),
+        T(test_open_append__adds_to_the_end),
+        T(test_open_append__makes_a_file_for_its_owner),
         T(test_open_append__only_regular_files),
+        T(test_open_input__takes_what_has_an_end),
+        T(test_open_input__errors),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -11,6 +11,7 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -108,6 +109,33 @@ static void test_start_quiet__output_and_no_input(void **state)
     assert_int_equal(chy_program_start_quiet(argv, environment, -1, &process, &err), CHY_E_ARG);
 }
 
+static void test_become__is_the_program_with_usual_signals(void **state)
+{
+    (void)state;
+    char shell[] = "sh";
+    char option[] = "-c";
+    char script[] = "kill -PIPE $$; exit 7";
+    char *argv[] = { shell, option, script, NULL };
+    int status = 0;
+    pid_t pid = fork();
+    if (pid == 0) {
+        const struct sigaction ignore = { .sa_handler = SIG_IGN };
+        CHY_IGNORE(sigaction(SIGPIPE, &ignore, NULL));
+        CHY_IGNORE(chy_program_become("/bin/sh", argv, NULL));
+        _exit(1);
+    }
+    assert_int_equal(waitpid(pid, &status, 0), pid);
+    assert_true(WIFSIGNALED(status) && WTERMSIG(status) == SIGPIPE);
+}
+
+static void test_become__no_such_program(void **state)
+{
+    (void)state;
+    char *argv[] = { NULL };
+    assert_int_equal(chy_program_become("/no/such/program", argv, NULL), CHY_E_NOT_FOUND);
+    assert_int_equal(chy_program_become("/etc/passwd", argv, NULL), CHY_E_IO);
+}
+
 static void test_find__path(void **state)
 {
     (void)state;
@@ -147,6 +175,8 @@ int main(void)
         cmocka_unit_test(test_start__ignored_signals_stay_ignored),
         cmocka_unit_test(test_start__no_such_program),
         cmocka_unit_test(test_start_quiet__output_and_no_input),
+        cmocka_unit_test(test_become__is_the_program_with_usual_signals),
+        cmocka_unit_test(test_become__no_such_program),
         cmocka_unit_test(test_find__path),
         cmocka_unit_test(test_probe__a_library),
     };

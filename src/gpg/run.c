@@ -1,0 +1,166 @@
+/* SPDX-License-Identifier: MIT */
+#include <fcntl.h>
+#include <stdarg.h>
+#include <stdio.h>
+
+#include "base/limits.h"
+#include "client/advice.h"
+#include "gpg/gpg.h"
+#include "os/fd.h"
+
+#define LINE_BYTES 2048
+
+/* --- what is said --- */
+
+/* One line in, one line out: what steers a terminal or ends a status line becomes '?'. */
+CHY_PRINTF(3, 0)
+static void write_line(int fd, const char *lead, const char *fmt, va_list args)
+{
+    char text[LINE_BYTES];
+    CHY_CLEANUP(chy_buf_done) struct chy_buf line;
+    (void)vsnprintf(text, sizeof text, fmt, args);
+    for (char *c = text; *c != '\0'; c++)
+        *c = (unsigned char)*c < ' ' || *c == 0x7f ? '?' : *c;
+    chy_buf_init(&line, LINE_BYTES + 32);
+    chy_buf_printf(&line, "%s%s\n", lead, text);
+    /* Where even that cannot be told there is nobody to tell. */
+    if (chy_buf_check(&line, NULL) == CHY_OK)
+        CHY_IGNORE(chy_fd_write(fd, chy_buf_bytes(&line), NULL));
+}
+
+void chy_gpg_say(const struct chy_gpg *g, const char *fmt, ...)
+{
+    va_list args;
+    va_start(args, fmt);
+    write_line(g->err, "chancery-gpg: ", fmt, args);
+    va_end(args);
+}
+
+void chy_gpg_status(const struct chy_gpg *g, const char *fmt, ...)
+{
+    va_list args;
+    if (g->status < 0)
+        return;
+    va_start(args, fmt);
+    write_line(g->status, "[GNUPG:] ", fmt, args);
+    va_end(args);
+}
+
+enum chy_err chy_gpg_print(const struct chy_gpg *g, const struct chy_buf *text,
+                           struct chy_error *err)
+{
+    CHY_TRY(chy_buf_check(text, err));
+    return chy_fd_write(g->out, chy_buf_bytes(text), err);
+}
+
+/* --- small commands --- */
+
+static enum chy_err version(struct chy_gpg *g, struct chy_error *err)
+{
+    CHY_CLEANUP(chy_buf_done) struct chy_buf text;
+    chy_buf_init(&text, LINE_BYTES);
+    chy_buf_append_c(&text, "chancery-gpg (Chancery) " CHY_VERSION "\n"
+                            "Signs OpenPGP with the keys of a Chancery server.\n"
+                            "Pubkey: RSA, ECDSA, EDDSA\n"
+                            "Hash: SHA256, SHA384, SHA512\n");
+    return chy_gpg_print(g, &text, err);
+}
+
+static enum chy_err help(struct chy_gpg *g, struct chy_error *err)
+{
+    CHY_CLEANUP(chy_buf_done) struct chy_buf text;
+    chy_buf_init(&text, (size_t)4 * LINE_BYTES);
+    chy_buf_append_c(&text, "usage: chancery-gpg [OPTION]... COMMAND [FILE]\n\n");
+    chy_gpg_options_help(&text);
+    chy_buf_append_c(&text, "\n--verify, --decrypt and other reading is done by the real gpg. "
+                            "chancery-gpg(1) tells more.\n");
+    return chy_gpg_print(g, &text, err);
+}
+
+static enum chy_err nothing(struct chy_gpg *g, struct chy_error *err)
+{
+    (void)g;
+    return chy_fail(err, CHY_E_ARG,
+                    "say what to do: --detach-sign, --clear-sign, --sign, --export; see --help");
+}
+
+/* --- the program --- */
+
+static const struct {
+    enum chy_gpg_command command;
+    enum chy_err (*run)(struct chy_gpg *g, struct chy_error *err);
+} commands[] = {
+    { CHY_GPG_NOTHING, nothing },
+    { CHY_GPG_SIGN, chy_gpg_sign },
+    { CHY_GPG_DETACH_SIGN, chy_gpg_sign },
+    { CHY_GPG_CLEAR_SIGN, chy_gpg_sign },
+    { CHY_GPG_EXPORT, chy_gpg_export },
+    { CHY_GPG_IMPORT, chy_gpg_import },
+    { CHY_GPG_LIST_KEYS, chy_gpg_list },
+    { CHY_GPG_LIST_SECRET_KEYS, chy_gpg_list },
+    { CHY_GPG_QUICK_CERTIFY, chy_gpg_quick_certify },
+    { CHY_GPG_VERSION, version },
+    { CHY_GPG_HELP, help },
+};
+
+/* Small, and of something that is open. */
+static enum chy_err read_status_fd(struct chy_gpg *g, struct chy_error *err)
+{
+    struct chy_str text = g->options.status_fd;
+    int fd = 0;
+    if (text.n == 0)
+        return CHY_OK;
+    for (size_t i = 0; i < text.n; i++) {
+        if (text.p[i] < '0' || text.p[i] > '9' || text.n > 4)
+            return chy_fail(err, CHY_E_ARG, "--status-fd \"%.*s\" is no descriptor",
+                            CHY_STR_ARG(text));
+        fd = 10 * fd + text.p[i] - '0';
+    }
+    if (fcntl(fd, F_GETFD) < 0)
+        return chy_fail(err, CHY_E_ARG, "--status-fd %d is not open", fd);
+    g->status = fd;
+    return CHY_OK;
+}
+
+static enum chy_err run_command(struct chy_gpg *g, struct chy_error *err)
+{
+    for (size_t i = 0; i < CHY_ARRAY_LEN(commands); i++) {
+        if (commands[i].command == g->options.command)
+            return commands[i].run(g, err);
+    }
+    return chy_fail(err, CHY_E_INTERNAL, "a command without a function");
+}
+
+static enum chy_err run(struct chy_gpg *g, int argc, char *const *argv, struct chy_error *err)
+{
+    CHY_TRY(chy_gpg_options_read(argc, argv, &g->arena, &g->options, err));
+    if (g->options.command == CHY_GPG_HAND_OVER)
+        return chy_gpg_hand_over(argc, argv, err);
+    CHY_TRY(read_status_fd(g, err));
+    return run_command(g, err);
+}
+
+static int tell(struct chy_gpg *g, const struct chy_error *err)
+{
+    const char *hint = g->has_settings ? chy_client_advice(&g->settings, err) : NULL;
+    bool is_signing =
+        g->options.command >= CHY_GPG_SIGN && g->options.command <= CHY_GPG_CLEAR_SIGN;
+    chy_gpg_say(g, "%s%s%s", err->text, hint != NULL ? ". " : "", hint != NULL ? hint : "");
+    if (is_signing)
+        chy_gpg_status(g, "FAILURE sign 1"); /* GPG_ERR_GENERAL: gpg has no code for a policy */
+    return chy_err_exit_code(err->code);
+}
+
+int chy_gpg_run(int argc, char *const *argv, const struct chy_client_env *env, int in, int out,
+                int err)
+{
+    struct chy_gpg g = { .env = *env, .in = in, .out = out, .err = err, .status = -1 };
+    struct chy_error error;
+    chy_arena_init(&g.arena, CHY_LIMIT_ARENA);
+    int code = run(&g, argc, argv, &error) == CHY_OK ? CHY_GPG_DONE : tell(&g, &error);
+    chy_client_close(g.client);
+    if (g.has_settings)
+        chy_settings_done(&g.settings);
+    chy_arena_done(&g.arena);
+    return code;
+}
