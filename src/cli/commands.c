@@ -162,7 +162,7 @@ static const struct chy_cli_option sign_options[] = {
     { .name = "detached", .help = "leave the files as they are, and make FILE.p7s (CMS)" },
     { .name = "force", .help = "sign what is signed already; the tool adds or replaces" },
     OWN("tool", "NAME", 0,
-        "have this tool sign: jarsigner, apksigner, osslsigncode, jsign, sbsign, mkimage, "
+        "have this tool sign: jarsigner, apksigner, osslsigncode, jsign, sbsign, "
         "rpmsign, debsigs, cms"),
     OWN_ENUM("type", "KIND", &chy_format_kind_enum, 0,
              "take the files for this, whatever they are"),
@@ -261,14 +261,14 @@ const struct chy_cli_command chy_cli_commands[] = {
     RUN("sign", NULL, "sign files or digests, as far as policy allows",
         "Each file is recognised by its header, in a sandbox, and signed by the tool that people use for its kind: "
         "jarsigner signs JAR, WAR and EAR, apksigner APK, osslsigncode or jsign PE, MSI, CAB and CAT, jsign MSIX, "
-        "PowerShell and NuGet, sbsign EFI, mkimage FIT, rpmsign RPM, debsigs DEB. Kernel modules and whatever has "
-        "no format of its own are signed by this program: behind the module, or in FILE.p7s beside the file (CMS, "
-        "without a time stamp). A tool works on a copy beside the file; the signed file takes the file's place when "
-        "all went well, and stays away otherwise. Exit code 0: all are signed; 1: policy refused some; 3: some "
-        "failed. With --raw or --digest the signature alone is made: with RSA and ECDSA keys a file is hashed here "
-        "and its digest is sent; with Ed25519 keys the file itself is sent, 64 KiB at most; the algorithm "
-        "rsa-pkcs1-raw signs a file as it is, at most 11 bytes less than the key's modulus, where a policy names "
-        "it. All files of one command are asked for together. A refusal names the rules that made it.",
+        "PowerShell and NuGet, sbsign EFI, rpmsign RPM, debsigs DEB. Kernel modules and whatever has no format of "
+        "its own are signed by this program: behind the module, or in FILE.p7s beside the file (CMS, without a time "
+        "stamp). A tool works on a copy beside the file; the signed file takes the file's place when all went well, "
+        "and stays away otherwise. Exit code 0: all are signed; 1: policy refused some; 3: some failed. With --raw "
+        "or --digest the signature alone is made: with RSA and ECDSA keys a file is hashed here and its digest is "
+        "sent; with Ed25519 keys the file itself is sent, 64 KiB at most; the algorithm rsa-pkcs1-raw signs a file "
+        "as it is, at most 11 bytes less than the key's modulus, where a policy names it. All files of one command "
+        "are asked for together. A refusal names the rules that made it.",
         OPTIONS(sign_options), 0, NULL, chy_cli_run_sign),
     RUN("exec", NULL, "run a signing tool that knows nothing of Chancery, so that it signs here",
         "The tool gets the PKCS#11 module with what it needs to load it, and an agent: the one that runs, or a "

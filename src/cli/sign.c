@@ -26,6 +26,20 @@ static enum chy_err read_jobs(struct sign_run *run, struct chy_error *err)
     return CHY_OK;
 }
 
+static enum chy_err read_type(struct sign_run *run, struct chy_error *err)
+{
+    struct chy_str text = chy_cli_arg(run->args, "type");
+    int kind;
+    if (text.n == 0)
+        return CHY_OK;
+    if (chy_enum_find(&chy_format_kind_enum, text, &kind, NULL) != CHY_OK)
+        return chy_fail(err, CHY_E_ARG, "--type knows no \"%.*s\"; see chancery help sign",
+                        CHY_STR_ARG(text));
+    run->has_type = true;
+    run->type = (enum chy_format_kind)kind;
+    return CHY_OK;
+}
+
 /* The command line, the environment, the profile, in this order. */
 static void choose_tsa(struct sign_run *run)
 {
@@ -86,6 +100,7 @@ static enum chy_err prepare(struct sign_run *run, struct chy_error *err)
         return chy_fail(err, CHY_E_NOMEM, "no memory for a key's name");
     CHY_TRY(check_use(run, err));
     CHY_TRY(read_jobs(run, err));
+    CHY_TRY(read_type(run, err));
     CHY_TRY(chy_cli_settings(run->cli, run->args, err));
     choose_tsa(run);
     CHY_TRY(chy_exec_setup_make(run->cli, run->args, &run->setup, err));

@@ -80,6 +80,8 @@ struct sign_run {
     struct sign_certificates certificates;
     struct chy_str key;
     struct chy_str tsa; /* URL; empty: no time stamps */
+    bool has_type;
+    enum chy_format_kind type; /* of --type */
     size_t jobs;
     struct sign_file *files;
     size_t n;

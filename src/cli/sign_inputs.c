@@ -130,16 +130,12 @@ static enum chy_err recognize(struct sign_run *run, struct sign_file *f, int fd,
                               struct chy_error *err)
 {
     struct chy_format_facts facts;
-    struct chy_str type = chy_cli_arg(run->args, "type");
-    int kind;
     CHY_TRY(chy_artifact_inspect(fd, f->name, &run->cli->arena, &facts, err));
     f->result.kind = facts.kind;
     f->result.was_signed = facts.is_signed;
-    if (type.n != 0) {
-        if (chy_enum_find(&chy_format_kind_enum, type, &kind, NULL) != CHY_OK)
-            return chy_fail(err, CHY_E_ARG, "--type knows no \"%.*s\"", CHY_STR_ARG(type));
-        f->result.was_signed = facts.is_signed && kind == (int)facts.kind;
-        f->result.kind = (enum chy_format_kind)kind;
+    if (run->has_type) {
+        f->result.was_signed = facts.is_signed && run->type == facts.kind;
+        f->result.kind = run->type;
         return CHY_OK;
     }
     if (facts.fault.n != 0 && !chy_cli_has(run->args, "detached"))

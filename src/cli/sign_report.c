@@ -88,7 +88,9 @@ static const struct chy_schema plan_schema =
 
 void sign_file_fail(struct sign_file *f, struct chy_arena *arena, const struct chy_error *why)
 {
-    bool is_decided = f->result.signatures.n != 0;
+    bool is_decided = false;
+    for (size_t i = 0; i < f->result.signatures.n; i++)
+        is_decided = is_decided || !f->result.signatures.p[i].is_signed;
     f->result.state =
         is_decided && chy_err_exit_code(why->code) == CHY_CLI_REFUSED ? SIGN_REFUSED : SIGN_FAILED;
     f->result.detail = chy_arena_str(arena, chy_str_of(why->text));

@@ -26,6 +26,7 @@ struct job {
     struct chy_exec_door *door;
     struct chy_arena arena; /* of one tool */
     uint8_t tag[CHY_ID_BYTES];
+    struct chy_str output; /* file with what it says */
     int output_fd;
 };
 
@@ -43,14 +44,16 @@ struct runner {
 /* The last line of it that says something, as one line. */
 static struct chy_str last_words(struct job *job)
 {
+    CHY_CLEANUP(chy_fd_closep) int fd = -1;
     char *text = chy_arena_array(&job->arena, char, TAIL_BYTES);
-    off_t end = lseek(job->output_fd, 0, SEEK_END);
+    uint64_t size;
     size_t n = 0;
-    if (text == NULL || end <= 0)
-        return CHY_STR("it said nothing");
-    uint64_t from = end > TAIL_BYTES ? (uint64_t)end - TAIL_BYTES : 0;
-    if (chy_file_pread(job->output_fd, text, TAIL_BYTES, from, &n, NULL) != CHY_OK)
+    if (text == NULL || chy_file_open_stream(AT_FDCWD, job->output.p, &fd, &size, NULL) != CHY_OK ||
+        chy_file_pread(fd, text, TAIL_BYTES, size > TAIL_BYTES ? size - TAIL_BYTES : 0, &n, NULL) !=
+            CHY_OK)
         return CHY_STR("what it said cannot be read");
+    if (n == 0)
+        return CHY_STR("it said nothing");
     for (size_t i = 0; i < n; i++)
         if (text[i] < ' ' || text[i] > '~')
             text[i] = ' ';
@@ -122,6 +125,8 @@ static void job_done(struct job *job)
     chy_exec_door_close(CHY_TAKE(job->door));
     if (job->file != NULL && job->file->aside != NULL)
         CHY_IGNORE(chy_tree_remove(AT_FDCWD, job->file->aside, false, NULL)); /* may not be there */
+    if (job->output_fd >= 0)
+        CHY_IGNORE(chy_file_remove(AT_FDCWD, job->output.p, NULL)); /* it goes with the folder */
     chy_fd_closep(&job->output_fd);
     chy_arena_done(&job->arena);
     job->file = NULL;
@@ -151,18 +156,14 @@ static void on_done(void *ctx)
     start_more(job->runner);
 }
 
-/* The folder of the run's output: gone with it. */
 static enum chy_err open_output(struct job *job, struct chy_error *err)
 {
     struct runner *r = job->runner;
-    struct chy_str path =
-        chy_arena_printf(&job->arena, "%.*s/output-%zu", CHY_STR_ARG(r->run->setup.dir),
-                         (size_t)(job->file - r->run->files));
-    if (path.p == NULL)
+    job->output = chy_arena_printf(&job->arena, "%.*s/output-%zu", CHY_STR_ARG(r->run->setup.dir),
+                                   (size_t)(job->file - r->run->files));
+    if (job->output.p == NULL)
         return chy_fail(err, CHY_E_NOMEM, "no memory for a path");
-    CHY_TRY(chy_file_make(AT_FDCWD, path.p, 0600, &job->output_fd, err));
-    CHY_TRY(chy_file_remove(AT_FDCWD, path.p, err));
-    return CHY_OK;
+    return chy_file_make(AT_FDCWD, job->output.p, 0600, &job->output_fd, err);
 }
 
 static enum chy_err prepare(struct job *job, struct chy_error *err)
@@ -284,9 +285,13 @@ static void tell_interrupted(struct runner *r)
 {
     struct chy_error why;
     chy_fail(&why, CHY_E_STATE, "it was not begun: a signal ended the run");
-    for (size_t i = 0; r->ended_by != 0 && i < r->run->n; i++)
-        if (r->run->files[i].result.state == SIGN_WAITING)
-            sign_file_fail(&r->run->files[i], &r->run->cli->arena, &why);
+    for (size_t i = 0; r->ended_by != 0 && i < r->run->n; i++) {
+        struct sign_file *f = &r->run->files[i];
+        if (f->result.state != SIGN_WAITING)
+            continue;
+        sign_file_fail(f, &r->run->cli->arena, &why);
+        sign_file_done(r->run, f);
+    }
 }
 
 static enum chy_err run_all(struct runner *r, struct chy_error *err)

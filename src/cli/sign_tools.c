@@ -55,13 +55,6 @@ const struct sign_tool sign_tools[] = {
         .again = "jsign replaces all that are there",
     },
     {
-        .name = "mkimage",
-        .kinds = KIND(FIT),
-        .flags = SIGN_IN_PLACE,
-        .words = LIST("mkimage", "-F", "-N", "pkcs11", "-k", "token=Chancery", "-r", "{out}"),
-        .again = "mkimage makes each again whose key-name-hint is the key",
-    },
-    {
         .name = "rpmsign",
         .kinds = KIND(RPM),
         .flags = SIGN_IN_PLACE,

@@ -19,6 +19,7 @@ PROGRAMS = {
     "java.md": ["jarsigner", "keytool", "apksigner"],
     "openssl.md": ["openssl"],
     "osslsigncode.md": ["osslsigncode", "wixl", "gcab"],
+    "chancery-sign.md": ["jarsigner", "osslsigncode", "openssl", "wixl", "gcab"],
     "firmware.md": ["sbsign", "evmctl"],
     "pkcs11.md": ["pkcs11-tool", "p11tool", "certtool"],
     "gpg.md": ["gpg", "gpgsm", "gnupg-pkcs11-scd"],
@@ -69,7 +70,7 @@ def test_page(release, tsa, page):
     folder.mkdir()
     fill(folder, release)
     shutil.copy(tsa.ca, folder / "tsa.pem")
-    if page.name in ("jsign.md", "osslsigncode.md"):
+    if page.name in ("jsign.md", "osslsigncode.md", "chancery-sign.md"):
         fill_windows(folder)
     env = release.env(CHANCERY_MODULE=str(MODULE), GNUPGHOME=str(folder / "gnupg"), TSA=tsa.url)
     env["CHANCERY_OPENPGP"] = str(folder / "openpgp")

@@ -74,7 +74,7 @@ static void test_choose__each_kind(void **state)
         { CHY_FORMAT_PE, "osslsigncode" },  { CHY_FORMAT_EFI, "sbsign" },
         { CHY_FORMAT_MSI, "osslsigncode" }, { CHY_FORMAT_CAB, "osslsigncode" },
         { CHY_FORMAT_CAT, "osslsigncode" }, { CHY_FORMAT_POWERSHELL, "jsign" },
-        { CHY_FORMAT_MODULE, "module" },    { CHY_FORMAT_FIT, "mkimage" },
+        { CHY_FORMAT_MODULE, "module" },    { CHY_FORMAT_FIT, "" },
         { CHY_FORMAT_XML, "cms" },          { CHY_FORMAT_RPM, "rpmsign" },
         { CHY_FORMAT_DEB, "debsigs" },
     };
