@@ -62,6 +62,8 @@ enum chy_err chy_exec_setup_make(struct chy_cli *cli, const struct chy_cli_args 
     s.engine = machine.engine;
     s.openssl_cnf = machine.openssl_cnf;
     s.openssl_section = machine.openssl_section;
+    s.openssl_providers = machine.openssl_providers;
+    s.provider = machine.provider;
     s.dir = chy_arena_printf(&cli->arena, "%.*s/chancery-exec-%.*s", CHY_STR_ARG(machine.dir),
                              CHY_STR_ARG(suffix));
     if (s.dir.p == NULL)

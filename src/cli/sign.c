@@ -116,7 +116,7 @@ static enum chy_err make_folder(struct sign_run *run, struct chy_error *err)
     struct chy_exec_plan plan = { 0 };
     unsigned files = CHY_EXEC_JAVA | CHY_EXEC_SECURITY;
     if (run->setup.engine.n != 0)
-        files |= CHY_EXEC_OPENSSL;
+        files |= CHY_EXEC_ENGINE; /* sbsign alone reads it */
     if (run->setup.gpg.n != 0)
         files |= CHY_EXEC_GPG;
     CHY_TRY(chy_exec_files_make(&run->setup, files, &run->cli->arena, &plan, err));

@@ -10,8 +10,10 @@ import pytest
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
 import openpgp  # noqa: E402
+import registry as images  # noqa: E402
 import signer  # noqa: E402
 import tsa as time_stamps  # noqa: E402
+from signer import SOURCE  # noqa: E402,F401  (logformat asks its conftest)
 
 
 @pytest.fixture(scope="session")
@@ -45,3 +47,11 @@ def pgp(keys):
     made = openpgp.OpenPGP(keys)
     yield made
     made.keys.run("gpgconf", "--kill", "all", env={"GNUPGHOME": str(made.home)}, check=False)
+
+
+@pytest.fixture(scope="session")
+def registry(tmp_path_factory):
+    """A registry of images (registry.py)."""
+    signer.need("docker-registry", "umoci", "skopeo")
+    with images.Registry(tmp_path_factory.mktemp("registry")) as running:
+        yield running
