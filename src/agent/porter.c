@@ -153,6 +153,25 @@ static void on_unwatch(struct conn *c, uint64_t frame_id, const void *value)
     conn_reply(c, frame_id, CHY_DOOR_UNWATCHED, &chy_empty_schema, &nothing);
 }
 
+static void on_artifact(struct conn *c, uint64_t frame_id, const void *value)
+{
+    struct chy_error err;
+    enum chy_err r = CHY_OK;
+    struct chy_artifact *own = chy_arena_new(&c->arena, struct chy_artifact);
+    if (!c->is_watching || c->artifact != NULL)
+        r = chy_fail(&err, CHY_E_STATE, "what signatures are about is said once, behind WATCH");
+    else if (own == NULL)
+        r = chy_fail(&err, CHY_E_NOMEM, "no memory for an artifact");
+    else
+        r = chy_schema_copy(&chy_artifact_schema, value, &c->arena, own, &err);
+    if (r != CHY_OK) {
+        conn_fail(c, frame_id, &err);
+        return;
+    }
+    c->artifact = own;
+    conn_reply(c, frame_id, CHY_DOOR_ARTIFACT_TAKEN, &chy_empty_schema, &nothing);
+}
+
 static void on_status(struct conn *c, uint64_t frame_id, const void *value)
 {
     struct chy_porter *p = c->porter;
@@ -192,6 +211,26 @@ void porter_tell(struct chy_porter *p, const struct conn *c, const struct chy_do
     }
 }
 
+enum chy_err porter_artifact(const struct conn *c, struct chy_arena *arena,
+                             const struct chy_artifact **ret_artifact, struct chy_error *err)
+{
+    *ret_artifact = NULL;
+    if (c->hello.tag.n != CHY_ID_BYTES)
+        return CHY_OK;
+    for (const struct conn *from = c->porter->conns; from != NULL; from = from->next) {
+        const struct chy_bytes watched = { from->watched, CHY_ID_BYTES };
+        if (!from->is_watching || from->artifact == NULL || !chy_bytes_equal(watched, c->hello.tag))
+            continue;
+        struct chy_artifact *own = chy_arena_new(arena, struct chy_artifact);
+        if (own == NULL)
+            return chy_fail(err, CHY_E_NOMEM, "no memory for an artifact");
+        CHY_TRY(chy_schema_copy(&chy_artifact_schema, from->artifact, arena, own, err));
+        *ret_artifact = own;
+        return CHY_OK;
+    }
+    return CHY_OK;
+}
+
 /* --- frames --- */
 
 static const struct row {
@@ -209,6 +248,7 @@ static const struct row {
     { CHY_DOOR_WATCH, &chy_door_watch_schema, on_watch },
     { CHY_DOOR_UNWATCH, &chy_empty_schema, on_unwatch },
     { CHY_DOOR_STATUS, &chy_empty_schema, on_status },
+    { CHY_DOOR_ARTIFACT, &chy_artifact_schema, on_artifact },
 };
 
 /* HELLO comes first, and once. */

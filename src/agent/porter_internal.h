@@ -36,6 +36,7 @@ struct conn {
     size_t in_flight;
     uint8_t watched[CHY_ID_BYTES];
     bool is_watching;
+    struct chy_artifact *artifact; /* of the tag's signatures; NULL: not said. In the arena */
 };
 
 struct chy_porter {
@@ -84,6 +85,12 @@ void conn_end(struct conn *c);
 
 /* What became of a signature, to those who watch the connection's tag. */
 void porter_tell(struct chy_porter *p, const struct conn *c, const struct chy_door_event *event);
+
+/* The file that the signatures of a connection's tag are about, in `arena`; *ret_artifact is NULL
+ * when nobody said. Errors: CHY_E_NOMEM */
+CHY_MUST_USE enum chy_err porter_artifact(const struct conn *c, struct chy_arena *arena,
+                                          const struct chy_artifact **ret_artifact,
+                                          struct chy_error *err);
 
 /* --- streams.c --- */
 

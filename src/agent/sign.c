@@ -249,6 +249,7 @@ static enum chy_err sign_make(struct sign_request *q, const struct chy_door_sign
         .content = s.content,
         .hashed_by = s.hashed_by,
     };
+    CHY_TRY(porter_artifact(c, arena, &q->item.artifact, err));
     q->request.work.bytes =
         ITEM_BYTES + chy_peer_bytes(c->peer) + (s.message.n + s.content.n + 2) / 3 * 4;
     return s.digest.n != 0 ? CHY_OK : chy_sha256(s.message, q->message_sha256, err);

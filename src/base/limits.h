@@ -140,6 +140,8 @@
 #define CHY_LIMIT_DOOR_CONNECTIONS 1024
 /* signatures of one tool that chancery exec tells one by one; more are counted */
 #define CHY_LIMIT_EXEC_EVENTS 65536
+/* tools that chancery sign runs at once; each is watched */
+#define CHY_LIMIT_SIGN_JOBS 32
 /* bytes that wait to be sent to one tool: two frames */
 #define CHY_LIMIT_DOOR_SEND 33554432
 /* requests for the server that wait in one agent: some seconds of work */
@@ -213,6 +215,20 @@
 #define CHY_LIMIT_INSPECT_QUEUE_BYTES 134217728
 /* bytes of one reader: an arena, a frame, a policy's YAML nodes */
 #define CHY_LIMIT_INSPECT_MEMORY 805306368
+
+/* --- formats of files --- */
+
+/* bytes read to say what a file is: the directory of a ZIP of 500,000 members */
+#define CHY_LIMIT_FORMAT_READ 67108864
+/* bytes at a file's end in which a script's signature begins: chains of 8 certificates in base64 */
+#define CHY_LIMIT_FORMAT_TAIL  262144
+#define CHY_LIMIT_FORMAT_STEPS 100000 /* entries of one header, tokens of one tree */
+/* members of a Debian package: it has three, and signatures */
+#define CHY_LIMIT_FORMAT_MEMBERS 64
+/* sections of a kernel module: the biggest have some 1,000 */
+#define CHY_LIMIT_FORMAT_SECTIONS 4096
+#define CHY_LIMIT_FORMAT_NAME     255   /* bytes of a name in a ZIP that tells what it is */
+#define CHY_LIMIT_FORMAT_MS       10000 /* for the process that reads one file */
 
 /* --- query --- */
 

@@ -2,6 +2,7 @@
 #include "cli/cli.h"
 #include "cli/command.h"
 #include "cli/view.h"
+#include "format/format.h"
 
 #define POS(text, fld, flgs)                                    \
     {                                                           \
@@ -154,19 +155,31 @@ static const struct chy_cli_option token_revoke_options[] = {
 /* --- signing --- */
 
 static const struct chy_cli_option sign_options[] = {
-    OWN_POS("FILE", CHY_CLI_REPEATED | CHY_CLI_FILE, "a file to be signed; it is hashed here"),
-    { .name = "raw",
-      .help = "sign the digest itself, without a format around it (the only way so far)" },
+    OWN_POS("FILE", CHY_CLI_REPEATED | CHY_CLI_FILE, "a file to be signed"),
     OWN("key", "NAME", CHY_CLI_REQUIRED, "the key to sign with"),
+    OWN("out", "FILE|DIR", CHY_CLI_FILE,
+        "where the signed file goes, a folder for many; not given: in the place of the file"),
+    { .name = "detached", .help = "leave the files as they are, and make FILE.p7s (CMS)" },
+    { .name = "force", .help = "sign what is signed already; the tool adds or replaces" },
+    OWN("tool", "NAME", 0,
+        "have this tool sign: jarsigner, apksigner, osslsigncode, jsign, sbsign, "
+        "rpmsign, debsigs, cms"),
+    OWN_ENUM("type", "KIND", &chy_format_kind_enum, 0,
+             "take the files for this, whatever they are"),
+    OWN("timestamp-url", "URL", 0,
+        "the authority for time stamps; not given: CHANCERY_TIMESTAMP_URL or the profile's"),
+    { .name = "no-timestamp", .help = "sign without time stamps" },
+    OWN("jobs", "N", 0, "run so many tools at once; not given: one for each core"),
+    { .name = "dry-run", .help = "print what would be run for each file, and sign nothing" },
+    OWN("receipts", "DIR", CHY_CLI_FILE, "write a receipt of every signature into DIR"),
+    { .name = "raw", .help = "make FILE.sig, the signature of the digest without a format" },
     OWN_ENUM("algorithm", "ALGORITHM", &chy_sign_alg_enum, 0,
              "the signature algorithm; not given: the one of the key's type and --hash"),
     OWN_ENUM("hash", "HASH", &chy_hash_alg_enum, 0,
              "the hash of the algorithm, where the key's type leaves it open"),
     OWN("digest", "HEX", CHY_CLI_REPEATED, "sign this digest instead of a file"),
-    OWN("out", "FILE", CHY_CLI_FILE,
-        "where the signature goes (one file only); not given: FILE.sig"),
     OWN("receipt", "FILE", CHY_CLI_FILE,
-        "write the receipt, which proves the log entry (one file only)"),
+        "with --raw or --digest, of one file: write the receipt, which proves the log entry"),
     OWN("reason", "TEXT", 0, "why; a policy may require it"),
     OWN("label", "NAME=VALUE", CHY_CLI_REPEATED, "a label that you declare"),
     OWN("fact", "NAME=VALUE", CHY_CLI_REPEATED, "a fact about the request that you declare"),
@@ -246,10 +259,16 @@ const struct chy_cli_command chy_cli_commands[] = {
     RUN("version", NULL, "show the versions of this program and of the server", NULL, NO_OPTIONS, 0, NULL,
         chy_cli_run_version),
     RUN("sign", NULL, "sign files or digests, as far as policy allows",
-        "With RSA and ECDSA keys a file is hashed here and its digest is sent; with Ed25519 keys the file itself "
-        "is sent, 64 KiB at most. The algorithm rsa-pkcs1-raw signs a file as it is, at most 11 bytes less than "
-        "the key's modulus, where a policy names it. All files of one command are asked for together. A refusal "
-        "names the rules that made it.",
+        "Each file is recognised by its header, in a sandbox, and signed by the tool that people use for its kind: "
+        "jarsigner signs JAR, WAR and EAR, apksigner APK, osslsigncode or jsign PE, MSI, CAB and CAT, jsign MSIX, "
+        "PowerShell and NuGet, sbsign EFI, rpmsign RPM, debsigs DEB. Kernel modules and whatever has no format of "
+        "its own are signed by this program: behind the module, or in FILE.p7s beside the file (CMS, without a time "
+        "stamp). A tool works on a copy beside the file; the signed file takes the file's place when all went well, "
+        "and stays away otherwise. Exit code 0: all are signed; 1: policy refused some; 3: some failed. With --raw "
+        "or --digest the signature alone is made: with RSA and ECDSA keys a file is hashed here and its digest is "
+        "sent; with Ed25519 keys the file itself is sent, 64 KiB at most; the algorithm rsa-pkcs1-raw signs a file "
+        "as it is, at most 11 bytes less than the key's modulus, where a policy names it. All files of one command "
+        "are asked for together. A refusal names the rules that made it.",
         OPTIONS(sign_options), 0, NULL, chy_cli_run_sign),
     RUN("exec", NULL, "run a signing tool that knows nothing of Chancery, so that it signs here",
         "The tool gets the PKCS#11 module with what it needs to load it, and an agent: the one that runs, or a "

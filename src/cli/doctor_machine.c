@@ -75,16 +75,22 @@ static enum chy_err make_dir(struct chy_doctor *d, struct chy_str *ret_dir, stru
 static enum chy_err try_helper(struct chy_doctor *d, struct chy_str dir, struct chy_error *err)
 {
     uint8_t tag[CHY_ID_BYTES] = { 0 };
-    struct chy_exec_door_options options = {
+    const struct chy_exec_agent_options agent_options = {
         .socket = chy_arena_printf(&d->cli->arena, "%.*s/agent.sock", CHY_STR_ARG(dir)),
         .is_helper = true,
         .token = d->cli->env.token,
         .profile = chy_cli_arg(d->args, "profile"),
         .url = chy_cli_arg(d->args, "url"),
+        .arena = &d->cli->arena,
+    };
+    const struct chy_exec_door_options options = {
+        .socket = agent_options.socket,
         .tag = tag,
         .arena = &d->cli->arena,
     };
+    CHY_CLEANUP(chy_exec_agent_closep) struct chy_exec_agent *agent = NULL;
     CHY_CLEANUP(chy_exec_door_closep) struct chy_exec_door *door = NULL;
+    CHY_TRY(chy_exec_agent_open(&agent_options, &agent, err));
     return chy_exec_door_open(&options, &door, err);
 }
 

@@ -5,6 +5,7 @@
 #pragma once
 
 #include "cli/cli.h"
+#include "os/loop.h"
 #include "proto/door.h"
 
 enum {
@@ -114,9 +115,25 @@ CHY_MUST_USE enum chy_err chy_exec_plan_make(const struct chy_exec_setup *setup,
 CHY_MUST_USE enum chy_err chy_exec_files_make(const struct chy_exec_setup *setup, unsigned wanted,
                                               struct chy_arena *arena, struct chy_exec_plan *plan,
                                               struct chy_error *err);
+/* A command line as a shell reads it back. */
+void chy_exec_words_print(FILE *out, const struct chy_strs *words);
 void chy_exec_plan_print(FILE *out, const struct chy_exec_plan *plan);
 
 /* --- what runs it --- */
+
+/* Of this machine, the command line (--reason, --receipts) and the environment: all but words, tag
+ * and keys. The private folder has a name that nothing has. Errors: CHY_E_IO, CHY_E_NOMEM */
+CHY_MUST_USE enum chy_err chy_exec_setup_make(struct chy_cli *cli, const struct chy_cli_args *args,
+                                              struct chy_exec_setup *ret_setup,
+                                              struct chy_error *err);
+/* Random bytes (CHY_ID_BYTES at most) and their hex in the arena. Errors: CHY_E_IO, CHY_E_NOMEM */
+CHY_MUST_USE enum chy_err chy_exec_random(struct chy_arena *arena, uint8_t *bytes, size_t n,
+                                          struct chy_str *ret_hex, struct chy_error *err);
+/* The folder with the plan's files, all of it or nothing. Errors: CHY_E_EXISTS, CHY_E_IO */
+CHY_MUST_USE enum chy_err chy_exec_dir_make(struct chy_str dir, const struct chy_exec_plan *plan,
+                                            struct chy_error *err);
+/* Says what goes wrong on standard error. */
+void chy_exec_dir_remove(struct chy_cli *cli, struct chy_str dir);
 
 /* What became of the tool's signatures. */
 struct chy_exec_report {
@@ -132,18 +149,43 @@ extern const struct chy_schema chy_exec_report_schema;
 /* One line for each signature, on standard error as a rule. */
 void chy_exec_report_print(FILE *out, const struct chy_exec_report *report);
 
-/* A connection to an agent that tells what became of the signatures of a tag, and the private
- * helper behind it, if one was started. Not shared. */
+/* The agent that runs, or a private helper until this is closed. Not shared. */
+struct chy_exec_agent;
+
+struct chy_exec_agent_options {
+    struct chy_str socket; /* of the agent; where a helper shall listen if `is_helper` */
+    bool is_helper;
+    const char *token;      /* CHANCERY_TOKEN for the helper; may be NULL */
+    struct chy_str profile; /* for the helper; empty: as the environment says */
+    struct chy_str url;     /* likewise */
+    struct chy_arena *arena;
+};
+
+/* The agent that runs, else a helper in the setup's folder; sets the setup's socket.
+ * Errors: CHY_E_STATE no server is named (--dry-run needs none); CHY_E_NOMEM */
+CHY_MUST_USE enum chy_err chy_exec_agent_choose(struct chy_cli *cli,
+                                                const struct chy_cli_args *args,
+                                                struct chy_exec_setup *setup,
+                                                struct chy_exec_agent_options *ret_options,
+                                                struct chy_error *err);
+
+/* Errors: CHY_E_STATE the helper ended at once; CHY_E_TIMEOUT, CHY_E_PROTOCOL, CHY_E_NOMEM; what
+ * the helper said */
+CHY_MUST_USE enum chy_err chy_exec_agent_open(const struct chy_exec_agent_options *options,
+                                              struct chy_exec_agent **ret_agent,
+                                              struct chy_error *err);
+void chy_exec_agent_close(struct chy_exec_agent *agent);
+void chy_exec_agent_closep(struct chy_exec_agent **agent);
+
+/* A tool, and a connection to an agent that tells what became of the signatures of its tag. Not
+ * shared. */
 struct chy_exec_door;
 
 struct chy_exec_door_options {
-    struct chy_str socket; /* of the agent; where a helper shall listen if `is_helper` */
-    bool is_helper;
-    const char *token;       /* CHANCERY_TOKEN for the helper; may be NULL */
-    struct chy_str profile;  /* for the helper; empty: as the environment says */
-    struct chy_str url;      /* likewise */
-    const uint8_t *tag;      /* 16 bytes */
-    struct chy_arena *arena; /* of what is told */
+    struct chy_str socket;               /* of the agent */
+    const uint8_t *tag;                  /* 16 bytes; borrowed while the door is open */
+    const struct chy_artifact *artifact; /* what the tool signs; NULL: not known */
+    struct chy_arena *arena;             /* of what is told */
 };
 
 /* Errors: CHY_E_NETWORK nobody listens, CHY_E_FORBIDDEN it is somebody else's socket;
@@ -151,13 +193,33 @@ struct chy_exec_door_options {
 CHY_MUST_USE enum chy_err chy_exec_door_open(const struct chy_exec_door_options *options,
                                              struct chy_exec_door **ret_door,
                                              struct chy_error *err);
-/* Ends the helper, too. */
-void chy_exec_door_close(struct chy_exec_door *door);
+void chy_exec_door_close(struct chy_exec_door *door); /* kills a tool that runs */
 void chy_exec_door_closep(struct chy_exec_door **door);
 
-/* Start the tool, hand signals on to it until it ends, and gather what is told of its signatures.
- * Errors: of chy_program_start(); CHY_E_NOMEM, CHY_E_IO. The loss of the agent is no error: it is
- * in the report. */
+struct chy_exec_start {
+    struct chy_loop *loop;
+    int output_fd; /* where standard output and error go, with /dev/null as input; -1: ours */
+    void (*done)(void *ctx); /* once; the door may be closed in it */
+    void *ctx;
+};
+
+/* Start the tool and gather what is told of its signatures; `done` is called when all was.
+ * Errors: of chy_program_start(); CHY_E_NOMEM, CHY_E_IO */
+CHY_MUST_USE enum chy_err chy_exec_door_start(struct chy_exec_door *door,
+                                              const struct chy_exec_plan *plan,
+                                              const struct chy_exec_start *start,
+                                              struct chy_error *err);
+/* After `done`. The loss of the agent is no error: it is in the report. Errors: CHY_E_IO */
+CHY_MUST_USE enum chy_err chy_exec_door_result(struct chy_exec_door *door,
+                                               struct chy_exec_report *ret_report,
+                                               struct chy_error *err);
+/* Hand a signal on to the tool, if it runs. */
+void chy_exec_door_signal(struct chy_exec_door *door, int number);
+/* Give up loop and agent; nothing more is told. Part of chy_exec_door_close(). */
+void chy_exec_door_detach(struct chy_exec_door *door);
+
+/* The same for one tool in the place of this process: signals are handed on to it until it ends.
+ * Errors: of start and result */
 CHY_MUST_USE enum chy_err chy_exec_door_run(struct chy_exec_door *door,
                                             const struct chy_exec_plan *plan,
                                             struct chy_exec_report *ret_report,

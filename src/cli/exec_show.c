@@ -51,6 +51,15 @@ static void print_word(FILE *out, struct chy_str word)
     (void)fputc('\'', out);
 }
 
+void chy_exec_words_print(FILE *out, const struct chy_strs *words)
+{
+    for (size_t i = 0; i < words->n; i++) {
+        (void)fputs(i != 0 ? " " : "", out);
+        print_word(out, words->p[i]);
+    }
+    (void)fputc('\n', out);
+}
+
 void chy_exec_plan_print(FILE *out, const struct chy_exec_plan *plan)
 {
     for (size_t i = 0; i < plan->files.n; i++) {
@@ -69,11 +78,7 @@ void chy_exec_plan_print(FILE *out, const struct chy_exec_plan *plan)
         print_word(out, (struct chy_str){ v->p + n, v->n - n });
         (void)fputc('\n', out);
     }
-    for (size_t i = 0; i < plan->argv.n; i++) {
-        (void)fputs(i != 0 ? " " : "", out);
-        print_word(out, plan->argv.p[i]);
-    }
-    (void)fputc('\n', out);
+    chy_exec_words_print(out, &plan->argv);
     if (plan->hint.n != 0)
         chy_cli_say(out, CHY_STR("# "), plan->hint, CHY_STR("\n"));
 }

@@ -26,6 +26,8 @@ static const struct chy_field profile_fields[] = {
     CHY_F_STR(S, key, 0, 0, CHY_LIMIT_PATH, "file with its private key, PEM, mode 0600"),
     CHY_F_STR(S, principal, 0, 0, CHY_LIMIT_NAME, "who the certificate says you are"),
     CHY_F_STR(S, log_key, 0, 0, CHY_LIMIT_TEXT, "verifier key of the server's log"),
+    CHY_F_STR(S, timestamp_url, 0, 0, CHY_LIMIT_URL,
+              "time-stamp authority (RFC 3161) that chancery sign has its tools ask"),
 };
 #undef S
 const struct chy_schema chy_profile_schema =
@@ -62,6 +64,7 @@ void chy_client_env_read(struct chy_client_env *ret_env)
         .token = env_get("CHANCERY_TOKEN"),
         .reason = env_get("CHANCERY_REASON"),
         .receipts = env_get("CHANCERY_RECEIPTS"),
+        .timestamp_url = env_get("CHANCERY_TIMESTAMP_URL"),
         .agent_socket = env_get("CHANCERY_AGENT_SOCK"),
         .exec_tag = env_get("CHANCERY_EXEC_TAG"),
         .openpgp = env_get("CHANCERY_OPENPGP"),

@@ -26,6 +26,7 @@ struct chy_client_env {
         *token; /* the secret itself; taken out of the environment by chy_client_env_read() */
     const char *reason;
     const char *receipts;
+    const char *timestamp_url;
     const char *agent_socket;
     const char *exec_tag; /* hex */
     const char *openpgp;  /* CHANCERY_OPENPGP, a folder */
@@ -42,7 +43,8 @@ struct chy_profile {
     struct chy_str certificate; /* path */
     struct chy_str key;         /* path; equal to `certificate` when chancery enroll made it */
     struct chy_str principal;
-    struct chy_str log_key; /* verifier key of the server's log */
+    struct chy_str log_key;       /* verifier key of the server's log */
+    struct chy_str timestamp_url; /* of an authority (RFC 3161) that tools ask for time stamps */
 };
 
 struct chy_client_config {

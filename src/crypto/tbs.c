@@ -57,8 +57,7 @@ static const struct profile *profile_find(enum chy_cert_profile profile)
     return NULL;
 }
 
-/* Seconds of RFC 5280 section 4.1.2.5: UTCTime until 2049, GeneralizedTime from 2050 on. */
-static enum chy_err time_write(struct chy_der_writer *w, int64_t t_us, struct chy_error *err)
+enum chy_err x509_time_write(struct chy_der_writer *w, int64_t t_us, struct chy_error *err)
 {
     int64_t t_s = t_us / 1000000;
     if (t_us < 0 || t_s > INT64_C(253402300799)) /* 9999-12-31T23:59:59Z */
@@ -259,8 +258,8 @@ static enum chy_err certificate_write(struct chy_der_writer *w,
     CHY_TRY(chy_sign_alg_write(w, request->alg, err));
     CHY_TRY(issuer_name_write(w, request, issuer, err));
     chy_der_open(w, CHY_DER_SEQUENCE);
-    CHY_TRY(time_write(w, request->not_before_us, err));
-    CHY_TRY(time_write(w, request->not_after_us, err));
+    CHY_TRY(x509_time_write(w, request->not_before_us, err));
+    CHY_TRY(x509_time_write(w, request->not_after_us, err));
     chy_der_close(w);
     CHY_TRY(subject_write(w, request, err));
     chy_der_put_raw(w, request->spki);

@@ -26,10 +26,36 @@ static void attributes_donep(posix_spawnattr_t *attributes)
     CHY_IGNORE(posix_spawnattr_destroy(attributes)); /* cannot fail once it was made */
 }
 
-static int start(const char *const *argv, const char *const *env, pid_t *ret_pid)
+static void actions_donep(posix_spawn_file_actions_t *actions)
 {
+    CHY_IGNORE(posix_spawn_file_actions_destroy(actions)); /* likewise */
+}
+
+static int redirect(posix_spawn_file_actions_t *actions, int output_fd)
+{
+    int e = 0;
+    if (output_fd < 0)
+        return 0;
+    e = posix_spawn_file_actions_addopen(actions, STDIN_FILENO, "/dev/null", O_RDONLY, 0);
+    if (e == 0)
+        e = posix_spawn_file_actions_adddup2(actions, output_fd, STDOUT_FILENO);
+    if (e == 0)
+        e = posix_spawn_file_actions_adddup2(actions, output_fd, STDERR_FILENO);
+    return e;
+}
+
+/* With an `output_fd` of -1 the descriptors are ours. */
+static int start(const char *const *argv, const char *const *env, int output_fd, pid_t *ret_pid)
+{
+    CHY_CLEANUP(actions_donep) posix_spawn_file_actions_t actions;
+    int e = posix_spawn_file_actions_init(&actions);
+    if (e != 0)
+        return e;
     CHY_CLEANUP(attributes_donep) posix_spawnattr_t attributes;
-    int e = posix_spawnattr_init(&attributes);
+    e = posix_spawnattr_init(&attributes);
+    if (e != 0)
+        return e;
+    e = redirect(&actions, output_fd);
     if (e != 0)
         return e;
     sigset_t ours; /* what a program of ours ignores; what was ignored before, as by nohup, stays */
@@ -43,16 +69,16 @@ static int start(const char *const *argv, const char *const *env, pid_t *ret_pid
     if (e == 0)
         e = posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETSIGDEF | POSIX_SPAWN_SETSIGMASK);
     if (e == 0)
-        e = posix_spawnp(ret_pid, argv[0], NULL, &attributes, CHY_UNCONST(char *const, argv),
+        e = posix_spawnp(ret_pid, argv[0], &actions, &attributes, CHY_UNCONST(char *const, argv),
                          CHY_UNCONST(char *const, env));
     return e;
 }
 
-enum chy_err chy_program_start(const char *const *argv, const char *const *env,
-                               struct chy_process *ret_process, struct chy_error *err)
+static enum chy_err start_watched(const char *const *argv, const char *const *env, int output_fd,
+                                  struct chy_process *ret_process, struct chy_error *err)
 {
     pid_t pid;
-    int e = start(argv, env, &pid);
+    int e = start(argv, env, output_fd, &pid);
     if (e != 0)
         return chy_fail_sys(err, chy_sys_code(e), e, "cannot run %s: %s", argv[0], chy_sys_text(e));
     int pidfd = pidfd_open(pid, 0); /* not collected yet, so the number is still its own */
@@ -66,6 +92,20 @@ enum chy_err chy_program_start(const char *const *argv, const char *const *env,
     }
     *ret_process = (struct chy_process){ pid, pidfd };
     return CHY_OK;
+}
+
+enum chy_err chy_program_start(const char *const *argv, const char *const *env,
+                               struct chy_process *ret_process, struct chy_error *err)
+{
+    return start_watched(argv, env, -1, ret_process, err);
+}
+
+enum chy_err chy_program_start_quiet(const char *const *argv, const char *const *env, int output_fd,
+                                     struct chy_process *ret_process, struct chy_error *err)
+{
+    if (output_fd < 0)
+        return chy_fail(err, CHY_E_ARG, "a program's output needs a descriptor");
+    return start_watched(argv, env, output_fd, ret_process, err);
 }
 
 enum chy_err chy_program_become(const char *path, char *const *argv, struct chy_error *err)

@@ -13,6 +13,13 @@
 CHY_MUST_USE enum chy_err chy_program_start(const char *const *argv, const char *const *env,
                                             struct chy_process *ret_process, struct chy_error *err);
 
+/* The same, with /dev/null as standard input, and `output_fd` (which stays the caller's) as
+ * standard
+ * output and error: for programs that run side by side and must not ask. */
+CHY_MUST_USE enum chy_err chy_program_start_quiet(const char *const *argv, const char *const *env,
+                                                  int output_fd, struct chy_process *ret_process,
+                                                  struct chy_error *err);
+
 /* Become that program: same process, same descriptors. Returns only on failure.
  * Errors: CHY_E_NOT_FOUND, CHY_E_IO, CHY_E_NOMEM */
 CHY_MUST_USE enum chy_err chy_program_become(const char *path, char *const *argv,

@@ -54,6 +54,10 @@ enum chy_door_msg {
     CHY_DOOR_STATUS,       /* struct chy_empty */
     CHY_DOOR_STATUS_REPLY, /* struct chy_door_status */
 
+    /* struct chy_artifact: what the signatures of the watched tag are about; behind WATCH, once */
+    CHY_DOOR_ARTIFACT,
+    CHY_DOOR_ARTIFACT_TAKEN, /* struct chy_empty */
+
     /* On a helper's control socket only. */
     CHY_DOOR_ADOPT = 768, /* struct chy_empty + one descriptor, which is a new connection */
     CHY_DOOR_LISTEN,      /* struct chy_door_listen: also serve a socket at this path */

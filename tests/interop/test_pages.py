@@ -22,6 +22,7 @@ PROGRAMS = {
     "java.md": ["jarsigner", "keytool", "apksigner"],
     "openssl.md": ["openssl"],
     "osslsigncode.md": ["osslsigncode", "wixl", "gcab"],
+    "chancery-sign.md": ["jarsigner", "osslsigncode", "openssl", "wixl", "gcab"],
     "firmware.md": ["gcc", "sbsign", "evmctl", test_firmware.SIGN_FILE or "sign-file"],
     "pkcs11.md": ["pkcs11-tool", "p11tool", "certtool"],
     "gpg.md": ["gpg", "gpgsm", "gnupg-pkcs11-scd"],
@@ -104,7 +105,7 @@ def test_page(release, tsa, page, request):
     folder.mkdir()
     fill(folder, release, page.name)
     shutil.copy(tsa.ca, folder / "tsa.pem")
-    if page.name in ("jsign.md", "osslsigncode.md"):
+    if page.name in ("jsign.md", "osslsigncode.md", "chancery-sign.md"):
         fill_windows(folder)
     more = IMAGES[page.name](folder, request) if page.name in IMAGES else {}
     env = release.env(CHANCERY_MODULE=str(MODULE), CHANCERY_SOURCE=str(SOURCE),

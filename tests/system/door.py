@@ -24,7 +24,7 @@ from conftest import CHANCERY, SOON, environment
 VERSION = 1
 (HELLO, WELCOME, FAILED, KEYS, KEY_PAGE, SIGN, SIGNED, VERIFY, VERIFIED, HASH_ADD, HASH_ADDED,
  HASH_END, HASHED, CALL, CALLED, WATCH, WATCHING, EVENT, UNWATCH, UNWATCHED, STATUS,
- STATUS_REPLY) = range(512, 534)
+ STATUS_REPLY, ARTIFACT, ARTIFACT_TAKEN) = range(512, 536)
 ADOPT, LISTEN, LISTENING = range(768, 771)
 
 RSA_PKCS1, RSA_PSS, ECDSA, ED25519 = range(1, 5)
@@ -91,7 +91,7 @@ EMPTY = {"text": "", "bytes": b"", "texts": [], "list": [], "option": None}
 REPLIES = {WELCOME: "Welcome", FAILED: "Failure", KEY_PAGE: "KeyPage", SIGNED: "Signed",
            VERIFIED: "Empty", HASH_ADDED: "Empty", HASHED: "Hashed", CALLED: "Called",
            WATCHING: "Empty", EVENT: "Event", UNWATCHED: "Empty", STATUS_REPLY: "Status",
-           LISTENING: "Empty"}
+           LISTENING: "Empty", ARTIFACT_TAKEN: "Empty"}
 OP_RENEW, OP_WHOAMI, OP_SIGN, OP_USERS_LIST = 3, 4, 5, 6
 
 
@@ -281,6 +281,10 @@ class Door:
 
     def watch(self, tag):
         self.ask(WATCH, "Watch", tag=tag)
+
+    def about(self, **artifact):
+        """What the signatures of the watched tag are about."""
+        self.ask(ARTIFACT, "Artifact", **artifact)
 
     def unwatch(self):
         """All events until now."""

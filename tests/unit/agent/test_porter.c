@@ -549,6 +549,68 @@ static void test_sign__tool_is_gone(void **state)
     assert_int_equal(sign(&t, &asked.input, &got), CHY_OK);
 }
 
+/* --- what signatures are about --- */
+
+static enum chy_err say_artifact(struct tool *watcher, const struct chy_artifact *about)
+{
+    struct chy_empty answer;
+    return tool_ask(watcher, CHY_DOOR_ARTIFACT, &chy_artifact_schema, about,
+                    CHY_DOOR_ARTIFACT_TAKEN, &chy_empty_schema, &answer);
+}
+
+static void test_artifact__goes_with_signatures_of_its_tag(void **state)
+{
+    (void)state;
+    const struct chy_door_hello tagged = { .tag = { zeros, CHY_ID_BYTES } };
+    const struct chy_door_watch watch = { tagged.tag };
+    const struct chy_artifact about = { .size_bytes = 7, .type = CHY_STR("jar") };
+    struct chy_door_signed got;
+    struct chy_empty answer;
+    struct chy_door_input in = input_of("p", CHY_DOOR_ECDSA, digest32);
+    struct tool watcher;
+    fake_add_key("p", CHY_KEY_P256, false);
+    tool_open(&watcher, &f);
+    tool_hello(&watcher, NULL);
+    assert_int_equal(say_artifact(&watcher, &about), CHY_E_STATE); /* no tag yet */
+    assert_int_equal(tool_ask(&watcher, CHY_DOOR_WATCH, &chy_door_watch_schema, &watch,
+                              CHY_DOOR_WATCHING, &chy_empty_schema, &answer),
+                     CHY_OK);
+    assert_int_equal(say_artifact(&watcher, &about), CHY_OK);
+    assert_int_equal(say_artifact(&watcher, &about), CHY_E_STATE); /* twice */
+    tool_hello(&t, &tagged);
+    assert_int_equal(sign(&t, &in, &got), CHY_OK);
+    const struct chy_artifact *sent = fake.last.items.p[0].artifact;
+    assert_non_null(sent);
+    assert_int_equal(sent->size_bytes, 7);
+    assert_true(chy_str_equal_c(sent->type, "jar"));
+    tool_close(&watcher);
+    fixture_turn(&f);
+    assert_int_equal(sign(&t, &in, &got), CHY_OK);
+    assert_null(fake.last.items.p[0].artifact);
+}
+
+static void test_artifact__not_with_those_of_others(void **state)
+{
+    (void)state;
+    const struct chy_door_watch watch = { { zeros, CHY_ID_BYTES } };
+    const struct chy_artifact about = { .type = CHY_STR("jar") };
+    struct chy_door_signed got;
+    struct chy_empty answer;
+    struct chy_door_input in = input_of("p", CHY_DOOR_ECDSA, digest32);
+    struct tool watcher;
+    fake_add_key("p", CHY_KEY_P256, false);
+    tool_open(&watcher, &f);
+    tool_hello(&watcher, NULL);
+    assert_int_equal(tool_ask(&watcher, CHY_DOOR_WATCH, &chy_door_watch_schema, &watch,
+                              CHY_DOOR_WATCHING, &chy_empty_schema, &answer),
+                     CHY_OK);
+    assert_int_equal(say_artifact(&watcher, &about), CHY_OK);
+    tool_hello(&t, NULL);
+    assert_int_equal(sign(&t, &in, &got), CHY_OK);
+    assert_null(fake.last.items.p[0].artifact);
+    tool_close(&watcher);
+}
+
 /* --- limits --- */
 
 static void test_limit__requests_of_a_connection(void **state)
@@ -762,6 +824,8 @@ int main(void)
         TEST(test_sign__held_up),
         TEST(test_sign__tool_is_gone),
         TEST(test_limit__requests_of_a_connection),
+        TEST(test_artifact__goes_with_signatures_of_its_tag),
+        TEST(test_artifact__not_with_those_of_others),
         TEST(test_limit__watches),
         TEST(test_limit__streams),
         TEST(test_call),

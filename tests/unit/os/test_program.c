@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -86,6 +87,28 @@ static void test_start__no_such_program(void **state)
     assert_int_equal(chy_program_start(folder, environment, &process, &err), CHY_E_IO);
 }
 
+static void test_start_quiet__output_and_no_input(void **state)
+{
+    (void)state;
+    kernel_require();
+    const char *const argv[] = { "sh", "-c", "cat; echo said; echo complained >&2", NULL };
+    struct chy_process process;
+    struct chy_process_end end;
+    struct chy_error err;
+    char text[64];
+    int fd = memfd_create("output", MFD_CLOEXEC);
+    assert_true(fd >= 0);
+    assert_int_equal(chy_program_start_quiet(argv, environment, fd, &process, &err), CHY_OK);
+    assert_int_equal(chy_process_wait(&process, chy_clock_monotonic_us() + SOON_US, &end, &err),
+                     CHY_OK);
+    ssize_t n = pread(fd, text, sizeof text - 1, 0);
+    assert_true(n >= 0);
+    text[n] = '\0';
+    assert_string_equal(text, "said\ncomplained\n");
+    assert_int_equal(close(fd), 0);
+    assert_int_equal(chy_program_start_quiet(argv, environment, -1, &process, &err), CHY_E_ARG);
+}
+
 static void test_become__is_the_program_with_usual_signals(void **state)
 {
     (void)state;
@@ -151,6 +174,7 @@ int main(void)
         cmocka_unit_test(test_start__group_descriptors_and_signals),
         cmocka_unit_test(test_start__ignored_signals_stay_ignored),
         cmocka_unit_test(test_start__no_such_program),
+        cmocka_unit_test(test_start_quiet__output_and_no_input),
         cmocka_unit_test(test_become__is_the_program_with_usual_signals),
         cmocka_unit_test(test_become__no_such_program),
         cmocka_unit_test(test_find__path),

@@ -1,0 +1,265 @@
+/* SPDX-License-Identifier: MIT */
+/* Signatures that this program makes itself: CMS beside a file, or behind a kernel module. Many
+ * digests go in one call.
+ *
+ *   a signed module: content | CMS | 0 0 2 0 0 0 0 0 | u32 length of the CMS, big-endian | mark
+ *   Source: struct module_signature of Linux, include/linux/module_signature.h */
+#include <fcntl.h>
+
+#include "base/limits.h"
+#include "cli/request.h"
+#include "cli/sign_files.h"
+#include "crypto/cms.h"
+#include "crypto/hash.h"
+#include "os/clock.h"
+#include "os/fd.h"
+#include "os/file.h"
+#include "os/file_move.h"
+#include "os/file_stream.h"
+#include "os/tree.h"
+
+#define READ_PART    8192
+#define SHOWN_BYTES  1024 /* signed attributes */
+#define CMS_BYTES    ((size_t)CHY_LIMIT_CHAIN * CHY_LIMIT_CERTIFICATE + CHY_LIMIT_SIGNATURE + 4096)
+#define MODULE_MARK  "~Module signature appended~\n"
+#define MODULE_PKCS7 2 /* enum pkey_id_type */
+
+/* One signature of a call. */
+struct own {
+    struct sign_file *file;
+    struct chy_cms cms;
+    uint8_t content_digest[CHY_LIMIT_DIGEST];
+    struct chy_bytes attributes;
+    uint8_t signed_digest[CHY_LIMIT_DIGEST];
+};
+
+struct own_run {
+    struct sign_run *run;
+    struct chy_hasher *hasher;
+    enum chy_sign_alg alg;
+    struct own *owns;
+    struct chy_sign_item *items;
+    size_t n;
+};
+
+/* --- before the server is asked --- */
+
+static enum chy_err hash_content(struct own_run *o, struct own *own, struct chy_error *err)
+{
+    CHY_CLEANUP(chy_fd_closep) int fd = -1;
+    uint8_t part[READ_PART];
+    uint64_t size;
+    size_t n = 0;
+    CHY_TRY(chy_file_open_stream(AT_FDCWD, own->file->path, &fd, &size, err));
+    do {
+        CHY_TRY(chy_fd_read(fd, part, sizeof part, &n, err));
+        chy_hasher_add(o->hasher, (struct chy_bytes){ part, n });
+    } while (n != 0);
+    chy_hasher_end(o->hasher, own->content_digest);
+    return CHY_OK;
+}
+
+static enum chy_err make_attributes(struct own_run *o, struct own *own, struct chy_sign_item *item,
+                                    struct chy_error *err)
+{
+    CHY_CLEANUP(chy_buf_done) struct chy_buf set;
+    chy_buf_init(&set, SHOWN_BYTES);
+    CHY_TRY(chy_cms_attributes(&own->cms, &set, err));
+    own->attributes = chy_arena_bytes(&o->run->cli->arena, chy_buf_bytes(&set));
+    if (own->attributes.p == NULL)
+        return chy_fail(err, CHY_E_NOMEM, "no memory for a signature");
+    chy_hasher_add(o->hasher, own->attributes);
+    chy_hasher_end(o->hasher, own->signed_digest);
+    item->digest = (struct chy_bytes){ own->signed_digest, own->cms.content_digest.n };
+    item->content = own->attributes;
+    return CHY_OK;
+}
+
+static enum chy_err prepare(struct own_run *o, struct sign_file *f, struct chy_error *err)
+{
+    struct own *own = &o->owns[o->n];
+    struct chy_sign_item *item = &o->items[o->n];
+    const struct chy_key *key = &o->run->certificates.key;
+    bool is_module = (f->tool->flags & SIGN_APPENDED) != 0;
+    *own = (struct own){ .file = f };
+    CHY_TRY(sign_file_hash(f, err));
+    CHY_TRY(hash_content(o, own, err));
+    own->cms = (struct chy_cms){
+        .alg = o->alg,
+        .content_digest = { own->content_digest, chy_hash_alg_bytes(chy_sign_alg_hash(o->alg)) },
+        .certificates = key->certificates.p,
+        .n_certificates = key->certificates.n,
+        .has_attributes = !is_module,
+        .holds_certificates = !is_module,
+        .time_us = chy_clock_realtime_us(),
+    };
+    *item = (struct chy_sign_item){
+        .key = o->run->key,
+        .algorithm = o->alg,
+        .digest = own->cms.content_digest,
+        .hashed_by = CHY_HASHED_BY_CLIENT,
+        .artifact = &f->artifact,
+    };
+    return is_module ? CHY_OK : make_attributes(o, own, item, err);
+}
+
+/* --- what came back --- */
+
+static enum chy_err append_to_module(const struct sign_file *f, struct chy_bytes cms,
+                                     struct chy_error *err)
+{
+    CHY_CLEANUP(chy_buf_done) struct chy_buf tail;
+    CHY_CLEANUP(chy_fd_closep) int fd = -1;
+    static const uint8_t info[] = { 0, 0, MODULE_PKCS7, 0, 0, 0, 0, 0 };
+    chy_buf_init(&tail, CMS_BYTES + 64);
+    chy_buf_append(&tail, cms);
+    chy_buf_append(&tail, (struct chy_bytes){ info, sizeof info });
+    chy_buf_append_u32(&tail, (uint32_t)cms.n);
+    chy_buf_append_c(&tail, MODULE_MARK);
+    CHY_TRY(chy_buf_check(&tail, err));
+    CHY_TRY(chy_file_copy(f->path, f->unplaced, 0600, err));
+    CHY_TRY(chy_file_open_append(AT_FDCWD, f->unplaced, 0600, &fd, err));
+    return chy_fd_write(fd, chy_buf_bytes(&tail), err);
+}
+
+static enum chy_err write_signature(const struct own *own, struct chy_bytes signature,
+                                    struct chy_error *err)
+{
+    CHY_CLEANUP(chy_buf_done) struct chy_buf cms;
+    struct sign_file *f = own->file;
+    chy_buf_init(&cms, CMS_BYTES);
+    CHY_TRY(chy_cms_assemble(&own->cms, own->attributes, signature, &cms, err));
+    CHY_TRY(chy_dir_make(AT_FDCWD, f->aside, 0700, err));
+    enum chy_err r = (f->tool->flags & SIGN_APPENDED) != 0
+                         ? append_to_module(f, chy_buf_bytes(&cms), err)
+                         : chy_file_create(AT_FDCWD, f->unplaced, chy_buf_bytes(&cms), 0600, err);
+    if (r == CHY_OK)
+        r = sign_file_place(f, err);
+    CHY_IGNORE(chy_tree_remove(AT_FDCWD, f->aside, false, NULL)); /* the first error counts */
+    return r;
+}
+
+static enum chy_err keep_event(struct own_run *o, struct own *own,
+                               const struct chy_sign_result *result, struct chy_error *err)
+{
+    struct chy_door_event *event = chy_arena_new(&o->run->cli->arena, struct chy_door_event);
+    if (event == NULL)
+        return chy_fail(err, CHY_E_NOMEM, "no memory for what was signed");
+    *event = (struct chy_door_event){
+        .key = o->run->key,
+        .algorithm = o->alg,
+        .digest = own->attributes.n == 0
+                      ? own->cms.content_digest
+                      : (struct chy_bytes){ own->signed_digest, own->cms.content_digest.n },
+        .is_signed = result->is_signed,
+        .problem = result->problem,
+        .detail = result->detail,
+        .rules = result->rules,
+        .intent = result->intent,
+        .outcome = result->outcome,
+    };
+    own->file->result.signatures.p = event;
+    own->file->result.signatures.n = 1;
+    return CHY_OK;
+}
+
+static enum chy_err take_result(struct own_run *o, struct own *own,
+                                const struct chy_sign_result *result, struct chy_error *err)
+{
+    CHY_TRY(keep_event(o, own, result, err));
+    if (result->is_signed)
+        return write_signature(own, result->signature, err);
+    return sign_refusal(&own->file->result.signatures.p[0], err);
+}
+
+static void finish(struct own_run *o, struct sign_file *f, enum chy_err r,
+                   const struct chy_error *why)
+{
+    if (r == CHY_OK)
+        f->result.state = SIGN_SIGNED;
+    else
+        sign_file_fail(f, &o->run->cli->arena, why);
+    sign_file_done(o->run, f);
+}
+
+/* --- asking --- */
+
+static enum chy_err ask(struct own_run *o, const struct chy_sign_request *common,
+                        struct chy_sign_response *ret_response, struct chy_error *err)
+{
+    struct chy_sign_request request = *common;
+    request.items.p = o->items;
+    request.items.n = o->n;
+    CHY_TRY(chy_client_call(o->run->cli->client, CHY_OP_SIGN, &request, &o->run->cli->arena,
+                            ret_response, err));
+    if (ret_response->results.n != o->n)
+        return chy_fail(err, CHY_E_PROTOCOL, "%zu signatures were asked for, %zu answers came",
+                        o->n, ret_response->results.n);
+    return CHY_OK;
+}
+
+static void sign_batch(struct own_run *o, const struct chy_sign_request *common)
+{
+    struct chy_sign_response response;
+    struct chy_error err;
+    enum chy_err all = ask(o, common, &response, &err);
+    for (size_t i = 0; i < o->n; i++) {
+        enum chy_err r = all;
+        if (all == CHY_OK)
+            r = take_result(o, &o->owns[i], &response.results.p[i], &err);
+        finish(o, o->owns[i].file, r, &err);
+    }
+    o->n = 0;
+}
+
+static void sign_all(struct own_run *o, const struct chy_sign_request *common)
+{
+    for (size_t i = 0; i < o->run->n; i++) {
+        struct sign_file *f = &o->run->files[i];
+        struct chy_error err;
+        if (f->result.state != SIGN_WAITING || f->tool->words != NULL)
+            continue;
+        enum chy_err r = prepare(o, f, &err);
+        if (r == CHY_OK)
+            o->n++;
+        else
+            finish(o, f, r, &err);
+        if (o->n == CHY_LIMIT_SIGN_ITEMS)
+            sign_batch(o, common);
+    }
+    if (o->n != 0)
+        sign_batch(o, common);
+}
+
+static size_t count_own(const struct sign_run *run)
+{
+    size_t n = 0;
+    for (size_t i = 0; i < run->n; i++)
+        n +=
+            run->files[i].result.state == SIGN_WAITING && run->files[i].tool->words == NULL ? 1 : 0;
+    return CHY_MIN(n, (size_t)CHY_LIMIT_SIGN_ITEMS);
+}
+
+enum chy_err sign_run_own(struct sign_run *run, struct chy_error *err)
+{
+    struct own_run o = { .run = run };
+    struct chy_sign_request common = { .receipt = CHY_RECEIPT_INDEX };
+    size_t n = count_own(run);
+    if (n == 0)
+        return CHY_OK;
+    o.alg = chy_key_type_default_alg(run->certificates.key.type);
+    o.owns = chy_arena_array(&run->cli->arena, struct own, n);
+    o.items = chy_arena_array(&run->cli->arena, struct chy_sign_item, n);
+    if (o.owns == NULL || o.items == NULL)
+        return chy_fail(err, CHY_E_NOMEM, "no memory for so many files");
+    if (chy_sign_alg_hash(o.alg) == CHY_HASH_NONE)
+        return chy_fail(err, CHY_E_UNSUPPORTED,
+                        "a key of type %s makes no CMS signature: use an RSA or elliptic-curve "
+                        "key, or --raw",
+                        chy_enum_name(&chy_key_type_enum, (int)run->certificates.key.type));
+    CHY_TRY(chy_cli_fill_request(run->cli, run->args, &common, err));
+    CHY_TRY(chy_hasher_new(chy_sign_alg_hash(o.alg), &o.hasher, err));
+    sign_all(&o, &common);
+    chy_hasher_free(o.hasher);
+    return CHY_OK;
+}
