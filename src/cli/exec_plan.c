@@ -132,8 +132,9 @@ static bool is_excepted(const struct planner *p, const char *except)
     const struct chy_strs *words = &p->setup->words;
     const char *equals = strchr(except, '=');
     struct chy_str value;
+    size_t first = p->jar_at + 1;
     if (except[0] != '-')
-        return words->n > 1 && chy_str_equal_c(words->p[1], except);
+        return words->n > first && chy_str_equal_c(words->p[first], except);
     if (equals == NULL)
         return find_option(p, chy_str_of(except), &value);
     struct chy_str option = { except, (size_t)(equals - except) };

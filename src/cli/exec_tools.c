@@ -65,11 +65,15 @@ static const struct chy_exec_insert apksigner_inserts[] = {
 };
 
 static const struct chy_exec_insert jsign_inserts[] = {
-    { .words = { "--storetype", "PKCS11" }, .unless = LIST("--storetype", "-t") },
-    { .words = { "--keystore", PKCS11_CFG }, .unless = LIST("--keystore", "-s") },
-    { .words = { "--storepass", "none" }, .unless = LIST("--storepass", "-p") },
+    OPTION("--storetype", "PKCS11"),
+    OPTION("--keystore", PKCS11_CFG),
+    OPTION("--storepass", "none"),
     NO_MORE,
 };
+/* Those of its commands that use no key, and keys that are not ours. */
+#define JSIGN_EXCEPT                                                                               \
+    LIST("timestamp", "extract", "remove", "tag", "--help", "-h", "--version", "--keystore", "-s", \
+         "--keyfile", "--storetype=PKCS11")
 
 /* --- OpenSSL's engine --- */
 
@@ -168,7 +172,7 @@ const struct chy_exec_tool chy_exec_tools[] = {
         .flags = CHY_EXEC_AFTER_COMMAND,
         .variables = no_variables,
         .inserts = jsign_inserts,
-        .except = LIST("--keystore", "-s"),
+        .except = JSIGN_EXCEPT,
     },
     {
         .name = "jsign",
@@ -176,7 +180,7 @@ const struct chy_exec_tool chy_exec_tools[] = {
         .flags = CHY_EXEC_AFTER_COMMAND,
         .variables = no_variables,
         .inserts = jsign_inserts,
-        .except = LIST("--keystore", "-s"),
+        .except = JSIGN_EXCEPT,
     },
     {
         .name = "java",

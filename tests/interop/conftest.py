@@ -10,6 +10,7 @@ import pytest
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
 import signer  # noqa: E402
+import tsa as time_stamps  # noqa: E402
 
 
 @pytest.fixture(scope="session")
@@ -27,3 +28,10 @@ def keys():
         if made is not None:
             made.server.drop()
         shutil.rmtree(folder)
+
+
+@pytest.fixture(scope="session")
+def tsa(tmp_path_factory):
+    """A time-stamp authority (tsa.py)."""
+    with time_stamps.Authority(tmp_path_factory.mktemp("tsa")) as authority:
+        yield authority

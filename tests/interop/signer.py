@@ -45,6 +45,15 @@ def need(*programs):
             pytest.skip(f"{program} is not installed")
 
 
+def artifact(name):
+    """The path of what tools/fetch-artifacts has by this name."""
+    done = subprocess.run([SOURCE / "tools/fetch-artifacts", name],  # noqa: F821
+                          capture_output=True, text=True, check=False)
+    if done.returncode != 0:
+        pytest.skip(f"{name} is not to be had: {done.stderr.strip()[-200:]}")
+    return pathlib.Path(done.stdout.strip())
+
+
 class Signer:
     """An administrator of a server, at whose machine tools run."""
 

@@ -2,19 +2,22 @@
 """The commands of docs/tools are run as they stand, page by page."""
 
 import re
+import shutil
 import subprocess
 
 import pytest
 
 import tiny_pe
-from signer import CHANCERY, MODULE, SOON, SOURCE, need
+import windows_samples
+from signer import CHANCERY, MODULE, SOON, SOURCE, artifact, need
 from test_pkcs11_java import apk, jar
 
 PAGES = sorted((SOURCE / "docs/tools").glob("*.md"))
 PROGRAMS = {
+    "jsign.md": ["java", "osslsigncode", "wixl", "gcab"],
     "java.md": ["jarsigner", "keytool", "apksigner"],
     "openssl.md": ["openssl"],
-    "osslsigncode.md": ["osslsigncode"],
+    "osslsigncode.md": ["osslsigncode", "wixl", "gcab"],
     "firmware.md": ["sbsign", "evmctl"],
     "pkcs11.md": ["pkcs11-tool", "p11tool", "certtool"],
     "gpg.md": ["gpg", "gpgsm", "gnupg-pkcs11-scd"],
@@ -29,13 +32,14 @@ def commands_of(page):
 
 @pytest.fixture(name="release", scope="module")
 def fixture_release(keys):
-    """The key that the pages speak of; no other test sees it."""
+    """The key that the pages speak of; no other test sees it, nor one that a page makes."""
     keys.admin.run("keys", "create", "release", "--type", "rsa-3072")
     keys.admin.run("certs", "development", "release", "--subject", "CN=Test release")
     keys.admin.run("certs", "show", "release", "--out", "release.pem")
     keys.admin.run("keys", "public", "release", "--out", "release.pub")
     yield keys
     keys.admin.run("keys", "disable", "release")
+    keys.admin.run("keys", "disable", "android", check=False)
 
 
 def fill(folder, keys):
@@ -44,19 +48,28 @@ def fill(folder, keys):
         (folder / name).write_bytes((keys.home / name).read_bytes())
     (folder / "app.jar").write_bytes(jar(keys).read_bytes())
     (folder / "app.apk").write_bytes(apk(keys).read_bytes())
-    for name in ("app.exe", "boot.efi"):
-        (folder / name).write_bytes(tiny_pe.tiny_pe())
+    (folder / "boot.efi").write_bytes(tiny_pe.tiny_pe())
     (folder / "app.tar").write_text("what is delivered\n")
     (folder / "gnupg").mkdir(mode=0o700)
 
 
+def fill_windows(folder):
+    """Files that jsign and osslsigncode sign."""
+    shutil.copy(artifact("jsign"), folder / "jsign.jar")
+    for kind in ("exe", "dll", "msi", "cab", "cat", "ps1", "nupkg"):
+        (folder / f"app.{kind}").write_bytes(windows_samples.make(kind, folder / "made"))
+
+
 @pytest.mark.parametrize("page", [p for p in PAGES if commands_of(p)], ids=lambda p: p.name)
-def test_page(release, page):
+def test_page(release, tsa, page):
     need(*PROGRAMS[page.name])
     folder = release.folder / f"page-{page.stem}"
     folder.mkdir()
     fill(folder, release)
-    env = release.env(CHANCERY_MODULE=str(MODULE), GNUPGHOME=str(folder / "gnupg"))
+    shutil.copy(tsa.ca, folder / "tsa.pem")
+    if page.name in ("jsign.md", "osslsigncode.md"):
+        fill_windows(folder)
+    env = release.env(CHANCERY_MODULE=str(MODULE), GNUPGHOME=str(folder / "gnupg"), TSA=tsa.url)
     env["PATH"] = f"{CHANCERY.parent}:{env['PATH']}"
     try:
         done = subprocess.run(["bash", "-euo", "pipefail", "-c", commands_of(page)], cwd=folder,

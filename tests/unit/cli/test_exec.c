@@ -125,7 +125,16 @@ static void test_plan__words(void **state)
         { "java -jar other.jar", "java -jar other.jar" },
         { "jsign sign --alias k a.exe", "jsign sign --storetype PKCS11 --keystore /d/pkcs11.cfg "
                                         "--storepass none --alias k a.exe" },
+        { "java -jar jsign.jar a.exe -a k -t http://stamps",
+          "java -jar jsign.jar a.exe --storetype PKCS11 --keystore /d/pkcs11.cfg --storepass none "
+          "-a k -t http://stamps" },
+        { "java -jar jsign.jar extract a.exe", "java -jar jsign.jar extract a.exe" },
+        { "jsign timestamp -t http://stamps a.exe", "jsign timestamp -t http://stamps a.exe" },
         { "jsign --keystore my.jks a.exe", "jsign --keystore my.jks a.exe" },
+        { "jsign --keyfile k.pem a.exe", "jsign --keyfile k.pem a.exe" },
+        { "jsign --storetype AWS a.exe", "jsign --storetype AWS a.exe" },
+        { "jsign --storetype PKCS11 a.exe",
+          "jsign --keystore /d/pkcs11.cfg --storepass none --storetype PKCS11 a.exe" },
         { "openssl cms -sign -inkey pkcs11:object=k",
           "openssl cms -engine pkcs11 -keyform engine -sign -inkey pkcs11:object=k" },
         { "openssl x509 -req -CAkey pkcs11:object=k",
