@@ -22,6 +22,7 @@ PROGRAMS = {
     "pkcs11.md": ["pkcs11-tool", "p11tool", "certtool"],
     "gpg.md": ["gpg", "gpgsm", "gnupg-pkcs11-scd"],
     "ssh.md": ["ssh-keygen"],
+    "chancery-verify.md": ["openssl", "jarsigner", "keytool"],
 }
 
 
