@@ -244,10 +244,11 @@ def test_names(tree, signed):
 
 
 def test_require_time_stamp(tree, signed):
+    bare = [signed(kind) for kind in ("cms", "raw", "openpgp", "ssh")]
     trust = tree.trust("stamp.yaml", extra=["require_time_stamp: true"])
     assert told(tree.verify("--json", signed("pe"), trust=trust))["verdict"] == "verified"
-    for kind in ("cms", "raw", "openpgp", "ssh"):
-        row = told(tree.verify("--json", signed(kind), trust=trust))
+    for path in bare:
+        row = told(tree.verify("--json", path, trust=trust))
         assert row["verdict"] == "not-verified", row
         assert "time stamp" in row["detail"], row
 
