@@ -52,6 +52,24 @@
 #define CHY_LIMIT_CHAIN       8     /* certificates of one chain */
 #define CHY_LIMIT_SANS        32    /* subject alternative names of one request */
 
+/* --- signatures that are verified --- */
+
+/* bytes of one signature with its certificates and stamp */
+#define CHY_LIMIT_CMS              1048576
+#define CHY_LIMIT_CMS_CERTIFICATES 32 /* that come with it; five are many */
+#define CHY_LIMIT_CMS_SIGNERS      8  /* of one signature; two are rare */
+/* certificates of one trust file: the Microsoft programme has some 400 roots */
+#define CHY_LIMIT_TRUST_CERTIFICATES 1024
+#define CHY_LIMIT_VERIFY_FILES       16384   /* of one command; a distribution's build has fewer */
+#define CHY_LIMIT_VERIFY_RECEIPTS    16384   /* of one folder: one for each file */
+#define CHY_LIMIT_VERIFY_OUTPUT      1048576 /* bytes of what a tool says that are read */
+#define CHY_LIMIT_VERIFY_SIGNERS     32      /* of one file; UEFI binaries have two */
+#define CHY_LIMIT_VERIFY_FILE        68719476736 /* bytes of a file that is verified: 64 GiB */
+#define CHY_LIMIT_VERIFY_MS          600000      /* for one file: 64 GiB at 110 MB/s */
+#define CHY_LIMIT_TRUST_FILES        256         /* files of one kind that a trust file names */
+#define CHY_LIMIT_TRUST_KEYS         64          /* bare public keys of one trust file */
+#define CHY_LIMIT_TRUST_FILE         4194304     /* bytes of a trust file, of one that it names */
+
 /* --- HTTP --- */
 
 #define CHY_LIMIT_HTTP_HEAD     16384 /* bytes of request line and fields; browsers send 2 KiB */
@@ -201,6 +219,20 @@
 #define CHY_LIMIT_INSPECT_QUEUE_BYTES 134217728
 /* bytes of one reader: an arena, a frame, a policy's YAML nodes */
 #define CHY_LIMIT_INSPECT_MEMORY 805306368
+
+/* --- formats of files --- */
+
+/* bytes read to say what a file is: the directory of a ZIP of 500,000 members */
+#define CHY_LIMIT_FORMAT_READ 67108864
+/* bytes at a file's end in which a script's signature begins: chains of 8 certificates in base64 */
+#define CHY_LIMIT_FORMAT_TAIL  262144
+#define CHY_LIMIT_FORMAT_STEPS 100000 /* entries of one header, tokens of one tree */
+/* members of a Debian package: it has three, and signatures */
+#define CHY_LIMIT_FORMAT_MEMBERS 64
+/* sections of a kernel module: the biggest have some 1,000 */
+#define CHY_LIMIT_FORMAT_SECTIONS 4096
+#define CHY_LIMIT_FORMAT_NAME     255   /* bytes of a name in a ZIP that tells what it is */
+#define CHY_LIMIT_FORMAT_MS       10000 /* for the process that reads one file */
 
 /* --- query --- */
 

@@ -27,6 +27,7 @@ PROGRAMS = {
     "cosign.md": [],
     "notation.md": [],
     "xml.md": ["java", "xmlsec1"],
+    "chancery-verify.md": ["openssl", "jarsigner", "keytool"],
 }
 
 

@@ -1,0 +1,188 @@
+/* SPDX-License-Identifier: MIT */
+/* ZIP archives, told apart by the names in their directory: PKWARE's APPNOTE 6.3.10.
+ *
+ *   the end, up to 65,557 bytes before the file's: "PK\5\6" … 10 u16 entries, 12 u32 bytes and
+ *     16 u32 place of the directory, 20 u16 length of a comment, which ends the file
+ *   of a big one, before that: "PK\6\7", u32, u64 place of "PK\6\6" … 32 u64 entries, 40 u64 bytes,
+ *     48 u64 place
+ *   the directory's entries: "PK\1\2" … 28 u16 name, 30 u16 extra, 32 u16 comment, 46 name
+ *   an APK signing block ends where the directory begins, by "APK Sig Block 42"
+ */
+#include "base/limits.h"
+#include "format/kinds.h"
+
+#define END_BYTES     22
+#define LOCATOR_BYTES 20
+#define END_64_BYTES  56
+#define ENTRY_BYTES   46
+#define COMMENT_MAX   65535
+
+/* What the names say; one bit each. */
+enum {
+    HAS_MANIFEST = 1 << 0,
+    HAS_JAR_SIGNATURE = 1 << 1,
+    HAS_WEB = 1 << 2,
+    HAS_ENTERPRISE = 1 << 3,
+    HAS_ANDROID = 1 << 4,
+    HAS_CONTENT_TYPES = 1 << 5,
+    HAS_APPX = 1 << 6,
+    HAS_APPX_SIGNATURE = 1 << 7,
+    HAS_NUSPEC = 1 << 8,
+    HAS_NUGET_SIGNATURE = 1 << 9,
+};
+
+/* Names in the directory that tell. */
+static const struct {
+    const char *folder;
+    const char *name; /* "": anything below the folder; "*.x": by its ending */
+    unsigned bit;
+} names[] = {
+    { "META-INF/", "MANIFEST.MF", HAS_MANIFEST },
+    { "META-INF/", "*.sf", HAS_JAR_SIGNATURE },
+    { "WEB-INF/", "", HAS_WEB },
+    { "META-INF/", "application.xml", HAS_ENTERPRISE },
+    { "", "AndroidManifest.xml", HAS_ANDROID },
+    { "", "[Content_Types].xml", HAS_CONTENT_TYPES },
+    { "", "AppxManifest.xml", HAS_APPX },
+    { "AppxMetadata/", "AppxBundleManifest.xml", HAS_APPX },
+    { "", "AppxSignature.p7x", HAS_APPX_SIGNATURE },
+    { "", "*.nuspec", HAS_NUSPEC },
+    { "", ".signature.p7s", HAS_NUGET_SIGNATURE },
+};
+
+struct directory {
+    uint64_t at;
+    uint64_t size;
+    uint64_t n;
+};
+
+static bool is_name(struct chy_str name, const char *folder, const char *want)
+{
+    size_t n = strlen(folder);
+    if (!chy_str_starts(name, folder))
+        return false;
+    struct chy_str rest = { name.p + n, name.n - n };
+    if (want[0] == '\0')
+        return true;
+    if (want[0] != '*')
+        return chy_str_equal_c(rest, want);
+    return memchr(rest.p, '/', rest.n) == NULL && format_name_ends(rest, want + 2);
+}
+
+static unsigned bits_of(struct chy_str name)
+{
+    unsigned bits = 0;
+    for (size_t i = 0; i < CHY_ARRAY_LEN(names); i++)
+        if (is_name(name, names[i].folder, names[i].name))
+            bits |= names[i].bit;
+    return bits;
+}
+
+/* The last end record whose comment ends the file: what a comment forges stands before it. */
+static bool find_end(struct format_reader *r, uint64_t *ret_at)
+{
+    uint64_t size = r->source->size_bytes;
+    uint64_t from = size > END_BYTES + COMMENT_MAX ? size - END_BYTES - COMMENT_MAX : 0;
+    uint64_t at;
+    uint64_t n = size - from;
+    while (format_find_last(r, from, n, CHY_STR("PK\5\6"), &at)) {
+        if (format_holds(r, at, END_BYTES) && at + END_BYTES + format_u16le(r, at + 20) == size) {
+            *ret_at = at;
+            return true;
+        }
+        n = at + 3 - from;
+    }
+    return false;
+}
+
+static bool find_directory(struct format_reader *r, uint64_t end, struct directory *ret)
+{
+    *ret = (struct directory){ .at = format_u32le(r, end + 16),
+                               .size = format_u32le(r, end + 12),
+                               .n = format_u16le(r, end + 10) };
+    if (end >= LOCATOR_BYTES && format_has(r, end - LOCATOR_BYTES, CHY_STR("PK\6\7"))) {
+        uint64_t big = format_u64le(r, end - LOCATOR_BYTES + 8);
+        if (!format_holds(r, big, END_64_BYTES) || !format_has(r, big, CHY_STR("PK\6\6")))
+            return false;
+        *ret = (struct directory){ .at = format_u64le(r, big + 48),
+                                   .size = format_u64le(r, big + 40),
+                                   .n = format_u64le(r, big + 32) };
+    }
+    return format_holds(r, ret->at, ret->size) && ret->at + ret->size <= end;
+}
+
+static bool read_directory(struct format_reader *r, const struct directory *d, unsigned *ret_bits)
+{
+    uint64_t at = d->at;
+    unsigned bits = 0;
+    for (uint64_t i = 0; i < d->n; i++) {
+        struct chy_bytes name;
+        if (at + ENTRY_BYTES > d->at + d->size || !format_has(r, at, CHY_STR("PK\1\2")))
+            return false;
+        size_t n = format_u16le(r, at + 28);
+        uint64_t next = at + ENTRY_BYTES + n + format_u16le(r, at + 30) + format_u16le(r, at + 32);
+        /* Names that matter are short. */
+        if (n <= CHY_LIMIT_FORMAT_NAME && format_at(r, at + ENTRY_BYTES, n, &name))
+            bits |= bits_of(chy_bytes_str(name));
+        if (r->result != CHY_OK)
+            return false;
+        at = next;
+    }
+    *ret_bits = bits;
+    return at <= d->at + d->size;
+}
+
+static bool has_signing_block(struct format_reader *r, uint64_t directory)
+{
+    static const struct chy_str mark = { "APK Sig Block 42", 16 };
+    return directory >= mark.n && format_has(r, directory - mark.n, mark);
+}
+
+/* In this order: an APK has a JAR's manifest when it is signed for old Androids. */
+static const struct {
+    enum chy_format_kind kind;
+    unsigned all;          /* of these bits, or */
+    const char *ending;    /* of the name */
+    unsigned is_signed_by; /* one of these */
+} kinds[] = {
+    { CHY_FORMAT_APK, HAS_ANDROID, "apk", HAS_JAR_SIGNATURE },
+    { CHY_FORMAT_MSIX, HAS_CONTENT_TYPES | HAS_APPX, "msix", HAS_APPX_SIGNATURE },
+    { CHY_FORMAT_MSIX, HAS_CONTENT_TYPES | HAS_APPX, "appx", HAS_APPX_SIGNATURE },
+    { CHY_FORMAT_NUGET, HAS_CONTENT_TYPES | HAS_NUSPEC, "nupkg", HAS_NUGET_SIGNATURE },
+    { CHY_FORMAT_WAR, HAS_WEB, "war", HAS_JAR_SIGNATURE },
+    { CHY_FORMAT_EAR, HAS_MANIFEST | HAS_ENTERPRISE, "ear", HAS_JAR_SIGNATURE },
+    { CHY_FORMAT_JAR, HAS_MANIFEST, "jar", HAS_JAR_SIGNATURE },
+};
+
+static void choose_kind(unsigned bits, struct chy_str name, struct chy_format_facts *facts)
+{
+    facts->kind = CHY_FORMAT_ZIP;
+    for (size_t i = 0; i < CHY_ARRAY_LEN(kinds); i++) {
+        if ((bits & kinds[i].all) != kinds[i].all && !format_name_ends(name, kinds[i].ending))
+            continue;
+        facts->kind = kinds[i].kind;
+        facts->is_by_name = (bits & kinds[i].all) != kinds[i].all;
+        facts->is_signed = (bits & kinds[i].is_signed_by) != 0;
+        return;
+    }
+}
+
+bool format_zip(struct format_reader *r, struct chy_str name, struct chy_format_facts *facts)
+{
+    struct directory d;
+    unsigned bits = 0;
+    uint64_t end;
+    bool begins = format_has(r, 0, CHY_STR("PK\3\4")) || format_has(r, 0, CHY_STR("PK\5\6"));
+    /* A program in front of an archive is that program. */
+    if (!begins)
+        return false;
+    choose_kind(0, name, facts);
+    if (!find_end(r, &end) || !find_directory(r, end, &d))
+        return FORMAT_BROKEN(facts, "the archive's directory is not there");
+    if (!read_directory(r, &d, &bits))
+        return FORMAT_BROKEN(facts, "the archive's directory does not hold together");
+    choose_kind(bits, name, facts);
+    if (facts->kind == CHY_FORMAT_APK)
+        facts->is_signed = facts->is_signed || has_signing_block(r, d.at);
+    return true;
+}
