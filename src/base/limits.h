@@ -167,6 +167,9 @@
 #define CHY_LIMIT_DOOR_WATCHES       64 /* tags that are watched in one agent */
 /* bytes of a program that is hashed: a second of work */
 #define CHY_LIMIT_PROGRAM 1073741824
+/* bytes of a message of the SSH agent protocol: what OpenSSH takes */
+#define CHY_LIMIT_SSH_MESSAGE    262144
+#define CHY_LIMIT_SSH_IDENTITIES 2048 /* keys that an SSH client is shown: more OpenSSH refuses */
 
 /* --- the PKCS#11 module and the OpenSSL provider --- */
 

@@ -223,6 +223,12 @@ static const struct chy_cli_option doctor_options[] = {
 
 static const struct chy_cli_option agent_options[] = {
     OWN("socket", "PATH", CHY_CLI_FILE, "the agent's socket; not given: the usual place"),
+    OWN("ssh-socket", "PATH", CHY_CLI_FILE,
+        "the socket of its SSH agent (SSH_AUTH_SOCK); none: no such socket; not given: "
+        "agent.ssh.sock beside agent.sock"),
+};
+static const struct chy_cli_option agent_status_options[] = {
+    OWN("socket", "PATH", CHY_CLI_FILE, "the agent's socket; not given: the usual place"),
 };
 
 static const struct chy_cli_option help_options[] = {
@@ -277,12 +283,13 @@ const struct chy_cli_command chy_cli_commands[] = {
         "is the tool's; 128 and the number of a signal that ended it.",
         OPTIONS(exec_options), 0, NULL, chy_cli_run_exec),
 
-    RUN("agent", "status", "show what the agent that runs says of itself", NULL, OPTIONS(agent_options), 0, NULL,
-        chy_cli_run_agent_status),
+    RUN("agent", "status", "show what the agent that runs says of itself", NULL,
+        OPTIONS(agent_status_options), 0, NULL, chy_cli_run_agent_status),
     RUN("agent", NULL, "keep the login and a connection for tools of this user",
         "It serves the PKCS#11 module and this command on a socket that its user alone can open, and says of each "
-        "signature which program asked. It runs in the foreground, as systemd wants it; SIGHUP reads the "
-        "configuration again, SIGTERM finishes what is in flight. The certificate is renewed by itself.",
+        "signature which program asked. On a second one it is an SSH agent, for ssh-keygen, git and ssh. It runs in "
+        "the foreground, as systemd wants it; SIGHUP reads the configuration again, SIGTERM finishes what is in "
+        "flight. The certificate is renewed by itself.",
         OPTIONS(agent_options), 0, NULL, chy_cli_run_agent),
 
     RUN("keys", "list", "list the keys", NULL, OPTIONS(key_list_options), CHY_OP_KEYS_LIST, &chy_view_keys,

@@ -15,8 +15,8 @@ enum {
     CHY_EXEC_OPENSSL = CHY_EXEC_ENGINE | CHY_EXEC_PROVIDER, /* one of them: exec_plan.c */
 };
 
-/* Words of the tool are templates: {module}, {dir} (of the files), {old} (the variable's
- * value so far). Lists end with NULL. */
+/* Words of the tool are templates: {module}, {dir} (of the files), {ssh} (socket), {old} (the
+ * variable's value so far). Lists end with NULL. */
 struct chy_exec_variable {
     const char *name;
     const char *value;
@@ -50,6 +50,7 @@ enum {
     CHY_EXEC_ANY_CASE = 1 << 1,      /* the tool reads -keyStore as -keystore */
     CHY_EXEC_BY_URI = 1 << 2, /* OpenSSL's engine for a pkcs11: URI or -engine, else our provider;
                                  without it the engine, or the provider where there is none */
+    CHY_EXEC_SSH = 1 << 3,           /* it asks an SSH agent: {ssh} is the socket of ours */
 };
 
 extern const struct chy_exec_tool chy_exec_tools[];
@@ -89,6 +90,7 @@ struct chy_exec_file {
 struct chy_exec_plan {
     const struct chy_exec_tool *tool;
     struct chy_str hint;
+    struct chy_str ssh_socket; /* where the agent shall serve SSH for it; empty: nowhere */
     struct chy_strs argv;
     struct chy_strs set;   /* NAME=VALUE, what is added or changed */
     struct chy_strs unset; /* names that are taken out */
@@ -132,11 +134,13 @@ struct chy_exec_door;
 struct chy_exec_door_options {
     struct chy_str socket; /* of the agent; where a helper shall listen if `is_helper` */
     bool is_helper;
-    const char *token;       /* CHANCERY_TOKEN for the helper; may be NULL */
-    struct chy_str profile;  /* for the helper; empty: as the environment says */
-    struct chy_str url;      /* likewise */
-    const uint8_t *tag;      /* 16 bytes */
-    struct chy_arena *arena; /* of what is told */
+    const char *token;           /* CHANCERY_TOKEN for the helper; may be NULL */
+    struct chy_str profile;      /* for the helper; empty: as the environment says */
+    struct chy_str url;          /* likewise */
+    const uint8_t *tag;          /* 16 bytes */
+    struct chy_door_hello hello; /* of what goes by SSH: tag, reason, keys, receipts */
+    struct chy_str ssh_socket;   /* where the agent shall serve SSH in that name; empty: nowhere */
+    struct chy_arena *arena;     /* of what is told */
 };
 
 /* Errors: CHY_E_NETWORK nobody listens, CHY_E_FORBIDDEN it is somebody else's socket;

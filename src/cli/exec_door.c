@@ -200,14 +200,23 @@ static enum chy_err agent_connect(struct chy_exec_door *door, struct chy_error *
 
 static enum chy_err greet(struct chy_exec_door *door, struct chy_error *err)
 {
-    struct chy_door_hello hello = {
-        .version = CHY_DOOR_VERSION,
-        .software = CHY_STR("chancery exec " CHY_VERSION),
-    };
+    struct chy_door_hello hello = door->options.hello;
+    hello.version = CHY_DOOR_VERSION;
+    hello.software = CHY_STR("chancery exec " CHY_VERSION);
     struct chy_door_watch watch = { .tag = { door->options.tag, CHY_ID_BYTES } };
     CHY_TRY(
         ask(door->agent, CHY_DOOR_HELLO, &chy_door_hello_schema, &hello, CHY_DOOR_WELCOME, err));
     return ask(door->agent, CHY_DOOR_WATCH, &chy_door_watch_schema, &watch, CHY_DOOR_WATCHING, err);
+}
+
+static enum chy_err open_ssh(struct chy_exec_door *door, struct chy_error *err)
+{
+    const struct chy_door_listen listen = { door->options.ssh_socket };
+    if (listen.path.n == 0)
+        return CHY_OK;
+    enum chy_err r =
+        ask(door->agent, CHY_DOOR_SSH, &chy_door_listen_schema, &listen, CHY_DOOR_SSH_OPENED, err);
+    return r == CHY_OK ? CHY_OK : chy_error_prefix(err, r, "the agent serves no SSH");
 }
 
 void chy_exec_door_close(struct chy_exec_door *door)
@@ -241,6 +250,7 @@ enum chy_err chy_exec_door_open(const struct chy_exec_door_options *options,
         CHY_TRY(helper_start(door, err));
     CHY_TRY(agent_connect(door, err));
     CHY_TRY(greet(door, err));
+    CHY_TRY(open_ssh(door, err));
     *ret_door = CHY_TAKE(door);
     return CHY_OK;
 }

@@ -54,6 +54,11 @@ enum chy_door_msg {
     CHY_DOOR_STATUS,       /* struct chy_empty */
     CHY_DOOR_STATUS_REPLY, /* struct chy_door_status */
 
+    /* struct chy_door_listen: serve the SSH agent protocol (proto/ssh_agent.h) at this path in the
+     * name of this connection's HELLO, for as long as it lasts */
+    CHY_DOOR_SSH,
+    CHY_DOOR_SSH_OPENED, /* struct chy_empty */
+
     /* On a helper's control socket only. */
     CHY_DOOR_ADOPT = 768, /* struct chy_empty + one descriptor, which is a new connection */
     CHY_DOOR_LISTEN,      /* struct chy_door_listen: also serve a socket at this path */

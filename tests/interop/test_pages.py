@@ -23,7 +23,7 @@ PROGRAMS = {
     "firmware.md": ["gcc", "sbsign", "evmctl", test_firmware.SIGN_FILE or "sign-file"],
     "pkcs11.md": ["pkcs11-tool", "p11tool", "certtool"],
     "gpg.md": ["gpg", "gpgsm", "gnupg-pkcs11-scd"],
-    "ssh.md": ["ssh-keygen"],
+    "ssh.md": ["ssh-keygen", "ssh-add"],
     "cosign.md": [],
     "notation.md": [],
     "xml.md": ["java", "xmlsec1"],
