@@ -286,6 +286,13 @@ const struct chy_exec_tool chy_exec_tools[] = {
         .inserts = no_inserts,
     },
     {
+        .name = "git",
+        .flags = CHY_EXEC_SSH,
+        .variables = ssh_variables,
+        .inserts = no_inserts,
+        .hint = "the SSH agent is ours: push and fetch without chancery exec",
+    },
+    {
         .name = "cosign",
         .variables = cosign_variables,
         .inserts = no_inserts,

@@ -28,6 +28,7 @@ PROGRAMS = {
     "notation.md": [],
     "xml.md": ["java", "xmlsec1"],
     "chancery-verify.md": ["openssl", "jarsigner", "keytool"],
+    "git.md": ["git", "ssh-keygen"],
 }
 
 

@@ -214,7 +214,8 @@ static void test_plan__our_variables(void **state)
 static void test_plan__ssh_has_a_socket_of_ours(void **state)
 {
     (void)state;
-    static const char *const tools[] = { "ssh-keygen -Y sign", "ssh h", "ssh-add -L" };
+    static const char *const tools[] = { "ssh-keygen -Y sign", "git commit", "ssh h",
+                                         "ssh-add -L" };
     for (size_t i = 0; i < CHY_ARRAY_LEN(tools); i++) {
         assert_int_equal(plan_of(tools[i]), CHY_OK);
         assert_true(chy_str_equal_c(plan.ssh_socket, "/d/ssh.sock"));
