@@ -144,6 +144,9 @@
 #define CHY_LIMIT_FINDINGS  32
 #define CHY_LIMIT_ARGUMENTS 16384 /* words of one command line: files of a big build */
 
+/* bytes that chancery-gpgsm signs or verifies; git's commits and tags are some hundred */
+#define CHY_LIMIT_GPGSM_DATA 67108864
+
 /* --- the agent's door --- */
 
 #define CHY_LIMIT_KEY_PAGE      500     /* keys of one page: with their chains well below a frame */

@@ -68,6 +68,8 @@ class Agent:
         self.process.terminate()
         assert self.process.wait(timeout=SOON) == 0
         assert not pathlib.Path(self.ssh or self.socket).exists()
+        while self.news.get(timeout=SOON) is not None:
+            pass
         self.process.stderr.close()
 
 

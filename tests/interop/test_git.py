@@ -8,10 +8,9 @@ import tempfile
 
 import pytest
 
-from signer import POLICY, need, run
+from git_tools import AUTHOR, Repository
+from signer import POLICY, need
 from ssh_tools import Agent, ssh_public, string
-
-AUTHOR = "release@example.org"
 
 
 @pytest.fixture(autouse=True)
@@ -27,39 +26,12 @@ def fixture_place():
     shutil.rmtree(path)
 
 
-class Repository:
-    """A repository whose commits and tags are signed by one of our keys, by the way of SSH."""
-
-    def __init__(self, keys, folder, key="p256", bare=False):
-        self.keys = keys
-        self.key = key
-        self.folder = folder / "project"
-        words = ["--bare"] if bare else []
-        run("git", "init", "-q", *words, self.folder)
-        signers = folder / "allowed_signers"
-        signers.write_text(f"{AUTHOR} " + ssh_public(keys, key).read_text())
-        for name, value in (("user.name", "Release"), ("user.email", AUTHOR),
-                            ("gpg.format", "ssh"), ("user.signingKey", ssh_public(keys, key)),
-                            ("gpg.ssh.allowedSignersFile", signers)):
-            self.git("config", name, value)
-
-    def git(self, *words, **options):
-        env = self.keys.env(GIT_CONFIG_NOSYSTEM="1", **options.pop("env", {}))
-        return run("git", "-C", self.folder, *words, env=env, **options)
-
-    def sign(self, *words, check=True, options=()):
-        """git by chancery exec."""
-        return self.keys.exec("git", "-C", self.folder, *words, check=check, options=options,
-                              env={"GIT_CONFIG_NOSYSTEM": "1"})
-
-    def broken(self, name, kind):
-        """The same object with one letter of its text changed."""
-        text = self.git("cat-file", kind, name).stdout
-        assert text.endswith("signed\n") or kind == "tag"
-        place = text.rindex("signed\n")
-        path = self.folder / "broken"
-        path.write_text(text[:place] + "S" + text[place + 1:])
-        return self.git("hash-object", "-t", kind, "-w", path).stdout.strip()
+def repository_of(keys, place, key="p256", bare=False):
+    """One with SSH signatures."""
+    signers = place / "allowed_signers"
+    signers.write_text(f"{AUTHOR} " + ssh_public(keys, key).read_text())
+    return Repository(keys, place, {"gpg.format": "ssh", "user.signingKey": ssh_public(keys, key),
+                                    "gpg.ssh.allowedSignersFile": signers}, bare=bare)
 
 
 def signed_bytes(content):
@@ -70,7 +42,7 @@ def signed_bytes(content):
 
 @pytest.mark.parametrize("key,hash_name", [("p256", "sha256"), ("r3", "sha512"), ("ed", "sha256")])
 def test_ssh__commit_and_tag(keys, place, key, hash_name):
-    repository = Repository(keys, place, key)
+    repository = repository_of(keys, place, key)
     done = repository.sign("commit", "-q", "-S", "--allow-empty", "-m", f"{key} signed")
     assert f"chancery: signed: key {key}, " in done.stderr
     repository.sign("tag", "-s", "-m", "signed", "v1")
@@ -92,13 +64,9 @@ def test_ssh__commit_and_tag(keys, place, key, hash_name):
 
 def test_ssh__bare_repository_and_no_exec(keys, place):
     """A server that signs what it makes, by an agent that runs."""
-    repository = Repository(keys, place, bare=True)
+    repository = repository_of(keys, place, bare=True)
     agent = Agent(keys, place)
-    env = {"SSH_AUTH_SOCK": agent.ssh}
-    tree = repository.git("mktree", input="").stdout.strip()
-    commit = repository.git("commit-tree", "-S", "-m", "signed", tree, env=env).stdout.strip()
-    repository.git("update-ref", "HEAD", commit)
-    repository.git("tag", "-s", "-m", "signed", "v1", env=env)
+    commit = repository.commit_in_bare(env={"SSH_AUTH_SOCK": agent.ssh})
     agent.stop()
     repository.git("verify-commit", commit)
     repository.git("verify-tag", "v1")
@@ -107,7 +75,7 @@ def test_ssh__bare_repository_and_no_exec(keys, place):
 
 
 def test_ssh__a_policy_that_refuses(keys, place):
-    repository = Repository(keys, place, "p384")
+    repository = repository_of(keys, place, "p384")
     keys.admin.policy(POLICY + "  - {name: no-commits, effect: deny, "
                                "match: {key: p384, application: {path: '*/ssh-keygen'}}}\n")
     try:

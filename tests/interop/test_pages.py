@@ -11,7 +11,7 @@ import plugins
 import test_firmware
 import tiny_pe
 import windows_samples
-from signer import CHANCERY, MODULE, SOON, SOURCE, artifact, need
+from signer import BUILD, CHANCERY, MODULE, SOON, SOURCE, artifact, need
 from test_pkcs11_java import apk, jar
 
 PAGES = sorted((SOURCE / "docs/tools").glob("*.md"))
@@ -97,7 +97,7 @@ def test_page(release, tsa, page, request):
     more = IMAGES[page.name](folder, request) if page.name in IMAGES else {}
     env = release.env(CHANCERY_MODULE=str(MODULE), CHANCERY_SOURCE=str(SOURCE),
                       GNUPGHOME=str(folder / "gnupg"), TSA=tsa.url)
-    env["PATH"] = f"{folder}/bin:{CHANCERY.parent}:{env['PATH']}"
+    env["PATH"] = f"{folder}/bin:{CHANCERY.parent}:{BUILD}/src/gpgsm:{env['PATH']}"
     env.update(more)
     try:
         done = subprocess.run(["bash", "-euo", "pipefail", "-c", commands_of(page)], cwd=folder,

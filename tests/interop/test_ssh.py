@@ -265,7 +265,8 @@ def test_another_user_is_refused(keys, agent):
     path = pathlib.Path(agent.ssh)
     path.chmod(0o777)
     script = ("import os, socket, sys; os.setgid({1}); os.setuid({0}); s = socket.socket(1); "
-              "s.connect(sys.argv[1]); s.sendall(b'\\0\\0\\0\\1\\x0b'); print(s.recv(100))").format(nobody.pw_uid, nobody.pw_gid)
+              "s.connect(sys.argv[1]); s.sendall(b'\\0\\0\\0\\1\\x0b'); print(s.recv(100))"
+              ).format(nobody.pw_uid, nobody.pw_gid)
     done = run(sys.executable, "-c", script, path, check=False)
     # It is closed before the request, between the two, or when that was not read.
     assert done.stdout == "b''\n" or "BrokenPipe" in done.stderr or "Reset" in done.stderr

@@ -23,13 +23,14 @@ GUESTS = {  # library: what it needs, what it shows
 }
 
 FILES = {
-    "bin/chancery", "bin/chanceryd", "bin/notation-chancery", "bin/sigstore-kms-chancery",
-    MODULE, PROVIDER, "share/p11-kit/modules/chancery.module",
+    "bin/chancery", "bin/chancery-gpgsm", "bin/chanceryd", "bin/notation-chancery",
+    "bin/sigstore-kms-chancery", MODULE, PROVIDER, "share/p11-kit/modules/chancery.module",
     "lib/systemd/system/chanceryd.service", "lib/sysusers.d/chancery.conf",
     "lib/systemd/system/chancery-agent@.service", "lib/systemd/user/chancery-agent.service",
     "share/bash-completion/completions/chancery", "share/bash-completion/completions/chanceryd",
     "share/fish/vendor_completions.d/chancery.fish",
     "share/fish/vendor_completions.d/chanceryd.fish",
+    "share/man/man1/chancery-gpgsm.1",
     "share/man/man1/notation-chancery.1", "share/man/man1/sigstore-kms-chancery.1",
     "share/man/man1/chancery.1", "share/man/man5/chancery-config.5",
     "share/man/man5/chanceryd.yaml.5", "share/man/man8/chanceryd.8",
@@ -41,6 +42,7 @@ FILES = {
     "share/doc/chancery/tools/README.md",
     "share/doc/chancery/tools/cosign.md",
     "share/doc/chancery/tools/firmware.md",
+    "share/doc/chancery/tools/git.md",
     "share/doc/chancery/tools/gpg.md",
     "share/doc/chancery/tools/java.md",
     "share/doc/chancery/tools/jsign.md",
@@ -100,6 +102,7 @@ def test_install__modes(installed):
 
 @pytest.mark.parametrize("words", [("chanceryd", "--version"), ("chanceryd", "--help"),
                                    ("chancery", "version"), ("chancery", "help"),
+                                   ("chancery-gpgsm", "--version"), ("chancery-gpgsm", "-h"),
                                    ("notation-chancery", "--version"),
                                    ("sigstore-kms-chancery", "--help")])
 def test_install__programs_run_from_there(installed, words, tmp_path):
@@ -140,7 +143,7 @@ def test_install__a_guest_changes_nothing_of_its_process(installed, library):
 
 
 def test_install__programs_name_no_build_folder(installed):
-    for name in ("bin/chancery", "bin/chanceryd", MODULE):
+    for name in ("bin/chancery", "bin/chancery-gpgsm", "bin/chanceryd", MODULE):
         dynamic = run("readelf", "-d", installed / name).stdout
         assert "NEEDED" in dynamic
         assert "RPATH" not in dynamic and "RUNPATH" not in dynamic
