@@ -50,7 +50,7 @@ enum {
     CHY_EXEC_ANY_CASE = 1 << 1,      /* the tool reads -keyStore as -keystore */
     CHY_EXEC_BY_URI = 1 << 2, /* OpenSSL's engine for a pkcs11: URI or -engine, else our provider;
                                  without it the engine, or the provider where there is none */
-    CHY_EXEC_SSH = 1 << 3,           /* it asks an SSH agent: {ssh} is the socket of ours */
+    CHY_EXEC_SSH = 1 << 3,    /* it asks an SSH agent: {ssh} is the socket of ours */
 };
 
 extern const struct chy_exec_tool chy_exec_tools[];

@@ -320,6 +320,34 @@ def test_policy__only_this_ssh_keygen(own, place):
         own.admin.policy(POLICY)
 
 
+FILES_ALONE = POLICY + """\
+  - name: files-alone
+    effect: deny
+    match:
+      key: p256
+      fact:
+        content.type: {value: [ssh-login, ssh-certificate], basis: server}
+"""
+
+
+def test_policy__a_key_for_files_neither_logs_in_nor_certifies(own, place):
+    """The server looks at what is to be signed."""
+    sshd = Sshd(place)
+    run("ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", place / "user")
+    words = sshd.ssh(sshd.config(AuthorizedKeysFile=ssh_public(own, "p256")),
+                     known_hosts=sshd.trust_host())
+    own.admin.policy(FILES_ALONE)
+    done = own.exec(*words, options=["--key", "p256"], check=False)
+    assert done.returncode != 0 and "files-alone" in done.stderr, done.stderr
+    for option in (["-Us", ssh_public(own, "p256")], ["-s", ssh_public(own, "p256")]):
+        done = own.exec("ssh-keygen", *option, "-I", "x", "-n", ME, place / "user.pub", check=False)
+        assert done.returncode != 0 and "files-alone" in done.stderr, done.stderr
+    data, signature, _ = ssh_signature(own, "p256", TEXT + b"alone")
+    assert verify(own, "p256", data, signature).returncode == 0
+    own.admin.policy(POLICY)
+    assert own.exec(*words, options=["--key", "p256"]).stdout == "in\n"
+
+
 def test_policy__exec_says_who_refused(own):
     own.admin.policy(POLICY + "  - {name: no-night, effect: deny, "
                               "match: {key: p384, application: {path: '**/ssh-keygen'}}}\n")
