@@ -40,6 +40,7 @@ FILES = {
     "share/doc/chancery/policy.md", "share/doc/chancery/security.md",
     "share/doc/chancery/signserver.md", "share/doc/chancery/token.md",
     "share/doc/chancery/tools/README.md",
+    "share/doc/chancery/tools/chancery-verify.md",
     "share/doc/chancery/tools/cosign.md",
     "share/doc/chancery/tools/firmware.md",
     "share/doc/chancery/tools/git.md",
@@ -53,6 +54,7 @@ FILES = {
     "share/doc/chancery/tools/ssh.md",
     "share/doc/chancery/tools/xml.md",
     "share/doc/chancery/formats/log.md", "share/doc/chancery/formats/policy.md",
+    "share/doc/chancery/formats/trust.md",
 }
 
 
