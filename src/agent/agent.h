@@ -8,7 +8,8 @@
 struct chy_agent_options {
     const struct chy_client_env *env;
     struct chy_settings_options settings;
-    struct chy_str socket; /* path; empty: the usual one */
+    struct chy_str socket;     /* path; empty: the usual one */
+    struct chy_str ssh_socket; /* of the SSH agent protocol; empty: beside the first; "none" */
 };
 
 /* Serve until SIGTERM or SIGINT; SIGHUP reads the settings again.

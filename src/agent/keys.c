@@ -58,7 +58,7 @@ void keys_free(struct keys *k)
 /* --- which are shown --- */
 
 /* With patterns: what they name, whatever its type; else all but Ed25519 keys, of which one alone
- * keeps libp11 from loading any other. */
+ * keeps libp11 from loading any other. SSH has no such trouble. */
 static bool is_shown(const struct conn *c, const struct chy_held_key *held)
 {
     const struct chy_strs *patterns = &c->hello.keys;
@@ -66,7 +66,7 @@ static bool is_shown(const struct conn *c, const struct chy_held_key *held)
         if (chy_glob_match(patterns->p[i], held->door.name))
             return true;
     }
-    return patterns->n == 0 && held->door.type != CHY_KEY_ED25519;
+    return patterns->n == 0 && (held->door.type != CHY_KEY_ED25519 || c->ssh != NULL);
 }
 
 /* --- pages --- */

@@ -27,6 +27,8 @@ static enum chy_err message_send(struct chy_channel *channel, uint64_t frame_id,
 void conn_reply(struct conn *c, uint64_t frame_id, enum chy_door_msg msg,
                 const struct chy_schema *schema, const void *value)
 {
+    if (c->ssh != NULL)
+        ssh_answer(c->ssh, msg, value);
     if (c->channel == NULL)
         return;
     /* A tool that does not read what it asked for, or an answer that no frame can carry. */
@@ -64,10 +66,11 @@ void conn_fail(struct conn *c, uint64_t frame_id, const struct chy_error *err)
 
 /* --- connections --- */
 
-static void conn_unref(struct conn *c)
+void conn_unref(struct conn *c)
 {
     if (--c->refs != 0)
         return;
+    ssh_free(c->ssh);
     chy_peer_unref(c->peer);
     chy_arena_done(&c->arena);
     chy_free(c);
@@ -79,13 +82,20 @@ static void unwatch(struct conn *c)
     c->is_watching = false;
 }
 
+bool conn_is_open(const struct conn *c)
+{
+    return c->ssh != NULL ? ssh_is_open(c->ssh) : c->channel != NULL;
+}
+
 void conn_end(struct conn *c)
 {
     struct chy_porter *p = c->porter;
-    if (c->channel == NULL)
+    if (!conn_is_open(c))
         return;
-    chy_channel_free(c->channel);
-    c->channel = NULL;
+    if (c->ssh != NULL)
+        ssh_close(c->ssh);
+    chy_channel_free(CHY_TAKE(c->channel));
+    chy_listener_close(CHY_TAKE(c->ssh_door));
     unwatch(c);
     streams_free(c);
     if (c->prev != NULL)
@@ -249,6 +259,7 @@ static const struct row {
     { CHY_DOOR_UNWATCH, &chy_empty_schema, on_unwatch },
     { CHY_DOOR_STATUS, &chy_empty_schema, on_status },
     { CHY_DOOR_ARTIFACT, &chy_artifact_schema, on_artifact },
+    { CHY_DOOR_SSH, &chy_door_listen_schema, on_ssh },
 };
 
 /* HELLO comes first, and once. */
@@ -309,32 +320,79 @@ static void turn_away(int *fd, const struct chy_error *why)
         CHY_IGNORE(chy_channel_flush_wait(channel, 0, NULL)); /* it is closed either way */
 }
 
-static enum chy_err conn_new(struct chy_porter *p, int *fd, struct chy_error *err)
+static void conn_link(struct conn *c)
 {
-    const struct chy_channel_options options = { .send_limit_bytes = CHY_LIMIT_DOOR_SEND };
+    struct chy_porter *p = c->porter;
+    c->next = p->conns;
+    if (p->conns != NULL)
+        p->conns->prev = c;
+    p->conns = c;
+    p->n_conns++;
+}
+
+static void conn_unrefp(struct conn **c)
+{
+    if (*c != NULL)
+        conn_unref(*c);
+}
+
+/* Of a peer that may speak to us; it is not open yet. */
+static enum chy_err conn_new(struct chy_porter *p, int fd, struct conn **ret_conn,
+                             struct chy_error *err)
+{
     CHY_CLEANUP(chy_peer_unrefp) struct chy_peer *peer = NULL;
-    CHY_TRY(chy_peer_new(*fd, p->options.place, &peer, err));
+    CHY_TRY(chy_peer_new(fd, p->options.place, &peer, err));
     if (!chy_peer_is_ours(peer))
         return chy_fail(err, CHY_E_FORBIDDEN, "a connection of another user");
-    CHY_CLEANUP(chy_freep) struct conn *c = chy_new(struct conn);
-    CHY_CLEANUP(chy_channel_freep) struct chy_channel *channel = NULL;
+    struct conn *c = chy_new(struct conn);
     if (c == NULL)
         return chy_fail(err, CHY_E_NOMEM, "no memory for a connection");
+    chy_arena_init(&c->arena, CHY_LIMIT_SECRET * (size_t)4);
+    c->porter = p;
+    c->refs = 1;
+    c->peer = CHY_TAKE(peer);
+    c->since_us = chy_clock_monotonic_us();
+    *ret_conn = c;
+    return CHY_OK;
+}
+
+static enum chy_err admit(struct chy_porter *p, int *fd, struct chy_error *err)
+{
+    const struct chy_channel_options options = { .send_limit_bytes = CHY_LIMIT_DOOR_SEND };
+    CHY_CLEANUP(conn_unrefp) struct conn *c = NULL;
+    CHY_CLEANUP(chy_channel_freep) struct chy_channel *channel = NULL;
+    CHY_TRY(conn_new(p, *fd, &c, err));
     CHY_TRY(chy_channel_new(*fd, &options, &channel, err));
     *fd = -1;
     const struct chy_channel_handler handler = { on_frame, on_close, c };
     CHY_TRY(chy_channel_attach(channel, p->options.loop, &handler, err));
-    chy_arena_init(&c->arena, CHY_LIMIT_SECRET * (size_t)4);
-    c->porter = p;
-    c->refs = 1;
     c->channel = CHY_TAKE(channel);
-    c->peer = CHY_TAKE(peer);
-    c->since_us = chy_clock_monotonic_us();
-    c->next = p->conns;
-    if (p->conns != NULL)
-        p->conns->prev = c;
-    p->conns = CHY_TAKE(c);
-    p->n_conns++;
+    conn_link(CHY_TAKE(c));
+    return CHY_OK;
+}
+
+static enum chy_err admit_ssh(struct chy_porter *p, int *fd, const struct chy_door_hello *hello,
+                              struct chy_error *err)
+{
+    CHY_CLEANUP(conn_unrefp) struct conn *c = NULL;
+    CHY_TRY(conn_new(p, *fd, &c, err));
+    CHY_TRY(chy_schema_copy(&chy_door_hello_schema, hello, &c->arena, &c->hello, err));
+    c->has_hello = true;
+    CHY_TRY(ssh_new(c, *fd, &c->ssh, err));
+    *fd = -1;
+    conn_link(CHY_TAKE(c));
+    return CHY_OK;
+}
+
+static void log_turned_away(struct chy_porter *p, const struct chy_error *err)
+{
+    chy_log(p->options.log, CHY_LOG_WARNING, "agent.turned_away", CHY_L_ERR(err));
+}
+
+static enum chy_err check_room(const struct chy_porter *p, struct chy_error *err)
+{
+    if (p->n_conns >= CHY_LIMIT_DOOR_CONNECTIONS)
+        return chy_fail(err, CHY_E_BUSY, "the agent has %zu connections already", p->n_conns);
     return CHY_OK;
 }
 
@@ -344,13 +402,29 @@ void chy_porter_admit(struct chy_porter *p, int fd)
     struct chy_error err;
     if (p->is_closed)
         return;
-    if (p->n_conns >= CHY_LIMIT_DOOR_CONNECTIONS) {
-        CHY_IGNORE(chy_fail(&err, CHY_E_BUSY, "the agent has %zu connections already", p->n_conns));
+    if (check_room(p, &err) != CHY_OK)
         turn_away(&owned, &err);
+    else if (admit(p, &owned, &err) != CHY_OK)
+        log_turned_away(p, &err);
+}
+
+void porter_admit_ssh(struct chy_porter *p, int fd, const struct chy_door_hello *hello)
+{
+    CHY_CLEANUP(chy_fd_closep) int owned = fd;
+    struct chy_error err;
+    if (p->is_closed)
         return;
-    }
-    if (conn_new(p, &owned, &err) != CHY_OK)
-        chy_log(p->options.log, CHY_LOG_WARNING, "agent.turned_away", CHY_L_ERR(&err));
+    enum chy_err r = check_room(p, &err);
+    if (r == CHY_OK)
+        r = admit_ssh(p, &owned, hello, &err);
+    if (r != CHY_OK)
+        log_turned_away(p, &err);
+}
+
+void chy_porter_admit_ssh(struct chy_porter *p, int fd)
+{
+    static const struct chy_door_hello nothing_asked = { 0 };
+    porter_admit_ssh(p, fd, &nothing_asked);
 }
 
 /* --- requests --- */
@@ -501,7 +575,8 @@ void chy_porter_close(struct chy_porter *p)
 bool chy_porter_is_quiet(const struct chy_porter *p)
 {
     for (const struct conn *c = p->conns; c != NULL; c = c->next) {
-        if (chy_channel_pending_bytes(c->channel) != 0)
+        if ((c->ssh != NULL ? ssh_pending_bytes(c->ssh) : chy_channel_pending_bytes(c->channel)) !=
+            0)
             return false;
     }
     return p->in_flight == 0 && chy_workers_pending(p->options.workers) == 0;

@@ -28,6 +28,9 @@ void chy_porter_freep(struct chy_porter **p);
 /* A connection; takes the descriptor in any case. One of another user is closed at once, one past
  * CHY_LIMIT_DOOR_CONNECTIONS is told CHY_E_BUSY first. */
 void chy_porter_admit(struct chy_porter *p, int fd);
+/* One that speaks the SSH agent protocol, with nothing asked for beforehand: no reason, no
+ * receipts, all keys. Past the limit it is closed, as nothing can be told it. */
+void chy_porter_admit_ssh(struct chy_porter *p, int fd);
 /* Look after what nobody asks for: renewal, who we are, connections that say nothing. Call it every
  * CHY_PORTER_TICK_US, and once at the start. */
 void chy_porter_tick(struct chy_porter *p);

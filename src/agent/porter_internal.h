@@ -3,6 +3,7 @@
 #pragma once
 
 #include "agent/key_set.h"
+#include "agent/listener.h"
 #include "agent/porter.h"
 #include "crypto/hash.h"
 #include "os/channel.h"
@@ -12,6 +13,7 @@
 #define PORTER_WAIT_US INT64_C(30000000)
 
 struct keys; /* keys.c */
+struct ssh;  /* ssh.c */
 
 struct stream {
     uint64_t number;
@@ -24,8 +26,10 @@ struct conn {
     struct chy_porter *porter;
     struct conn *next; /* of all that are open */
     struct conn *prev;
-    unsigned refs;               /* being open is one, each request in flight another */
-    struct chy_channel *channel; /* NULL once closed */
+    unsigned refs;                 /* being open is one, each request in flight another */
+    struct chy_channel *channel;   /* NULL once closed, and where `ssh` is */
+    struct ssh *ssh;               /* puts it into the words of SSH; NULL: it is said in frames */
+    struct chy_listener *ssh_door; /* of CHY_DOOR_SSH; NULL: not asked for */
     struct chy_peer *peer;
     int64_t since_us;
     bool has_hello;
@@ -76,12 +80,17 @@ void request_fail(void *request);
 
 /* Each answers its frame, or keeps a request for later. `value` lives until it returns. */
 typedef void conn_handler_fn(struct conn *c, uint64_t frame_id, const void *value);
-conn_handler_fn on_keys, on_sign, on_verify, on_hash_add, on_hash_end, on_call;
+conn_handler_fn on_keys, on_sign, on_verify, on_hash_add, on_hash_end, on_call, on_ssh;
 
 void conn_reply(struct conn *c, uint64_t frame_id, enum chy_door_msg msg,
                 const struct chy_schema *schema, const void *value);
 void conn_fail(struct conn *c, uint64_t frame_id, const struct chy_error *err);
 void conn_end(struct conn *c);
+bool conn_is_open(const struct conn *c);
+void conn_unref(struct conn *c);
+/* A connection that speaks SSH, in the name of this HELLO, which is copied; takes the
+ * descriptor. */
+void porter_admit_ssh(struct chy_porter *p, int fd, const struct chy_door_hello *hello);
 
 /* What became of a signature, to those who watch the connection's tag. */
 void porter_tell(struct chy_porter *p, const struct conn *c, const struct chy_door_event *event);
@@ -91,6 +100,19 @@ void porter_tell(struct chy_porter *p, const struct conn *c, const struct chy_do
 CHY_MUST_USE enum chy_err porter_artifact(const struct conn *c, struct chy_arena *arena,
                                           const struct chy_artifact **ret_artifact,
                                           struct chy_error *err);
+/* --- ssh.c --- */
+
+/* Takes `fd` on CHY_OK and speaks for `c` from now on. Errors: CHY_E_NOMEM, CHY_E_IO */
+CHY_MUST_USE enum chy_err ssh_new(struct conn *c, int fd, struct ssh **ret_ssh,
+                                  struct chy_error *err);
+/* Closes its socket; the struct stays until ssh_free(). */
+void ssh_close(struct ssh *s);
+void ssh_free(struct ssh *s);
+bool ssh_is_open(const struct ssh *s);
+/* Bytes that wait to be written. */
+size_t ssh_pending_bytes(const struct ssh *s);
+/* A reply of the door to what was asked for it. */
+void ssh_answer(struct ssh *s, enum chy_door_msg msg, const void *value);
 
 /* --- streams.c --- */
 

@@ -1,6 +1,4 @@
 /* SPDX-License-Identifier: MIT */
-#include <fcntl.h>
-#include <sys/epoll.h>
 #include <sys/resource.h>
 #include <unistd.h>
 
@@ -8,15 +6,10 @@
 #include "base/limits.h"
 #include "os/clock.h"
 #include "os/fd.h"
-#include "os/file.h"
-#include "os/process.h"
-#include "os/socket.h"
-#include "os/user.h"
 
-#define ACCEPTS_PER_TURN 64
-#define DRAIN_US         INT64_C(25000000) /* for what is in flight; systemd waits for 30 s here */
-#define QUIET_US         INT64_C(20000)    /* between two looks whether it is over */
-#define FILES_WANTED     8192              /* a connection takes three, and each worker some */
+#define DRAIN_US     INT64_C(25000000) /* for what is in flight; systemd waits for 30 s here */
+#define QUIET_US     INT64_C(20000)    /* between two looks whether it is over */
+#define FILES_WANTED 8192              /* a connection takes three, and each worker some */
 
 static void on_tick(void *ctx)
 {
@@ -41,7 +34,7 @@ enum chy_err service_init(struct service *s, const struct chy_client_env *env,
                           const struct chy_settings_options *settings, const char *role,
                           struct chy_error *err)
 {
-    *s = (struct service){ .settings = *settings, .lock_fd = -1, .listen_fd = -1 };
+    *s = (struct service){ .settings = *settings };
     chy_arena_init(&s->arena, (size_t)CHY_LIMIT_PATH * 4);
     chy_log_init(&s->log, STDERR_FILENO, CHY_LOG_NOTICE, role, chy_log_is_journal(STDERR_FILENO));
     raise_files();
@@ -60,11 +53,8 @@ enum chy_err service_init(struct service *s, const struct chy_client_env *env,
 
 static void listen_end(struct service *s)
 {
-    if (s->listen_fd < 0)
-        return;
-    chy_watch_freep(&s->listen_watch);
-    chy_fd_closep(&s->listen_fd);
-    CHY_IGNORE(chy_file_remove(AT_FDCWD, s->path.p, NULL)); /* nobody listens there any more */
+    chy_listener_close(CHY_TAKE(s->ssh));
+    chy_listener_close(CHY_TAKE(s->door));
 }
 
 void service_done(struct service *s)
@@ -77,73 +67,35 @@ void service_done(struct service *s)
     chy_programs_free(s->programs);
     chy_login_free(s->login);
     chy_loop_free(s->loop);
-    chy_fd_closep(&s->lock_fd);
     chy_arena_done(&s->arena);
 }
 
-/* --- the socket --- */
+/* --- the sockets --- */
 
-static void on_accept(void *ctx, uint32_t events)
+static void admit(void *ctx, int fd)
 {
     struct service *s = ctx;
-    (void)events;
-    for (int i = 0; i < ACCEPTS_PER_TURN; i++) {
-        char peer[CHY_SOCKET_TEXT_BYTES];
-        struct chy_error err;
-        int fd = -1;
-        enum chy_err r = chy_socket_accept(s->listen_fd, &fd, peer, &err);
-        if (r != CHY_OK)
-            chy_log(&s->log, CHY_LOG_WARNING, "accept.failed", CHY_L_ERR(&err));
-        if (r != CHY_OK || fd < 0)
-            return;
-        chy_porter_admit(s->porter, fd);
-    }
+    chy_porter_admit(s->porter, fd);
 }
 
-/* The folder of the socket: made for us alone where it is not there. */
-static enum chy_err folder_take(struct service *s, struct chy_error *err)
+static void admit_ssh(void *ctx, int fd)
 {
-    const char *slash = memrchr(s->path.p, '/', s->path.n);
-    struct chy_str folder = { s->path.p, (size_t)(slash - s->path.p) };
-    struct chy_str name = chy_arena_str(&s->arena, folder);
-    if (name.p == NULL)
-        return chy_fail(err, CHY_E_NOMEM, "no memory for the socket's path");
-    if (folder.n == 0)
-        return CHY_OK;
-    enum chy_err r = chy_dir_make(AT_FDCWD, name.p, 0700, err);
-    if (r == CHY_E_EXISTS)
-        return chy_dir_check_own(name.p, err);
-    return r;
-}
-
-/* Two that start at once would both find the socket dead. */
-static enum chy_err lock_take(struct service *s, struct chy_error *err)
-{
-    struct chy_str lock = chy_arena_printf(&s->arena, "%.*s.lock", CHY_STR_ARG(s->path));
-    if (lock.p == NULL)
-        return chy_fail(err, CHY_E_NOMEM, "no memory for the socket's path");
-    enum chy_err r = chy_file_lock(AT_FDCWD, lock.p, &s->lock_fd, err);
-    if (r == CHY_E_BUSY)
-        return chy_fail(err, CHY_E_EXISTS, "an agent listens on %.*s already",
-                        CHY_STR_ARG(s->path));
-    return r;
+    struct service *s = ctx;
+    chy_porter_admit_ssh(s->porter, fd);
 }
 
 enum chy_err service_listen(struct service *s, struct chy_str path, struct chy_error *err)
 {
-    if (path.n == 0 || path.p[0] != '/')
-        return chy_fail(err, CHY_E_ARG, "the socket's path must be absolute, not \"%.*s\"",
-                        CHY_STR_ARG(path));
-    if (s->listen_fd >= 0)
-        return chy_fail(err, CHY_E_STATE, "it listens on %.*s already", CHY_STR_ARG(s->path));
-    s->path = chy_arena_str(&s->arena, path);
-    struct chy_str address = chy_arena_printf(&s->arena, "unix:%.*s", CHY_STR_ARG(path));
-    if (s->path.p == NULL || address.p == NULL)
-        return chy_fail(err, CHY_E_NOMEM, "no memory for the socket's path");
-    CHY_TRY(folder_take(s, err));
-    CHY_TRY(lock_take(s, err));
-    CHY_TRY(chy_socket_listen(address, 0600, &s->listen_fd, err));
-    return chy_watch_new(s->loop, s->listen_fd, EPOLLIN, on_accept, s, &s->listen_watch, err);
+    const struct chy_listener_options options = { s->loop, &s->log, path, admit, s };
+    if (s->door != NULL)
+        return chy_fail(err, CHY_E_STATE, "it listens already");
+    return chy_listener_open(&options, &s->door, err);
+}
+
+enum chy_err service_listen_ssh(struct service *s, struct chy_str path, struct chy_error *err)
+{
+    const struct chy_listener_options options = { s->loop, &s->log, path, admit_ssh, s };
+    return chy_listener_open(&options, &s->ssh, err);
 }
 
 /* --- running --- */

@@ -3,6 +3,7 @@
 #pragma once
 
 #include "agent/agent.h"
+#include "agent/listener.h"
 #include "agent/porter.h"
 
 struct service {
@@ -18,11 +19,9 @@ struct service {
     struct chy_timer *deadline; /* of ending */
     bool is_ending;
 
-    struct chy_str path; /* of the socket; in the arena */
-    struct chy_arena arena;
-    int lock_fd;
-    int listen_fd;
-    struct chy_watch *listen_watch;
+    struct chy_listener *door; /* NULL: it listens nowhere */
+    struct chy_listener *ssh;
+    struct chy_arena arena; /* of paths */
 };
 
 /* `s` is zeroed by this; done() takes what was made so far. Errors: CHY_E_NOMEM, CHY_E_IO,
@@ -36,6 +35,9 @@ void service_done(struct service *s);
  * with service_done(). Errors: as chy_agent_run() */
 CHY_MUST_USE enum chy_err service_listen(struct service *s, struct chy_str path,
                                          struct chy_error *err);
+/* The same for the SSH agent protocol. */
+CHY_MUST_USE enum chy_err service_listen_ssh(struct service *s, struct chy_str path,
+                                             struct chy_error *err);
 
 /* Turn until service_end() was called and what was in flight is answered.
  * Errors: CHY_E_IO the loop breaks; CHY_E_TIMEOUT what was in flight took too long: threads are

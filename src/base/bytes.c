@@ -43,6 +43,13 @@ bool chy_str_starts(struct chy_str s, const char *prefix)
     return s.n >= n && (n == 0 || memcmp(s.p, prefix, n) == 0);
 }
 
+bool chy_str_ends(struct chy_str s, const char *suffix)
+{
+    size_t n = strlen(suffix);
+    struct chy_str end = { n <= s.n && n != 0 ? s.p + s.n - n : suffix, n };
+    return n <= s.n && chy_str_equal_c(end, suffix);
+}
+
 int chy_str_compare(struct chy_str a, struct chy_str b)
 {
     return chy_bytes_compare(chy_str_bytes(a), chy_str_bytes(b));

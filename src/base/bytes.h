@@ -32,6 +32,7 @@ int chy_str_print_len(struct chy_str s);
 bool chy_str_equal(struct chy_str a, struct chy_str b);
 bool chy_str_equal_c(struct chy_str a, const char *b);
 bool chy_str_starts(struct chy_str s, const char *prefix);
+bool chy_str_ends(struct chy_str s, const char *suffix);
 /* <0, 0, >0 like memcmp, the shorter first among equals. */
 int chy_str_compare(struct chy_str a, struct chy_str b);
 /* Not for secrets: time depends on the content. chy_ct_equal() is for those. */

@@ -52,6 +52,24 @@
 #define CHY_LIMIT_CHAIN       8     /* certificates of one chain */
 #define CHY_LIMIT_SANS        32    /* subject alternative names of one request */
 
+/* --- signatures that are verified --- */
+
+/* bytes of one signature with its certificates and stamp */
+#define CHY_LIMIT_CMS              1048576
+#define CHY_LIMIT_CMS_CERTIFICATES 32 /* that come with it; five are many */
+#define CHY_LIMIT_CMS_SIGNERS      8  /* of one signature; two are rare */
+/* certificates of one trust file: the Microsoft programme has some 400 roots */
+#define CHY_LIMIT_TRUST_CERTIFICATES 1024
+#define CHY_LIMIT_VERIFY_FILES       16384   /* of one command; a distribution's build has fewer */
+#define CHY_LIMIT_VERIFY_RECEIPTS    16384   /* of one folder: one for each file */
+#define CHY_LIMIT_VERIFY_OUTPUT      1048576 /* bytes of what a tool says that are read */
+#define CHY_LIMIT_VERIFY_SIGNERS     32      /* of one file; UEFI binaries have two */
+#define CHY_LIMIT_VERIFY_FILE        68719476736 /* bytes of a file that is verified: 64 GiB */
+#define CHY_LIMIT_VERIFY_MS          600000      /* for one file: 64 GiB at 110 MB/s */
+#define CHY_LIMIT_TRUST_FILES        256         /* files of one kind that a trust file names */
+#define CHY_LIMIT_TRUST_KEYS         64          /* bare public keys of one trust file */
+#define CHY_LIMIT_TRUST_FILE         4194304     /* bytes of a trust file, of one that it names */
+
 /* --- HTTP --- */
 
 #define CHY_LIMIT_HTTP_HEAD     16384 /* bytes of request line and fields; browsers send 2 KiB */
@@ -126,6 +144,9 @@
 #define CHY_LIMIT_FINDINGS  32
 #define CHY_LIMIT_ARGUMENTS 16384 /* words of one command line: files of a big build */
 
+/* bytes that chancery-gpgsm signs or verifies; git's commits and tags are some hundred */
+#define CHY_LIMIT_GPGSM_DATA 67108864
+
 /* --- the agent's door --- */
 
 #define CHY_LIMIT_KEY_PAGE      500     /* keys of one page: with their chains well below a frame */
@@ -151,6 +172,9 @@
 #define CHY_LIMIT_DOOR_WATCHES       64 /* tags that are watched in one agent */
 /* bytes of a program that is hashed: a second of work */
 #define CHY_LIMIT_PROGRAM 1073741824
+/* bytes of a message of the SSH agent protocol: what OpenSSH takes */
+#define CHY_LIMIT_SSH_MESSAGE    262144
+#define CHY_LIMIT_SSH_IDENTITIES 2048 /* keys that an SSH client is shown: more OpenSSH refuses */
 
 /* --- the PKCS#11 module and the OpenSSL provider --- */
 

@@ -12,6 +12,7 @@ int chy_cli_run_agent(struct chy_cli *cli, const struct chy_cli_args *args)
         .env = &cli->env,
         .settings = { chy_cli_arg(args, "profile"), chy_cli_arg(args, "url") },
         .socket = chy_cli_arg(args, "socket"),
+        .ssh_socket = chy_cli_arg(args, "ssh-socket"),
     };
     struct chy_error err;
     return chy_agent_run(&options, &err) == CHY_OK ? CHY_CLI_DONE : chy_cli_fail(cli, &err);

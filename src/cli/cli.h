@@ -69,6 +69,7 @@ int chy_cli_run_version(struct chy_cli *cli, const struct chy_cli_args *args);
 int chy_cli_run_enroll(struct chy_cli *cli, const struct chy_cli_args *args);
 int chy_cli_run_policy_test(struct chy_cli *cli, const struct chy_cli_args *args);
 int chy_cli_run_sign(struct chy_cli *cli, const struct chy_cli_args *args);
+int chy_cli_run_verify(struct chy_cli *cli, const struct chy_cli_args *args);
 int chy_cli_run_exec(struct chy_cli *cli, const struct chy_cli_args *args);
 int chy_cli_run_log_show(struct chy_cli *cli, const struct chy_cli_args *args);
 int chy_cli_run_log_export(struct chy_cli *cli, const struct chy_cli_args *args);

@@ -186,6 +186,16 @@ static const struct chy_cli_option sign_options[] = {
     OWN("artifact-type", "TYPE", 0, "the type of the file: jar, pe, ..."),
 };
 
+static const struct chy_cli_option verify_options[] = {
+    OWN_POS("FILE", CHY_CLI_REQUIRED | CHY_CLI_REPEATED | CHY_CLI_FILE,
+            "a file, a folder with all that is in it, or a receipt"),
+    OWN("trust", "FILE", CHY_CLI_FILE,
+        "whom to believe; not given: trust.yaml beside the configuration"),
+    OWN("receipts", "DIR", CHY_CLI_FILE, "where receipts are that are not beside their files"),
+    { .name = "offline", .help = "ask no server whether a signature is in its log" },
+    { .name = "skip-unsigned", .help = "pass over files that have no signature" },
+};
+
 static const struct chy_cli_option exec_options[] = {
     OWN("reason", "TEXT", 0, "why; a policy may require it"),
     OWN("key", "NAME", CHY_CLI_REPEATED,
@@ -225,6 +235,12 @@ static const struct chy_cli_option doctor_options[] = {
 /* --- the agent --- */
 
 static const struct chy_cli_option agent_options[] = {
+    OWN("socket", "PATH", CHY_CLI_FILE, "the agent's socket; not given: the usual place"),
+    OWN("ssh-socket", "PATH", CHY_CLI_FILE,
+        "the socket of its SSH agent (SSH_AUTH_SOCK); none: no such socket; not given: "
+        "agent.ssh.sock beside agent.sock"),
+};
+static const struct chy_cli_option agent_status_options[] = {
     OWN("socket", "PATH", CHY_CLI_FILE, "the agent's socket; not given: the usual place"),
 };
 
@@ -270,6 +286,15 @@ const struct chy_cli_command chy_cli_commands[] = {
         "as it is, at most 11 bytes less than the key's modulus, where a policy names it. All files of one command "
         "are asked for together. A refusal names the rules that made it.",
         OPTIONS(sign_options), 0, NULL, chy_cli_run_sign),
+    RUN("verify", NULL, "say of files who signed them, when, and whether the log knows of it",
+        "Signatures in a file, and beside it as FILE.p7s, FILE.asc and FILE.sig, are held against the trust file: by "
+        "our own verification for CMS, PE and UEFI binaries, catalogues and kernel modules, and by jarsigner, "
+        "apksigner, osslsigncode, rpmkeys, gpgv, ssh-keygen, fit_check_sign and xmlsec1 for the rest. A certificate "
+        "that has ended is good when a time stamp shows that it had not when it signed. Whether a signature is in "
+        "the log, a receipt tells offline (FILE.receipt, or --receipts), or the server of the profile. Exit code 0 "
+        "when everything is verified, 1 when something is not, or is not signed, 3 when of something that cannot be "
+        "told, as when a verifier is not installed.",
+        OPTIONS(verify_options), 0, NULL, chy_cli_run_verify),
     RUN("exec", NULL, "run a signing tool that knows nothing of Chancery, so that it signs here",
         "The tool gets the PKCS#11 module with what it needs to load it, and an agent: the one that runs, or a "
         "private one until the tool ends. It gets no credential. No PIN is asked for, and no terminal is needed. "
@@ -277,12 +302,13 @@ const struct chy_cli_command chy_cli_commands[] = {
         "is the tool's; 128 and the number of a signal that ended it.",
         OPTIONS(exec_options), 0, NULL, chy_cli_run_exec),
 
-    RUN("agent", "status", "show what the agent that runs says of itself", NULL, OPTIONS(agent_options), 0, NULL,
-        chy_cli_run_agent_status),
+    RUN("agent", "status", "show what the agent that runs says of itself", NULL,
+        OPTIONS(agent_status_options), 0, NULL, chy_cli_run_agent_status),
     RUN("agent", NULL, "keep the login and a connection for tools of this user",
         "It serves the PKCS#11 module and this command on a socket that its user alone can open, and says of each "
-        "signature which program asked. It runs in the foreground, as systemd wants it; SIGHUP reads the "
-        "configuration again, SIGTERM finishes what is in flight. The certificate is renewed by itself.",
+        "signature which program asked. On a second one it is an SSH agent, for ssh-keygen, git and ssh. It runs in "
+        "the foreground, as systemd wants it; SIGHUP reads the configuration again, SIGTERM finishes what is in "
+        "flight. The certificate is renewed by itself.",
         OPTIONS(agent_options), 0, NULL, chy_cli_run_agent),
 
     RUN("keys", "list", "list the keys", NULL, OPTIONS(key_list_options), CHY_OP_KEYS_LIST, &chy_view_keys,

@@ -2,7 +2,10 @@
 /* chancery exec: a tool that knows nothing of us signs here, and we tell what became of it. */
 #include "cli/exec.h"
 
+#include <string.h>
+
 #include "base/limits.h"
+#include "cli/machine.h"
 #include "doc/doc.h"
 
 struct run {
@@ -42,16 +45,54 @@ static enum chy_err write_report(struct run *run, const struct chy_exec_report *
     return chy_cli_write_file(run->cli, path, chy_buf_bytes(&text), 0644, err);
 }
 
+/* CHANCERY_KEYS, as the module reads it: words between commas and blanks. */
+static enum chy_err split_keys(struct chy_str text, struct chy_arena *arena,
+                               struct chy_strs *ret_keys, struct chy_error *err)
+{
+    struct chy_str *keys = chy_arena_array(arena, struct chy_str, CHY_LIMIT_DOOR_PATTERNS);
+    size_t n = 0;
+    if (keys == NULL)
+        return chy_fail(err, CHY_E_NOMEM, "no memory for the names of keys");
+    while (text.n != 0) {
+        size_t end = 0;
+        while (end < text.n && strchr(", \t\n", text.p[end]) == NULL)
+            end++;
+        if (end != 0 && n == CHY_LIMIT_DOOR_PATTERNS)
+            return chy_fail(err, CHY_E_LIMIT, "CHANCERY_KEYS has more than %d words",
+                            CHY_LIMIT_DOOR_PATTERNS);
+        if (end != 0)
+            keys[n++] = (struct chy_str){ text.p, end };
+        end += end < text.n ? 1 : 0;
+        text = (struct chy_str){ text.p + end, text.n - end };
+    }
+    *ret_keys = (struct chy_strs){ keys, n };
+    return CHY_OK;
+}
+
+/* What the module would say of itself in the tool: SSH has no words for it. */
+static enum chy_err fill_hello(struct run *run, struct chy_door_hello *hello, struct chy_error *err)
+{
+    const char *const *env = run->plan.env;
+    struct chy_str receipts = chy_str_of(chy_machine_env(env, "CHANCERY_RECEIPTS"));
+    struct chy_str keys = chy_str_of(chy_machine_env(env, "CHANCERY_KEYS"));
+    hello->tag = (struct chy_bytes){ run->tag, sizeof run->tag };
+    hello->reason = chy_str_of(chy_machine_env(env, "CHANCERY_REASON"));
+    CHY_TRY(chy_exec_absolute(&run->cli->arena, receipts, &hello->receipts, err));
+    return split_keys(keys, &run->cli->arena, &hello->keys, err);
+}
+
 static enum chy_err run_tool(struct run *run, struct chy_exec_report *ret_report,
                              struct chy_error *err)
 {
-    const struct chy_exec_door_options options = {
+    struct chy_exec_door_options options = {
         .socket = run->setup.socket,
         .tag = run->tag,
+        .ssh_socket = run->plan.ssh_socket,
         .arena = &run->cli->arena,
     };
     CHY_CLEANUP(chy_exec_agent_closep) struct chy_exec_agent *agent = NULL;
     CHY_CLEANUP(chy_exec_door_closep) struct chy_exec_door *door = NULL;
+    CHY_TRY(fill_hello(run, &options.hello, err));
     CHY_TRY(chy_exec_dir_make(run->setup.dir, &run->plan, err));
     CHY_TRY(chy_exec_agent_open(&run->agent, &agent, err));
     CHY_TRY(chy_exec_door_open(&options, &door, err));

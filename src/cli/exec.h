@@ -17,8 +17,8 @@ enum {
     CHY_EXEC_GPG = 1 << 4,                                  /* bin/gpg, which is chancery-gpg */
 };
 
-/* Words of the tool are templates: {module}, {dir} (of the files), {gpg} (chancery-gpg), {old} (the
- * variable's value so far). Lists end with NULL. */
+/* Words of the tool are templates: {module}, {dir} (of the files), {gpg} (chancery-gpg), {ssh}
+ * (socket), {old} (the variable's value so far). Lists end with NULL. */
 struct chy_exec_variable {
     const char *name;
     const char *value;
@@ -53,6 +53,7 @@ enum {
     CHY_EXEC_ANY_CASE = 1 << 1,      /* the tool reads -keyStore as -keystore */
     CHY_EXEC_BY_URI = 1 << 2, /* OpenSSL's engine for a pkcs11: URI or -engine, else our provider;
                                  without it the engine, or the provider where there is none */
+    CHY_EXEC_SSH = 1 << 3,    /* it asks an SSH agent: {ssh} is the socket of ours */
 };
 
 extern const struct chy_exec_tool chy_exec_tools[];
@@ -94,6 +95,7 @@ struct chy_exec_file {
 struct chy_exec_plan {
     const struct chy_exec_tool *tool;
     struct chy_str hint;
+    struct chy_str ssh_socket; /* where the agent shall serve SSH for it; empty: nowhere */
     struct chy_strs argv;
     struct chy_strs set;   /* NAME=VALUE, what is added or changed */
     struct chy_strs unset; /* names that are taken out */
@@ -126,6 +128,9 @@ void chy_exec_plan_print(FILE *out, const struct chy_exec_plan *plan);
 CHY_MUST_USE enum chy_err chy_exec_setup_make(struct chy_cli *cli, const struct chy_cli_args *args,
                                               struct chy_exec_setup *ret_setup,
                                               struct chy_error *err);
+/* The path from the root, in the arena; empty stays empty. Errors: CHY_E_IO, CHY_E_NOMEM */
+CHY_MUST_USE enum chy_err chy_exec_absolute(struct chy_arena *arena, struct chy_str path,
+                                            struct chy_str *ret_path, struct chy_error *err);
 /* Random bytes (CHY_ID_BYTES at most) and their hex in the arena. Errors: CHY_E_IO, CHY_E_NOMEM */
 CHY_MUST_USE enum chy_err chy_exec_random(struct chy_arena *arena, uint8_t *bytes, size_t n,
                                           struct chy_str *ret_hex, struct chy_error *err);
@@ -185,7 +190,9 @@ struct chy_exec_door_options {
     struct chy_str socket;               /* of the agent */
     const uint8_t *tag;                  /* 16 bytes; borrowed while the door is open */
     const struct chy_artifact *artifact; /* what the tool signs; NULL: not known */
-    struct chy_arena *arena;             /* of what is told */
+    struct chy_door_hello hello;         /* of what goes by SSH: tag, reason, keys, receipts */
+    struct chy_str ssh_socket; /* where the agent shall serve SSH in that name; empty: nowhere */
+    struct chy_arena *arena;   /* of what is told */
 };
 
 /* Errors: CHY_E_NETWORK nobody listens, CHY_E_FORBIDDEN it is somebody else's socket;

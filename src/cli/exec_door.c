@@ -55,10 +55,9 @@ static enum chy_err agent_connect(struct chy_exec_door *door, struct chy_error *
 static enum chy_err greet(struct chy_exec_door *door, struct chy_error *err)
 {
     const struct chy_exec_door_options *o = &door->options;
-    struct chy_door_hello hello = {
-        .version = CHY_DOOR_VERSION,
-        .software = CHY_STR("chancery exec " CHY_VERSION),
-    };
+    struct chy_door_hello hello = o->hello;
+    hello.version = CHY_DOOR_VERSION;
+    hello.software = CHY_STR("chancery exec " CHY_VERSION);
     struct chy_door_watch watch = { .tag = { o->tag, CHY_ID_BYTES } };
     CHY_TRY(exec_ask(door->agent, CHY_DOOR_HELLO, &chy_door_hello_schema, &hello, CHY_DOOR_WELCOME,
                      err));
@@ -78,6 +77,16 @@ void chy_exec_door_detach(struct chy_exec_door *door)
     chy_channel_free(door->agent);
     door->agent = NULL;
     door->run.loop = NULL;
+}
+
+static enum chy_err open_ssh(struct chy_exec_door *door, struct chy_error *err)
+{
+    const struct chy_door_listen listen = { door->options.ssh_socket };
+    if (listen.path.n == 0)
+        return CHY_OK;
+    enum chy_err r = exec_ask(door->agent, CHY_DOOR_SSH, &chy_door_listen_schema, &listen,
+                              CHY_DOOR_SSH_OPENED, err);
+    return r == CHY_OK ? CHY_OK : chy_error_prefix(err, r, "the agent serves no SSH");
 }
 
 void chy_exec_door_close(struct chy_exec_door *door)
@@ -104,6 +113,7 @@ enum chy_err chy_exec_door_open(const struct chy_exec_door_options *options,
     door->tool = (struct chy_process){ -1, -1 };
     CHY_TRY(agent_connect(door, err));
     CHY_TRY(greet(door, err));
+    CHY_TRY(open_ssh(door, err));
     *ret_door = CHY_TAKE(door);
     return CHY_OK;
 }

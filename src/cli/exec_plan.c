@@ -17,7 +17,8 @@ struct planner {
     struct chy_arena *arena;
     struct chy_error *err;
     const struct chy_exec_tool *tool;
-    size_t jar_at; /* of the word that `where` asked for; 0: none */
+    struct chy_str ssh_socket; /* empty: the tool does not speak SSH */
+    size_t jar_at;             /* of the word that `where` asked for; 0: none */
     struct chy_str *set;
     size_t n_set;
     struct chy_str inserted[INSERTS_MAX];
@@ -165,10 +166,8 @@ static enum chy_err append_part(struct planner *p, struct chy_str name, struct c
         const char *name;
         struct chy_str value;
     } parts[] = {
-        { "module", p->setup->module },
-        { "gpg", p->setup->gpg },
-        { "dir", p->setup->dir },
-        { "old", old },
+        { "module", p->setup->module }, { "gpg", p->setup->gpg }, { "dir", p->setup->dir },
+        { "ssh", p->ssh_socket },       { "old", old },
     };
     for (size_t i = 0; i < CHY_ARRAY_LEN(parts); i++) {
         if (!chy_str_equal_c(name, parts[i].name))
@@ -412,6 +411,11 @@ enum chy_err chy_exec_plan_make(const struct chy_exec_setup *setup, struct chy_a
     struct chy_exec_plan plan = { 0 };
     p.tool = chy_exec_tool_find(&setup->words);
     p.jar_at = p.tool->where != NULL ? find_jar(&setup->words, p.tool->where) : 0;
+    if ((p.tool->flags & CHY_EXEC_SSH) != 0) {
+        p.ssh_socket = chy_arena_printf(arena, "%.*s/ssh.sock", CHY_STR_ARG(setup->dir));
+        if (p.ssh_socket.p == NULL)
+            return no_memory(&p);
+    }
     p.set = chy_arena_array(arena, struct chy_str, VARIABLES_MAX);
     if (p.set == NULL)
         return no_memory(&p);
@@ -424,6 +428,7 @@ enum chy_err chy_exec_plan_make(const struct chy_exec_setup *setup, struct chy_a
     CHY_TRY(make_env(&p, &plan.env));
     CHY_TRY(list_taken_out(&p, &plan.unset));
     plan.tool = p.tool;
+    plan.ssh_socket = p.ssh_socket;
     plan.hint = chy_str_of(p.tool->hint);
     plan.set = (struct chy_strs){ p.set, p.n_set };
     *ret_plan = plan;

@@ -33,8 +33,8 @@ enum chy_err chy_exec_random(struct chy_arena *arena, uint8_t *bytes, size_t n,
 }
 
 /* Tools may change their folder. */
-static enum chy_err make_absolute(struct chy_arena *arena, struct chy_str path,
-                                  struct chy_str *ret_path, struct chy_error *err)
+enum chy_err chy_exec_absolute(struct chy_arena *arena, struct chy_str path,
+                               struct chy_str *ret_path, struct chy_error *err)
 {
     char here[CHY_LIMIT_PATH];
     *ret_path = path;
@@ -56,7 +56,7 @@ enum chy_err chy_exec_setup_make(struct chy_cli *cli, const struct chy_cli_args 
     struct chy_str suffix;
     CHY_TRY(chy_machine_read(s.environ, &cli->arena, &machine, err));
     CHY_TRY(chy_exec_random(&cli->arena, name, sizeof name, &suffix, err));
-    CHY_TRY(make_absolute(&cli->arena, chy_cli_arg(args, "receipts"), &s.receipts, err));
+    CHY_TRY(chy_exec_absolute(&cli->arena, chy_cli_arg(args, "receipts"), &s.receipts, err));
     s.module = machine.module;
     s.gpg = machine.gpg;
     s.engine = machine.engine;

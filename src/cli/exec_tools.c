@@ -116,10 +116,15 @@ static const struct chy_exec_insert pkcs11_tool_inserts[] = { OPTION("--module",
                                                               NO_MORE };
 static const struct chy_exec_insert p11tool_inserts[] = { OPTION("--provider", "{module}"),
                                                           NO_MORE };
-/* A CA's key signs certificates; its public half is the file of -s. */
+/* A CA's key signs certificates; its public half is the file of -s. With -U the SSH agent does
+ * it. */
 static const struct chy_exec_insert ssh_keygen_inserts[] = {
-    { .words = { "-D", "{module}" }, .unless = LIST("-D"), .with = LIST("-s") },
+    { .words = { "-D", "{module}" }, .unless = LIST("-D", "-U"), .with = LIST("-s") },
     NO_MORE,
+};
+static const struct chy_exec_variable ssh_variables[] = {
+    { "SSH_AUTH_SOCK", "{ssh}" },
+    { 0 },
 };
 static const struct chy_exec_variable cosign_variables[] = {
     { "COSIGN_PKCS11_MODULE_PATH", "{module}" },
@@ -141,10 +146,11 @@ static const struct chy_exec_variable gpg_variables[] = {
 
 /* --- the rest --- */
 
-/* A script may call any of the above. */
+/* A script may call any of the above. Its SSH agent stays what it is: it may log in with that. */
 static const struct chy_exec_variable any_variables[] = {
     OPENSSL_CNF,
     { "CHANCERY_SUNPKCS11", PKCS11_CFG },
+    { "CHANCERY_SSH_AUTH_SOCK", "{ssh}" },
     { 0 },
 };
 
@@ -276,8 +282,28 @@ const struct chy_exec_tool chy_exec_tools[] = {
     },
     {
         .name = "ssh-keygen",
-        .variables = no_variables,
+        .flags = CHY_EXEC_SSH,
+        .variables = ssh_variables,
         .inserts = ssh_keygen_inserts,
+    },
+    {
+        .name = "ssh",
+        .flags = CHY_EXEC_SSH,
+        .variables = ssh_variables,
+        .inserts = no_inserts,
+    },
+    {
+        .name = "ssh-add",
+        .flags = CHY_EXEC_SSH,
+        .variables = ssh_variables,
+        .inserts = no_inserts,
+    },
+    {
+        .name = "git",
+        .flags = CHY_EXEC_SSH,
+        .variables = ssh_variables,
+        .inserts = no_inserts,
+        .hint = "the SSH agent is ours: push and fetch without chancery exec",
     },
     {
         .name = "cosign",
@@ -326,6 +352,7 @@ const size_t chy_exec_tools_n = CHY_ARRAY_LEN(chy_exec_tools);
 const struct chy_exec_tool chy_exec_any_tool = {
     .name = "",
     .files = CHY_EXEC_OPENSSL | CHY_EXEC_JAVA,
+    .flags = CHY_EXEC_SSH,
     .variables = any_variables,
     .inserts = no_inserts,
 };

@@ -117,7 +117,7 @@ static const struct {
 
 static const struct chy_bytes oid_mgf1 = OID(0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 1, 1, 8);
 
-static void hash_alg_write(struct chy_der_writer *w, struct chy_bytes oid)
+static void hash_alg_put(struct chy_der_writer *w, struct chy_bytes oid)
 {
     chy_der_open(w, CHY_DER_SEQUENCE);
     chy_der_put_oid(w, oid);
@@ -133,12 +133,12 @@ static void pss_params_write(struct chy_der_writer *w, enum chy_hash_alg hash)
         i++;
     chy_der_open(w, CHY_DER_SEQUENCE);
     chy_der_open(w, CHY_DER_CONTEXT_SET(0));
-    hash_alg_write(w, hash_rows[i].oid);
+    hash_alg_put(w, hash_rows[i].oid);
     chy_der_close(w);
     chy_der_open(w, CHY_DER_CONTEXT_SET(1));
     chy_der_open(w, CHY_DER_SEQUENCE);
     chy_der_put_oid(w, oid_mgf1);
-    hash_alg_write(w, hash_rows[i].oid);
+    hash_alg_put(w, hash_rows[i].oid);
     chy_der_close(w);
     chy_der_close(w);
     chy_der_open(w, CHY_DER_CONTEXT_SET(2));
@@ -163,4 +163,18 @@ enum chy_err chy_sign_alg_write(struct chy_der_writer *w, enum chy_sign_alg alg,
         return CHY_OK;
     }
     return chy_fail(err, CHY_E_ARG, "no such signature algorithm: %d", (int)alg);
+}
+
+enum chy_err chy_hash_alg_write(struct chy_der_writer *w, enum chy_hash_alg hash,
+                                struct chy_error *err)
+{
+    for (size_t i = 0; i < CHY_ARRAY_LEN(hash_rows); i++) {
+        if (hash_rows[i].hash != hash)
+            continue;
+        chy_der_open(w, CHY_DER_SEQUENCE);
+        chy_der_put_oid(w, hash_rows[i].oid);
+        chy_der_close(w);
+        return CHY_OK;
+    }
+    return chy_fail(err, CHY_E_ARG, "no such hash: %d", (int)hash);
 }

@@ -2,6 +2,7 @@
 #include "inspect/recognize.h"
 
 #include "codec/der.h"
+#include "inspect/recognize_ssh.h"
 #include "policy/facts.h"
 
 #define CHILDREN_MAX 8 /* that tell one shape from another */
@@ -206,6 +207,9 @@ const char *inspect_recognize(struct chy_bytes content)
 {
     struct chy_bytes in = content;
     struct element outer;
+    const char *ssh = inspect_recognize_ssh(content);
+    if (ssh != NULL)
+        return ssh;
     if (is_jar_signature_file(content))
         return CHY_CONTENT_JAR_SIGNATURE_FILE;
     if (!take_head(&in, &outer))

@@ -31,6 +31,9 @@
 #define CHY_CONTENT_CMS_SIGNED_ATTRIBUTES \
     "cms-signed-attributes" /* of a CMS, Authenticode or JAR signature */
 #define CHY_CONTENT_JAR_SIGNATURE_FILE "jar-signature-file" /* META-INF/X.SF itself */
+#define CHY_CONTENT_SSH_CERTIFICATE    "ssh-certificate"    /* of a user or a host */
+#define CHY_CONTENT_SSH_LOGIN          "ssh-login"          /* the request of a user who logs in */
+#define CHY_CONTENT_SSH_SIGNATURE      "ssh-signature"      /* of a file, a commit: SSHSIG */
 #define CHY_CONTENT_OTHER              "other"
 
 /* 1 to CHY_LIMIT_NAME bytes of a-z, 0-9, '.', '_' and '-', a letter first. */

@@ -57,6 +57,10 @@ enum chy_door_msg {
     /* struct chy_artifact: what the signatures of the watched tag are about; behind WATCH, once */
     CHY_DOOR_ARTIFACT,
     CHY_DOOR_ARTIFACT_TAKEN, /* struct chy_empty */
+    /* struct chy_door_listen: serve the SSH agent protocol (proto/ssh_agent.h) at this path in the
+     * name of this connection's HELLO, for as long as it lasts */
+    CHY_DOOR_SSH,
+    CHY_DOOR_SSH_OPENED, /* struct chy_empty */
 
     /* On a helper's control socket only. */
     CHY_DOOR_ADOPT = 768, /* struct chy_empty + one descriptor, which is a new connection */

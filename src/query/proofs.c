@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/limits.h"
+#include "codec/base64.h"
 #include "query/handlers.h"
 #include "query/tree.h"
 #include "tlog/receipt.h"
@@ -25,9 +26,10 @@ static enum chy_err raw_set(struct query_call *call, const char *type, struct ch
 
 /* Whoever neither reads the log nor is named in the entry learns nothing, not even whether there is
  * one. */
-static enum chy_err entry_of_caller(struct query_call *call, uint64_t index, struct chy_error *err)
+static enum chy_err entry_of_caller(struct query_call *call, uint64_t index,
+                                    struct chy_bytes *ret_bytes, struct chy_error *err)
 {
-    struct chy_bytes bytes;
+    struct chy_bytes bytes = { NULL, 0 };
     struct chy_entry entry;
     enum chy_err r = chy_store_log_get(call->q->store, index, &call->arena, &bytes, NULL, err);
     if (r != CHY_OK && r != CHY_E_NOT_FOUND)
@@ -40,6 +42,7 @@ static enum chy_err entry_of_caller(struct query_call *call, uint64_t index, str
     if (!is_his)
         return chy_fail(err, CHY_E_NOT_FOUND, "the log has no entry %llu%s",
                         (unsigned long long)index, reads_all ? "" : " of yours");
+    *ret_bytes = bytes;
     return CHY_OK;
 }
 
@@ -48,8 +51,9 @@ enum chy_err query_log_receipt(struct query_call *call, void *response, struct c
     const struct chy_log_index *r = call->request;
     struct chy_log_receipt *answer = response;
     struct chy_tlog_tree *tree;
+    struct chy_bytes entry;
     struct chy_tlog_receipt receipt = { .index = r->index, .checkpoint = call->note };
-    CHY_TRY(entry_of_caller(call, r->index, err));
+    CHY_TRY(entry_of_caller(call, r->index, &entry, err));
     if (r->index >= call->checkpoint.size)
         return chy_fail(err, CHY_E_STATE,
                         "no checkpoint covers entry %llu yet; try again in a second",
@@ -57,7 +61,12 @@ enum chy_err query_log_receipt(struct query_call *call, void *response, struct c
     CHY_TRY(query_tree_get(call, &tree, err));
     CHY_TRY(chy_tlog_tree_prove_inclusion(tree, r->index, &receipt.proof, err));
     CHY_CLEANUP(chy_buf_done) struct chy_buf out;
+    CHY_CLEANUP(chy_buf_done) struct chy_buf extra;
     chy_buf_init(&out, CHY_LIMIT_RECEIPT);
+    chy_buf_init(&extra, CHY_LIMIT_RECEIPT);
+    chy_base64_append(&extra, entry); /* so that it proves something without the log at hand */
+    CHY_TRY(chy_buf_check(&extra, err));
+    receipt.extra = chy_buf_str(&extra);
     chy_tlog_receipt_append(&out, &receipt);
     CHY_TRY(chy_buf_check(&out, err));
     answer->receipt = chy_arena_str(&call->arena, chy_buf_str(&out));

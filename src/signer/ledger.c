@@ -6,6 +6,7 @@
 
 #include "base/limits.h"
 #include "base/mem.h"
+#include "codec/base64.h"
 #include "crypto/hash.h"
 #include "os/clock.h"
 #include "os/random.h"
@@ -774,6 +775,18 @@ static void checkpoint_turn(struct ledger *l, int64_t now_us)
         chy_timer_set(l->pace, due);
 }
 
+/* The entry itself, so that a receipt proves something without the log at hand. */
+static enum chy_err receipt_extra(struct ledger *l, uint64_t index, struct chy_buf *out,
+                                  struct chy_error *err)
+{
+    CHY_CLEANUP(chy_arena_done) struct chy_arena arena;
+    struct chy_bytes entry;
+    chy_arena_init(&arena, CHY_LIMIT_ARENA);
+    CHY_TRY(chy_store_log_get(l->s->store, index, &arena, &entry, NULL, err));
+    chy_base64_append(out, entry);
+    return chy_buf_check(out, err);
+}
+
 enum chy_err ledger_receipt(struct ledger *l, uint64_t index, struct chy_buf *out,
                             struct chy_error *err)
 {
@@ -785,6 +798,10 @@ enum chy_err ledger_receipt(struct ledger *l, uint64_t index, struct chy_buf *ou
     struct chy_tlog_receipt receipt = { .index = index, .checkpoint = chy_buf_bytes(&l->note) };
     CHY_TRY(chy_tlog_tree_edge_at(l->tree, l->published, &edge, err));
     CHY_TRY(chy_tlog_prove_inclusion(&nodes, &edge, index, &receipt.proof, err));
+    CHY_CLEANUP(chy_buf_done) struct chy_buf extra;
+    chy_buf_init(&extra, CHY_LIMIT_RECEIPT);
+    CHY_TRY(receipt_extra(l, index, &extra, err));
+    receipt.extra = chy_buf_str(&extra);
     chy_tlog_receipt_append(out, &receipt);
     return chy_buf_check(out, err);
 }

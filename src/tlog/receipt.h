@@ -3,7 +3,8 @@
  * that needs nothing else to be checked but the log's verifier key.
  *
  *   c2sp.org/tlog-proof@v1
- *   [extra <base64>]        not covered by any signature; we write none
+ *   [extra <base64>]        ours: the entry. Covered by no signature, but by the proof, once its
+ *                           leaf hash is that of these bytes
  *   index <decimal>
  *   <base64(hash)>          0..63 times, the one nearest to the leaf first
  *   <blank line>
@@ -25,7 +26,7 @@ struct chy_buf;
 struct chy_hasher;
 
 struct chy_tlog_receipt {
-    struct chy_str extra; /* base 64, a view; p is NULL if there is none. Never trust it. */
+    struct chy_str extra; /* base 64, a view; p is NULL if there is none. Not proved by itself. */
     uint64_t index;
     struct chy_tlog_proof proof;
     struct chy_bytes checkpoint; /* the signed note, a view */

@@ -13,7 +13,7 @@ import tiny_pe
 import windows_samples
 from openpgp import CHANCERY_GPG
 from packages import tiny_deb, tiny_rpm, tiny_source
-from signer import CHANCERY, MODULE, SOON, SOURCE, artifact, need
+from signer import BUILD, CHANCERY, MODULE, SOON, SOURCE, artifact, need
 from test_pkcs11_java import apk, jar
 
 PAGES = sorted((SOURCE / "docs/tools").glob("*.md"))
@@ -29,10 +29,12 @@ PROGRAMS = {
     "rpm.md": ["rpm", "rpmbuild", "rpmsign", "rpmkeys"],
     "deb.md": ["debsigs", "debsig-verify", "apt-ftparchive", "gpgv", "dpkg-buildpackage"],
     "git-openpgp.md": ["git", "gpg"],
-    "ssh.md": ["ssh-keygen"],
+    "ssh.md": ["ssh-keygen", "ssh-add"],
     "cosign.md": [],
     "notation.md": [],
     "xml.md": ["java", "xmlsec1"],
+    "chancery-verify.md": ["openssl", "jarsigner", "keytool"],
+    "git.md": ["git", "ssh-keygen"],
 }
 
 
@@ -111,7 +113,8 @@ def test_page(release, tsa, page, request):
     env = release.env(CHANCERY_MODULE=str(MODULE), CHANCERY_SOURCE=str(SOURCE),
                       CHANCERY_OPENPGP=str(folder / "openpgp"),
                       GNUPGHOME=str(folder / "gnupg"), TSA=tsa.url)
-    env["PATH"] = f"{folder}/bin:{CHANCERY.parent}:{CHANCERY_GPG.parent}:{env['PATH']}"
+    env["PATH"] = (f"{folder}/bin:{CHANCERY.parent}:{CHANCERY_GPG.parent}:{BUILD}/src/gpgsm:"
+                   f"{env['PATH']}")
     env.update(more)
     try:
         done = subprocess.run(["bash", "-euo", "pipefail", "-c", commands_of(page)], cwd=folder,
@@ -129,7 +132,7 @@ def test_signserver_page(release):
     need("java", "keytool", "osslsigncode", "wixl", "gcab", "curl")
     folder = release.folder / "page-signserver"
     folder.mkdir()
-    fill(folder, release)
+    fill(folder, release, "signserver.md")
     fill_windows(folder)
     shutil.copy(release.server.data / "tls/certificate.pem", folder / "server.pem")
     env = release.env(URL=release.server.url)

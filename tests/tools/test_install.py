@@ -23,13 +23,15 @@ GUESTS = {  # library: what it needs, what it shows
 }
 
 FILES = {
-    "bin/chancery", "bin/chancery-gpg", "bin/chanceryd", "bin/notation-chancery",
+    "bin/chancery", "bin/chancery-gpg", "bin/chancery-gpgsm", "bin/chanceryd",
+    "bin/notation-chancery",
     "bin/sigstore-kms-chancery", MODULE, PROVIDER, "share/p11-kit/modules/chancery.module",
     "lib/systemd/system/chanceryd.service", "lib/sysusers.d/chancery.conf",
     "lib/systemd/system/chancery-agent@.service", "lib/systemd/user/chancery-agent.service",
     "share/bash-completion/completions/chancery", "share/bash-completion/completions/chanceryd",
     "share/fish/vendor_completions.d/chancery.fish",
     "share/fish/vendor_completions.d/chanceryd.fish",
+    "share/man/man1/chancery-gpgsm.1",
     "share/man/man1/notation-chancery.1", "share/man/man1/sigstore-kms-chancery.1",
     "share/man/man1/chancery.1", "share/man/man1/chancery-gpg.1",
     "share/man/man5/chancery-config.5",
@@ -40,10 +42,13 @@ FILES = {
     "share/doc/chancery/policy.md", "share/doc/chancery/security.md",
     "share/doc/chancery/signserver.md", "share/doc/chancery/token.md",
     "share/doc/chancery/tools/README.md",
+    "share/doc/chancery/tools/chancery-sign.md",
+    "share/doc/chancery/tools/chancery-verify.md",
     "share/doc/chancery/tools/cosign.md",
     "share/doc/chancery/tools/deb.md",
     "share/doc/chancery/tools/firmware.md",
     "share/doc/chancery/tools/git-openpgp.md",
+    "share/doc/chancery/tools/git.md",
     "share/doc/chancery/tools/gpg.md",
     "share/doc/chancery/tools/java.md",
     "share/doc/chancery/tools/jsign.md",
@@ -55,6 +60,7 @@ FILES = {
     "share/doc/chancery/tools/ssh.md",
     "share/doc/chancery/tools/xml.md",
     "share/doc/chancery/formats/log.md", "share/doc/chancery/formats/policy.md",
+    "share/doc/chancery/formats/trust.md",
 }
 
 
@@ -104,6 +110,7 @@ def test_install__modes(installed):
 
 @pytest.mark.parametrize("words", [("chanceryd", "--version"), ("chanceryd", "--help"),
                                    ("chancery", "version"), ("chancery", "help"),
+                                   ("chancery-gpgsm", "--version"), ("chancery-gpgsm", "-h"),
                                    ("notation-chancery", "--version"),
                                    ("sigstore-kms-chancery", "--help")])
 def test_install__programs_run_from_there(installed, words, tmp_path):
@@ -144,7 +151,7 @@ def test_install__a_guest_changes_nothing_of_its_process(installed, library):
 
 
 def test_install__programs_name_no_build_folder(installed):
-    for name in ("bin/chancery", "bin/chanceryd", MODULE):
+    for name in ("bin/chancery", "bin/chancery-gpgsm", "bin/chanceryd", MODULE):
         dynamic = run("readelf", "-d", installed / name).stdout
         assert "NEEDED" in dynamic
         assert "RPATH" not in dynamic and "RUNPATH" not in dynamic

@@ -396,14 +396,24 @@ void fixture_poll(struct fixture *f)
 
 /* --- tools --- */
 
-void tool_open(struct tool *t, struct fixture *f)
+static int open_pair(struct tool *t, struct fixture *f)
 {
     int fds[2];
     CHY_ASSERT(chy_socket_pair(fds, NULL) == CHY_OK);
     *t = (struct tool){ .f = f, .fd = fds[0] };
     chy_buf_init(&t->in, (size_t)CHY_LIMIT_FRAME * 3);
     chy_arena_init(&t->arena, CHY_LIMIT_ARENA);
-    chy_porter_admit(f->porter, fds[1]);
+    return fds[1];
+}
+
+void tool_open(struct tool *t, struct fixture *f)
+{
+    chy_porter_admit(f->porter, open_pair(t, f));
+}
+
+void tool_open_ssh(struct tool *t, struct fixture *f)
+{
+    chy_porter_admit_ssh(f->porter, open_pair(t, f));
 }
 
 void tool_close(struct tool *t)
@@ -445,8 +455,7 @@ uint64_t tool_send(struct tool *t, enum chy_door_msg msg, const struct chy_schem
     return t->last_id;
 }
 
-/* False at the end. */
-static bool read_more(struct tool *t)
+bool tool_read_more(struct tool *t)
 {
     static uint8_t part[65536];
     ssize_t n = recv(t->fd, part, sizeof part, MSG_DONTWAIT);
@@ -470,7 +479,7 @@ uint16_t tool_receive(struct tool *t, uint64_t *ret_id, const struct chy_schema 
         CHY_ASSERT(chy_frame_decode(chy_buf_bytes(&t->in), &frame, &used, NULL) == CHY_OK);
         if (used != 0)
             break;
-        CHY_ASSERT(read_more(t) && chy_clock_monotonic_us() < deadline_us);
+        CHY_ASSERT(tool_read_more(t) && chy_clock_monotonic_us() < deadline_us);
     }
     *ret_id = frame.id;
     uint16_t type = frame.type;
@@ -512,7 +521,7 @@ bool tool_is_closed(struct tool *t)
     int64_t deadline_us = chy_clock_monotonic_us() + SOON_US;
     size_t before = t->in.n;
     while (t->in.n == before) {
-        if (!read_more(t))
+        if (!tool_read_more(t))
             return true;
         CHY_ASSERT(chy_clock_monotonic_us() < deadline_us);
     }

@@ -76,8 +76,12 @@ struct tool {
 };
 
 void tool_open(struct tool *t, struct fixture *f);
+/* One that speaks the SSH agent protocol: no frames. */
+void tool_open_ssh(struct tool *t, struct fixture *f);
 void tool_close(struct tool *t);
 void tool_bytes(struct tool *t, struct chy_bytes bytes);
+/* Into `in`, or turn the loop once; false at the end. */
+bool tool_read_more(struct tool *t);
 uint64_t tool_send(struct tool *t, enum chy_door_msg msg, const struct chy_schema *schema,
                    const void *value);
 /* The next frame's kind and number; its body decodes by `schema` unless that is NULL. */

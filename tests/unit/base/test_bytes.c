@@ -27,6 +27,18 @@ static void test_str__views_and_their_equality(void **state)
     assert_true(chy_str_equal_c(part(NULL, 0), NULL));
 }
 
+static void test_str_ends(void **state)
+{
+    (void)state;
+    assert_true(chy_str_ends(CHY_STR("abc"), ""));
+    assert_true(chy_str_ends(CHY_STR("abc"), "bc"));
+    assert_true(chy_str_ends(CHY_STR("abc"), "abc"));
+    assert_false(chy_str_ends(CHY_STR("abc"), "zabc"));
+    assert_false(chy_str_ends(CHY_STR("abc"), "b"));
+    assert_false(chy_str_ends(part(NULL, 0), "a"));
+    assert_true(chy_str_ends(part(NULL, 0), ""));
+}
+
 static void test_str_starts(void **state)
 {
     (void)state;
@@ -172,6 +184,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_str__views_and_their_equality),
         cmocka_unit_test(test_str_starts),
+        cmocka_unit_test(test_str_ends),
         cmocka_unit_test(test_str_compare__by_bytes_then_by_length),
         cmocka_unit_test(test_str_print_len__is_cut_to_an_int),
         cmocka_unit_test(test_copy__takes_nothing_from_nowhere),

@@ -161,6 +161,8 @@ static void test_plan__words(void **state)
         { "p11tool --list-all", "p11tool --provider /m.so --list-all" },
         { "ssh-keygen -s ca.pub -I x k.pub", "ssh-keygen -D /m.so -s ca.pub -I x k.pub" },
         { "ssh-keygen -t ed25519 -S x", "ssh-keygen -t ed25519 -S x" },
+        { "ssh-keygen -U -s ca.pub -I x k.pub", "ssh-keygen -U -s ca.pub -I x k.pub" },
+        { "ssh-keygen -Us ca.pub -I x k.pub", "ssh-keygen -Us ca.pub -I x k.pub" },
         { "make all", "make all" },
     };
     for (size_t i = 0; i < CHY_ARRAY_LEN(rows); i++) {
@@ -207,6 +209,25 @@ static void test_plan__our_variables(void **state)
         for (size_t k = 0; k < i; k++)
             assert_false(strncmp(plan.env[i], plan.env[k], n) == 0);
     }
+}
+
+/* A script may log in by its own agent. */
+static void test_plan__ssh_has_a_socket_of_ours(void **state)
+{
+    (void)state;
+    static const char *const tools[] = { "ssh-keygen -Y sign", "git commit", "ssh h",
+                                         "ssh-add -L" };
+    for (size_t i = 0; i < CHY_ARRAY_LEN(tools); i++) {
+        assert_int_equal(plan_of(tools[i]), CHY_OK);
+        assert_true(chy_str_equal_c(plan.ssh_socket, "/d/ssh.sock"));
+        assert_string_equal(variable("SSH_AUTH_SOCK"), "/d/ssh.sock");
+    }
+    assert_int_equal(plan_of("any thing"), CHY_OK);
+    assert_true(chy_str_equal_c(plan.ssh_socket, "/d/ssh.sock"));
+    assert_null(variable("SSH_AUTH_SOCK"));
+    assert_string_equal(variable("CHANCERY_SSH_AUTH_SOCK"), "/d/ssh.sock");
+    assert_int_equal(plan_of("jarsigner a.jar"), CHY_OK);
+    assert_int_equal(plan.ssh_socket.n, 0);
 }
 
 static void test_plan__files(void **state)
@@ -517,6 +538,7 @@ int main(void)
         T(test_plan__words),
         T(test_plan__no_credential_is_left),
         T(test_plan__our_variables),
+        T(test_plan__ssh_has_a_socket_of_ours),
         T(test_plan__files),
         T(test_plan__nothing_configured_before),
         T(test_plan__engines_and_providers),

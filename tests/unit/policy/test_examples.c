@@ -224,7 +224,7 @@ static void test_examples__answer_as_the_page_says(void **state)
     }
     assert_int_equal(e.policies, 10);
     assert_int_equal(e.guards, 1);
-    assert_int_equal(e.requests, 46);
+    assert_int_equal(e.requests, 48);
     chy_policy_rules_free(e.rules);
     chy_policy_guard_free(e.guard);
     free(page);

@@ -1,0 +1,74 @@
+/* SPDX-License-Identifier: MIT */
+/* What chancery verify reads of a stranger's file: CMS, and where a file has its signatures. */
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/arena.h"
+#include "client/pgp_armour.h"
+#include "crypto/signed_data.h"
+#include "format/place.h"
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n);
+
+typedef enum chy_err place_fn(const struct chy_format_source *source,
+                              struct chy_format_place *ret_place, struct chy_error *err);
+
+static bool lies_in(struct chy_bytes part, struct chy_bytes whole)
+{
+    return part.p == NULL ||
+           (part.p >= whole.p && part.n <= whole.n && part.p + part.n <= whole.p + whole.n);
+}
+
+static void cms_read(struct chy_bytes in)
+{
+    struct chy_signed_data d;
+    struct chy_arena arena;
+    if (chy_signed_data_parse(in, &d, NULL) == CHY_OK) {
+        CHY_ASSERT(d.n_signers >= 1 && d.n_signers <= CHY_LIMIT_CMS_SIGNERS);
+        CHY_ASSERT(lies_in(d.content, in));
+        for (size_t i = 0; i < d.n_certificates; i++)
+            CHY_ASSERT(lies_in(d.certificates[i], in));
+        for (size_t i = 0; i < d.n_signers; i++)
+            CHY_ASSERT(lies_in(d.signers[i].signature, in) &&
+                       lies_in(d.signers[i].signed_attrs, in) &&
+                       lies_in(d.signers[i].time_stamp, in));
+    }
+    chy_arena_init(&arena, 1 << 22);
+    CHY_IGNORE(chy_signed_data_read(in, &arena, &d, NULL)); /* any answer will do */
+    chy_arena_done(&arena);
+}
+
+static void place_read(place_fn *fn, struct chy_bytes in)
+{
+    const struct chy_format_source source = { in.n, chy_format_read_memory, &in };
+    struct chy_format_place place;
+    uint64_t at = 0;
+    if (fn(&source, &place, NULL) != CHY_OK)
+        return;
+    CHY_ASSERT(place.n_covered >= 1 && place.n_covered <= CHY_FORMAT_RANGES);
+    CHY_ASSERT(place.n_signatures >= 1 && place.n_signatures <= CHY_FORMAT_SIGNATURES);
+    for (size_t i = 0; i < place.n_covered; i++) {
+        CHY_ASSERT(place.covered[i].offset >= at);
+        at = place.covered[i].offset + place.covered[i].size;
+        CHY_ASSERT(at <= in.n);
+    }
+    for (size_t i = 0; i < place.n_signatures; i++) {
+        const struct chy_format_range *s = &place.signatures[i];
+        CHY_ASSERT(s->offset <= in.n && s->size <= in.n - s->offset);
+        cms_read((struct chy_bytes){ in.p + s->offset, (size_t)s->size });
+    }
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
+{
+    const struct chy_bytes in = { data, n };
+    struct chy_buf key;
+    cms_read(in);
+    place_read(chy_format_pe_place, in);
+    place_read(chy_format_module_place, in);
+    place_read(chy_format_deb_place, in);
+    chy_buf_init(&key, 1 << 20);
+    CHY_IGNORE(chy_pgp_armour_take(chy_bytes_str(in), &key, NULL)); /* any answer will do */
+    chy_buf_done(&key);
+    return 0;
+}

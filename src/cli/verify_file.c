@@ -1,0 +1,333 @@
+/* SPDX-License-Identifier: MIT */
+/* One file: what it is, who verifies it, what is beside it, and the verdict of all that. */
+#include <fcntl.h>
+#include <stdarg.h>
+#include <sys/stat.h>
+
+#include "base/limits.h"
+#include "cli/verify.h"
+#include "client/artifact.h"
+#include "os/fd.h"
+#include "os/file.h"
+#include "os/file_stream.h"
+
+#define OWN "chancery"
+
+/* Who verifies what a file holds: we ourselves, or a tool. */
+static const struct {
+    enum chy_format_kind kind;
+    enum chy_verify_form own;
+    enum verify_tool_id tool;
+} embedded[] = {
+    { CHY_FORMAT_JAR, 0, VERIFY_TOOL_JARSIGNER },
+    { CHY_FORMAT_WAR, 0, VERIFY_TOOL_JARSIGNER },
+    { CHY_FORMAT_EAR, 0, VERIFY_TOOL_JARSIGNER },
+    { CHY_FORMAT_APK, 0, VERIFY_TOOL_APKSIGNER },
+    { CHY_FORMAT_MSIX, 0, VERIFY_TOOL_OSSLSIGNCODE },
+    { CHY_FORMAT_NUGET, 0, VERIFY_TOOL_NUGET },
+    { CHY_FORMAT_PE, CHY_VERIFY_PE, VERIFY_TOOL_NONE },
+    { CHY_FORMAT_EFI, CHY_VERIFY_PE, VERIFY_TOOL_NONE },
+    { CHY_FORMAT_MSI, 0, VERIFY_TOOL_OSSLSIGNCODE },
+    { CHY_FORMAT_CAB, 0, VERIFY_TOOL_OSSLSIGNCODE },
+    { CHY_FORMAT_CAT, CHY_VERIFY_PKCS7, VERIFY_TOOL_NONE },
+    { CHY_FORMAT_POWERSHELL, 0, VERIFY_TOOL_OSSLSIGNCODE },
+    { CHY_FORMAT_RPM, 0, VERIFY_TOOL_RPMKEYS },
+    { CHY_FORMAT_DEB, 0, VERIFY_TOOL_DEB },
+    { CHY_FORMAT_MODULE, CHY_VERIFY_MODULE, VERIFY_TOOL_NONE },
+    { CHY_FORMAT_FIT, 0, VERIFY_TOOL_FIT },
+    { CHY_FORMAT_XML, 0, VERIFY_TOOL_XMLSEC },
+};
+
+/* --- verdicts --- */
+
+static void verifier_add(struct verify_file *f, const char *verifier)
+{
+    for (size_t i = 0; i < f->row.verifiers.n; i++) {
+        if (chy_str_equal_c(f->verifiers[i], verifier))
+            return;
+    }
+    if (f->row.verifiers.n < CHY_ARRAY_LEN(f->verifiers))
+        f->verifiers[f->row.verifiers.n++] = chy_str_of(verifier);
+}
+
+/* How much worse than GOOD; none yet is better than all. */
+static int badness(enum verify_verdict v)
+{
+    return v == VERIFY_BAD ? 3 : v == VERIFY_UNKNOWN ? 2 : v == VERIFY_GOOD ? 1 : 0;
+}
+
+void verify_say(struct verify_file *f, enum verify_verdict verdict, const char *verifier,
+                const char *fmt, ...)
+{
+    char text[CHY_ERROR_TEXT_BYTES];
+    struct chy_error clean;
+    va_list ap;
+    va_start(ap, fmt);
+    (void)vsnprintf(text, sizeof text, fmt, ap);
+    va_end(ap);
+    if (verifier != NULL)
+        verifier_add(f, verifier);
+    if (badness(verdict) <= badness(f->row.verdict))
+        return;
+    chy_fail(&clean, CHY_E_INTERNAL, "%s", text); /* takes out what steers a terminal */
+    f->row.verdict = verdict;
+    f->row.detail = chy_arena_str(f->arena, chy_str_of(clean.text));
+}
+
+void verify_say_error(struct verify_file *f, enum chy_err r, const char *verifier,
+                      const struct chy_error *why)
+{
+    bool is_unknown = chy_err_exit_code(r) == CHY_CLI_TROUBLE || r == CHY_E_LIMIT;
+    verify_say(f, is_unknown ? VERIFY_UNKNOWN : VERIFY_BAD, verifier, "%s", why->text);
+}
+
+struct chy_verify_signer *verify_add_signer(struct verify_file *f)
+{
+    if (f->n_signers == CHY_LIMIT_VERIFY_SIGNERS)
+        return NULL;
+    f->row.signers.p = f->signers;
+    f->row.signers.n = ++f->n_signers;
+    return &f->signers[f->n_signers - 1];
+}
+
+/* --- our own verification --- */
+
+/* One signer who is trusted is enough; a signature that is wrong is one too many: who else signed
+ * may be somebody whom this trust file does not know. */
+static void signers_judge(struct verify_file *f, const struct chy_verify_found *found)
+{
+    const struct chy_verify_signer *good = NULL;
+    const struct chy_verify_signer *bad = NULL;
+    for (size_t i = 0; i < found->signers.n; i++) {
+        const struct chy_verify_signer *s = &found->signers.p[i];
+        struct chy_verify_signer *row = verify_add_signer(f);
+        if (row != NULL)
+            *row = *s;
+        bool is_wrong = chy_str_equal_c(s->problem, chy_err_type(CHY_E_INTEGRITY)) ||
+                        chy_str_equal_c(s->problem, chy_err_type(CHY_E_MALFORMED));
+        good = s->is_good ? s : good;
+        bad = is_wrong || (bad == NULL && !s->is_good) ? s : bad;
+        if (is_wrong)
+            verify_say(f, VERIFY_BAD, OWN, "%.*s", CHY_STR_ARG(s->detail));
+    }
+    if (good != NULL)
+        verify_say(f, VERIFY_GOOD, OWN, "%s", "");
+    else if (bad != NULL)
+        verify_say(f, VERIFY_BAD, OWN, "%.*s", CHY_STR_ARG(bad->detail));
+    else
+        verify_say(f, VERIFY_BAD, OWN, "%s", "nobody has signed it");
+}
+
+void verify_own(struct verify_file *f, enum chy_verify_form form, struct chy_bytes signature)
+{
+    const struct chy_verify_input input = {
+        .form = form,
+        .fd = f->fd,
+        .size_bytes = f->size_bytes,
+        .signature = signature,
+        .trust = f->v->trust,
+        .now_us = f->v->now_us,
+    };
+    struct chy_verify_found found;
+    struct chy_error why;
+    f->is_signed = true;
+    enum chy_err r = chy_verify_file(&input, f->arena, &found, &why);
+    if (r == CHY_OK)
+        signers_judge(f, &found);
+    else
+        verify_say_error(f, r, OWN, &why);
+}
+
+/* --- beside the file --- */
+
+static void look_cms(struct verify_file *f, struct chy_str path, struct chy_bytes content)
+{
+    (void)path;
+    verify_own(f, CHY_VERIFY_CMS, content);
+}
+
+static void look_openpgp(struct verify_file *f, struct chy_str path, struct chy_bytes content)
+{
+    (void)content;
+    f->is_signed = true;
+    f->beside = path;
+    verify_by_tool(f, VERIFY_TOOL_GPGV);
+}
+
+/* Of SSH it has an armour; a packet of OpenPGP begins with a tag whose top bit is set, and so do
+ * some bare signatures: those are tried where the trust file has keys. */
+static void look_sig(struct verify_file *f, struct chy_str path, struct chy_bytes content)
+{
+    struct chy_str text = chy_bytes_str(content);
+    f->is_signed = true;
+    f->beside = path;
+    if (chy_str_starts(text, "-----BEGIN SSH SIGNATURE-----"))
+        verify_by_tool(f, VERIFY_TOOL_SSH);
+    else if (chy_str_starts(text, "-----BEGIN PGP SIGNATURE-----") || f->v->trust->n_keys == 0)
+        verify_by_tool(f, VERIFY_TOOL_GPGV);
+    else
+        verify_own(f, CHY_VERIFY_RAW, content);
+}
+
+static const struct {
+    const char *suffix;
+    void (*look)(struct verify_file *f, struct chy_str path, struct chy_bytes content);
+} besides[] = {
+    { ".p7s", look_cms },
+    { ".asc", look_openpgp },
+    { ".sig", look_sig },
+    { ".receipt", NULL }, /* verify_find_in_log() */
+};
+
+bool verify_is_beside(struct chy_str path, struct chy_str *ret_base)
+{
+    for (size_t i = 0; i < CHY_ARRAY_LEN(besides); i++) {
+        size_t n = strlen(besides[i].suffix);
+        if (path.n == n || !chy_str_ends(path, besides[i].suffix))
+            continue;
+        *ret_base = (struct chy_str){ path.p, path.n - n };
+        return ret_base->p[ret_base->n - 1] != '/';
+    }
+    return false;
+}
+
+static void beside_look(struct verify_file *f, size_t i)
+{
+    CHY_CLEANUP(chy_buf_done) struct chy_buf content;
+    struct chy_error why;
+    struct chy_str path =
+        chy_arena_printf(f->arena, "%.*s%s", CHY_STR_ARG(f->path), besides[i].suffix);
+    chy_buf_init(&content, CHY_LIMIT_CMS);
+    enum chy_err r = path.p != NULL ? chy_file_read(AT_FDCWD, path.p, &content, &why)
+                                    : chy_fail(&why, CHY_E_NOMEM, "no memory for a path");
+    if (r == CHY_E_NOT_FOUND)
+        return;
+    f->is_signed = true;
+    if (r != CHY_OK)
+        verify_say_error(f, r, NULL, &why);
+    else
+        besides[i].look(f, path, chy_buf_bytes(&content));
+}
+
+/* --- one file --- */
+
+/* A catalogue is CMS from end to end. */
+static void verify_own_whole(struct verify_file *f)
+{
+    CHY_CLEANUP(chy_buf_done) struct chy_buf content;
+    struct chy_error why;
+    struct chy_str name = chy_arena_str(f->arena, f->path);
+    chy_buf_init(&content, CHY_LIMIT_CMS);
+    enum chy_err r = name.p != NULL ? chy_file_read(AT_FDCWD, name.p, &content, &why)
+                                    : chy_fail(&why, CHY_E_NOMEM, "no memory for a path");
+    if (r == CHY_OK)
+        verify_own(f, CHY_VERIFY_PKCS7, chy_buf_bytes(&content));
+    else
+        verify_say_error(f, r, NULL, &why);
+}
+
+static void embedded_look(struct verify_file *f)
+{
+    if (f->facts.fault.n != 0)
+        verify_say(f, VERIFY_BAD, OWN, "it is broken: %.*s", CHY_STR_ARG(f->facts.fault));
+    for (size_t i = 0; f->facts.is_signed && i < CHY_ARRAY_LEN(embedded); i++) {
+        if (embedded[i].kind != f->facts.kind)
+            continue;
+        f->is_signed = true;
+        if (embedded[i].tool != VERIFY_TOOL_NONE)
+            verify_by_tool(f, embedded[i].tool);
+        else if (embedded[i].own == CHY_VERIFY_PKCS7)
+            verify_own_whole(f);
+        else
+            verify_own(f, embedded[i].own, (struct chy_bytes){ NULL, 0 });
+    }
+}
+
+static enum chy_err file_open(struct verify_file *f, struct chy_error *err)
+{
+    struct chy_str name = chy_arena_str(f->arena, f->path);
+    if (name.p == NULL)
+        return chy_fail(err, CHY_E_NOMEM, "no memory for a path");
+    CHY_TRY(chy_file_open_stream(AT_FDCWD, name.p, &f->fd, &f->size_bytes, err));
+    return chy_artifact_inspect(f->fd, f->path, f->arena, &f->facts, err);
+}
+
+static void requirements_check(struct verify_file *f)
+{
+    const struct chy_trust_document *d = &f->v->trust->document;
+    bool is_stamped = false;
+    for (size_t i = 0; i < f->n_signers; i++)
+        is_stamped = is_stamped || f->signers[i].time_stamp_us != 0;
+    if (f->row.verdict != VERIFY_GOOD)
+        return;
+    if (d->require_time_stamp && !is_stamped)
+        verify_say(f, VERIFY_BAD, NULL,
+                   "no time stamp of it is known, and the trust file requires one");
+    else if (d->require_log && !f->row.is_logged)
+        verify_say(f, VERIFY_BAD, NULL,
+                   "it is not known to be in the log, as the trust file "
+                   "requires: %.*s",
+                   CHY_STR_ARG(f->row.log_detail));
+}
+
+static void file_look(struct verify_file *f)
+{
+    struct chy_error why;
+    enum chy_err r = file_open(f, &why);
+    if (r != CHY_OK) {
+        verify_say(f, VERIFY_UNKNOWN, NULL, "%s", why.text);
+        return;
+    }
+    f->row.kind = chy_str_of(chy_enum_name(&chy_format_kind_enum, (int)f->facts.kind));
+    struct chy_str base;
+    if (verify_is_beside(f->path, &base)) {
+        verify_receipt_alone(f);
+        return;
+    }
+    embedded_look(f);
+    for (size_t i = 0; i < CHY_ARRAY_LEN(besides); i++) {
+        if (besides[i].look != NULL)
+            beside_look(f, i);
+    }
+    if (!f->is_signed && f->row.verdict == 0) {
+        f->row.verdict = VERIFY_UNSIGNED;
+        f->row.detail = CHY_STR("it has no signature");
+        return;
+    }
+    verify_find_in_log(f);
+    requirements_check(f);
+}
+
+static enum chy_err row_keep(struct verify *v, const struct verify_row *row, struct chy_error *err)
+{
+    uint64_t *counts[] = {
+        [VERIFY_GOOD] = &v->counts.verified,
+        [VERIFY_BAD] = &v->counts.not_verified,
+        [VERIFY_UNSIGNED] = &v->counts.unsigned_files,
+        [VERIFY_UNKNOWN] = &v->counts.cannot_tell,
+    };
+    if (row->verdict == VERIFY_UNSIGNED && v->skips_unsigned)
+        return CHY_OK;
+    if (v->n_rows == CHY_LIMIT_VERIFY_FILES)
+        return chy_fail(err, CHY_E_LIMIT, "more than %d files", CHY_LIMIT_VERIFY_FILES);
+    ++*counts[row->verdict];
+    if (!v->cli->is_json)
+        verify_print_row(v->cli->out, row);
+    return chy_schema_copy(&verify_row_schema, row, &v->cli->arena, &v->rows[v->n_rows++], err);
+}
+
+enum chy_err verify_path(struct verify *v, struct chy_str path, struct chy_error *err)
+{
+    CHY_CLEANUP(chy_arena_done) struct chy_arena arena;
+    chy_arena_init(&arena, CHY_LIMIT_ARENA);
+    struct verify_file *f = chy_arena_new(&arena, struct verify_file);
+    if (f == NULL)
+        return chy_fail(err, CHY_E_NOMEM, "no memory for a file");
+    *f = (struct verify_file){ .v = v, .arena = &arena, .path = path, .fd = -1 };
+    f->row.file = path;
+    f->row.kind = CHY_STR("unknown");
+    f->row.verifiers.p = f->verifiers;
+    file_look(f);
+    chy_fd_closep(&f->fd);
+    return row_keep(v, &f->row, err);
+}

@@ -1,0 +1,306 @@
+/* SPDX-License-Identifier: MIT */
+/* Whether a signature is in our log: by a receipt, which needs nothing but the log's key, or by
+ * asking the server, whose answer is believed when it has a good receipt. */
+#include <fcntl.h>
+
+#include "base/limits.h"
+#include "cli/verify.h"
+#include "client/receipt.h"
+#include "crypto/hash.h"
+#include "os/file.h"
+#include "os/tree.h"
+
+/* --- keys of the log --- */
+
+struct log_keys {
+    const struct chy_tlog_vkey *p;
+    size_t n;
+    struct chy_tlog_vkey own; /* of the profile, where the trust file has none */
+};
+
+static void log_keys_find(const struct verify *v, struct log_keys *ret)
+{
+    CHY_CLEANUP(chy_hasher_freep) struct chy_hasher *sha256 = NULL;
+    struct chy_str text = v->cli->settings.profile.log_key;
+    ret->p = v->trust->log_keys;
+    ret->n = v->trust->n_log_keys;
+    if (ret->n != 0 || text.n == 0)
+        return;
+    bool is_read = chy_hasher_new(CHY_HASH_SHA256, &sha256, NULL) == CHY_OK &&
+                   chy_tlog_vkey_parse(sha256, text, &ret->own, NULL) == CHY_OK;
+    ret->p = &ret->own;
+    ret->n = is_read ? 1 : 0;
+}
+
+static enum chy_err receipt_prove(const struct verify *v, struct chy_str text,
+                                  struct chy_arena *arena, struct verify_receipt *ret,
+                                  struct chy_error *err)
+{
+    struct log_keys keys;
+    log_keys_find(v, &keys);
+    if (keys.n == 0)
+        return chy_fail(err, CHY_E_STATE,
+                        "neither the trust file nor the profile has a key of the "
+                        "log");
+    return chy_receipt_prove(text, keys.p, keys.n, arena, &ret->index, &ret->entry, err);
+}
+
+/* --- whose entry it is --- */
+
+static bool hash_equal(const uint8_t a[CHY_HASH_BYTES], const uint8_t b[CHY_HASH_BYTES])
+{
+    return chy_bytes_equal((struct chy_bytes){ a, CHY_HASH_BYTES },
+                           (struct chy_bytes){ b, CHY_HASH_BYTES });
+}
+
+static bool is_set(const uint8_t hash[CHY_HASH_BYTES])
+{
+    static const uint8_t none[CHY_HASH_BYTES];
+    return !hash_equal(hash, none);
+}
+
+/* The very signature: what was signed, by which key, and what came out. */
+static bool is_of(const struct chy_entry *e, const struct chy_verify_signer *s)
+{
+    return e->kind == CHY_ENTRY_SIGN_OUTCOME && e->outcome == CHY_OUTCOME_DONE &&
+           s->digest.n != 0 && chy_bytes_equal(e->digest, s->digest) &&
+           hash_equal(e->key_sha256, s->key_sha256) &&
+           hash_equal(e->result_sha256, s->signature_sha256);
+}
+
+static bool is_of_file(const struct verify_file *f, const struct chy_entry *e)
+{
+    for (size_t i = 0; i < f->n_signers; i++) {
+        if (is_of(e, &f->signers[i]))
+            return true;
+    }
+    return false;
+}
+
+static void log_set(struct verify_file *f, const struct chy_entry *e, uint64_t index,
+                    struct chy_str proof, struct chy_str receipt_file)
+{
+    struct verify_log *log = chy_arena_new(f->arena, struct verify_log);
+    if (log == NULL) {
+        f->row.log_detail = CHY_STR("no memory for an entry of the log");
+        return;
+    }
+    *log = (struct verify_log){ index, e->time_us, e->principal, e->subject, proof, receipt_file };
+    f->row.log = log;
+    f->row.is_logged = true;
+    f->row.log_detail = (struct chy_str){ 0 };
+}
+
+/* --- receipts in a folder --- */
+
+static enum chy_err receipt_load(struct verify *v, struct chy_str path, struct chy_str text,
+                                 struct chy_error *err)
+{
+    struct verify_receipt receipt = { .file = path };
+    struct chy_error why;
+    if (v->n_receipts == CHY_LIMIT_VERIFY_RECEIPTS)
+        return chy_fail(err, CHY_E_LIMIT, "more than %d receipts", CHY_LIMIT_VERIFY_RECEIPTS);
+    enum chy_err r = receipt_prove(v, text, &v->cli->arena, &receipt, &why);
+    if (r == CHY_OK)
+        v->receipts[v->n_receipts++] = receipt;
+    else if (r == CHY_E_NOMEM || r == CHY_E_STATE)
+        return chy_fail(err, r, "%s", why.text);
+    else {
+        v->bad_receipts++;
+        chy_cli_say(v->cli->err, CHY_STR("chancery: "), path, CHY_STR(": "), chy_str_of(why.text),
+                    CHY_STR("\n"));
+    }
+    return CHY_OK;
+}
+
+static enum chy_err receipt_entry(void *ctx, int dir_fd, const struct chy_tree_entry *entry,
+                                  struct chy_error *err)
+{
+    struct verify *v = ctx;
+    CHY_CLEANUP(chy_buf_done) struct chy_buf text;
+    struct chy_str name = chy_str_of(entry->path);
+    if (entry->kind != CHY_TREE_FILE || !chy_str_ends(name, ".receipt"))
+        return CHY_OK;
+    chy_buf_init(&text, CHY_LIMIT_RECEIPT);
+    CHY_TRY(chy_file_read(dir_fd, entry->path, &text, err));
+    struct chy_str kept = chy_arena_str(&v->cli->arena, chy_buf_str(&text));
+    struct chy_str path = chy_arena_str(&v->cli->arena, name);
+    if (kept.p == NULL || path.p == NULL)
+        return chy_fail(err, CHY_E_NOMEM, "no memory for receipts");
+    return receipt_load(v, path, kept, err);
+}
+
+enum chy_err verify_receipts_load(struct verify *v, struct chy_error *err)
+{
+    struct chy_str folder = chy_arena_str(&v->cli->arena, chy_cli_arg(v->args, "receipts"));
+    if (folder.n == 0 && v->cli->env.receipts != NULL)
+        folder = chy_str_of(v->cli->env.receipts);
+    if (folder.n == 0)
+        return CHY_OK;
+    v->receipts = chy_arena_array(&v->cli->arena, struct verify_receipt, CHY_LIMIT_VERIFY_RECEIPTS);
+    if (v->receipts == NULL)
+        return chy_fail(err, CHY_E_NOMEM, "no memory for receipts");
+    return chy_tree_walk(AT_FDCWD, folder.p, receipt_entry, v, err);
+}
+
+static bool find_in_folder(struct verify_file *f)
+{
+    struct verify *v = f->v;
+    for (size_t i = 0; i < v->n_receipts; i++) {
+        const struct verify_receipt *r = &v->receipts[i];
+        if (!is_of_file(f, &r->entry))
+            continue;
+        log_set(f, &r->entry, r->index, CHY_STR("receipt"), r->file);
+        return true;
+    }
+    return false;
+}
+
+/* --- the receipt beside a file --- */
+
+/* One that lies there as if it proved something, and does not, is worse than none. */
+static bool find_beside(struct verify_file *f)
+{
+    CHY_CLEANUP(chy_buf_done) struct chy_buf text;
+    struct verify_receipt receipt;
+    struct chy_error why;
+    struct chy_str path = chy_arena_printf(f->arena, "%.*s.receipt", CHY_STR_ARG(f->path));
+    chy_buf_init(&text, CHY_LIMIT_RECEIPT);
+    enum chy_err r = path.p != NULL ? chy_file_read(AT_FDCWD, path.p, &text, &why)
+                                    : chy_fail(&why, CHY_E_NOMEM, "no memory for a path");
+    if (r == CHY_E_NOT_FOUND)
+        return false;
+    struct chy_str kept = chy_arena_str(f->arena, chy_buf_str(&text));
+    if (r == CHY_OK)
+        r = receipt_prove(f->v, kept, f->arena, &receipt, &why);
+    if (r == CHY_E_STATE)
+        verify_say(f, VERIFY_UNKNOWN, NULL, "its receipt cannot be checked: %s", why.text);
+    else if (r != CHY_OK)
+        verify_say(f, VERIFY_BAD, NULL, "its receipt is not good: %s", why.text);
+    else if (!is_of_file(f, &receipt.entry))
+        verify_say(f, VERIFY_BAD, NULL, "its receipt is of another signature");
+    else
+        log_set(f, &receipt.entry, receipt.index, CHY_STR("receipt"), path);
+    return true;
+}
+
+void verify_receipt_alone(struct verify_file *f)
+{
+    CHY_CLEANUP(chy_buf_done) struct chy_buf text;
+    struct verify_receipt receipt;
+    struct chy_error why;
+    f->is_signed = true;
+    f->row.kind = CHY_STR("receipt");
+    chy_buf_init(&text, CHY_LIMIT_RECEIPT);
+    if (!chy_str_ends(f->path, ".receipt")) {
+        f->row.kind = CHY_STR("signature");
+        verify_say(f, VERIFY_BAD, NULL, "what it signs is not beside it");
+        return;
+    }
+    struct chy_str path = chy_arena_str(f->arena, f->path);
+    enum chy_err r = path.p != NULL ? chy_file_read(AT_FDCWD, path.p, &text, &why)
+                                    : chy_fail(&why, CHY_E_NOMEM, "no memory for a path");
+    struct chy_str kept = chy_arena_str(f->arena, chy_buf_str(&text));
+    if (r == CHY_OK)
+        r = receipt_prove(f->v, kept, f->arena, &receipt, &why);
+    if (r != CHY_OK) {
+        verify_say_error(f, r == CHY_E_STATE ? CHY_E_IO : r, "chancery", &why);
+        return;
+    }
+    log_set(f, &receipt.entry, receipt.index, CHY_STR("receipt"), f->path);
+    verify_say(f, VERIFY_GOOD, "chancery", "%s", "");
+}
+
+/* --- the server --- */
+
+static enum chy_err row_take(struct verify_file *f, const struct chy_log_row *row,
+                             bool *ret_is_found, struct chy_error *err)
+{
+    struct verify *v = f->v;
+    struct chy_entry e;
+    struct verify_receipt receipt;
+    struct chy_log_receipt answer;
+    const struct chy_log_index index = { row->index };
+    if (chy_schema_decode(&chy_entry_schema, row->entry, f->arena, &e, NULL) != CHY_OK ||
+        !is_of_file(f, &e))
+        return CHY_OK;
+    CHY_TRY(chy_client_call(v->cli->client, CHY_OP_LOG_RECEIPT, &index, f->arena, &answer, err));
+    CHY_TRY(receipt_prove(v, answer.receipt, f->arena, &receipt, err));
+    if (receipt.index != row->index || !is_of_file(f, &receipt.entry))
+        return chy_fail(err, CHY_E_INTEGRITY, "the server's receipt is of another entry");
+    log_set(f, &receipt.entry, receipt.index, CHY_STR("server"), (struct chy_str){ 0 });
+    *ret_is_found = true;
+    return CHY_OK;
+}
+
+/* Newest first: what is verified was signed lately, as a rule. */
+static enum chy_err ask_server(struct verify_file *f, const struct chy_verify_signer *s,
+                               bool *ret_is_found, struct chy_error *err)
+{
+    struct chy_log_query query = { .digest = s->digest, .newest_first = true };
+    do {
+        struct chy_log_page page;
+        CHY_TRY(chy_client_call(f->v->cli->client, CHY_OP_LOG_LIST, &query, f->arena, &page, err));
+        for (size_t i = 0; i < page.entries.n && !*ret_is_found; i++)
+            CHY_TRY(row_take(f, &page.entries.p[i], ret_is_found, err));
+        query.before = page.next;
+    } while (!*ret_is_found && query.before != 0);
+    return CHY_OK;
+}
+
+static bool has_profile(const struct verify *v)
+{
+    const struct chy_settings *s = &v->cli->settings;
+    return s->profile.url.n != 0 || s->agent_socket.n != 0;
+}
+
+/* What it answered once it answers again: no other file waits for that. */
+static void server_give_up(struct verify_file *f, const struct chy_error *why)
+{
+    f->row.log_detail = chy_arena_printf(f->arena, "the server cannot be asked: %s", why->text);
+    f->v->server_trouble = chy_arena_str(&f->v->cli->arena, f->row.log_detail);
+}
+
+static void find_at_server(struct verify_file *f)
+{
+    struct verify *v = f->v;
+    struct chy_error why;
+    bool is_found = false;
+    f->row.log_detail = v->server_trouble;
+    if (v->server_trouble.n != 0)
+        return;
+    enum chy_err r = chy_cli_client(v->cli, v->args, &why);
+    for (size_t i = 0; r == CHY_OK && i < f->n_signers && !is_found; i++) {
+        if (f->signers[i].digest.n != 0)
+            r = ask_server(f, &f->signers[i], &is_found, &why);
+    }
+    if (r == CHY_E_INTEGRITY)
+        verify_say(f, VERIFY_BAD, NULL, "%s", why.text);
+    else if (r != CHY_OK)
+        server_give_up(f, &why);
+    else if (!is_found)
+        f->row.log_detail = CHY_STR("the server's log has no such signature");
+}
+
+/* --- one file --- */
+
+static bool is_known(const struct verify_file *f)
+{
+    for (size_t i = 0; i < f->n_signers; i++) {
+        if (f->signers[i].digest.n != 0 && is_set(f->signers[i].key_sha256))
+            return true;
+    }
+    return false;
+}
+
+void verify_find_in_log(struct verify_file *f)
+{
+    if (find_beside(f) || find_in_folder(f))
+        return;
+    if (!is_known(f))
+        f->row.log_detail = CHY_STR("what was signed is not known, so the log cannot be searched");
+    else if (f->v->is_offline || !has_profile(f->v))
+        f->row.log_detail = CHY_STR("there is no receipt of it, and no server is asked");
+    else
+        find_at_server(f);
+}

@@ -1,0 +1,108 @@
+/* SPDX-License-Identifier: MIT */
+/* The signatures of a JAR: META-INF/X.SF, and X.RSA, X.EC or X.DSA, which is CMS over it. That the
+ * files are what X.SF says is for jarsigner to find; who signed it we see here. Source: JAR File
+ * Specification, "Signed JAR File". */
+#include <strings.h>
+#include <zip.h>
+
+#include "base/limits.h"
+#include "client/verify_internal.h"
+#include "os/fd.h"
+
+static void zip_discardp(zip_t **z)
+{
+    if (*z != NULL)
+        zip_discard(*z);
+}
+
+static void zip_fclosep(zip_file_t **f)
+{
+    if (*f != NULL)
+        CHY_IGNORE(zip_fclose(*f)); /* was only read */
+}
+
+static enum chy_err archive_open(const struct verify_run *run, zip_t **ret_zip,
+                                 struct chy_error *err)
+{
+    int why = 0;
+    CHY_CLEANUP(chy_fd_closep) int fd = -1;
+    CHY_TRY(chy_fd_dup(run->input->fd, &fd, err));
+    zip_t *z = zip_fdopen(fd, 0, &why);
+    if (z == NULL)
+        return chy_fail(err, CHY_E_MALFORMED, "the archive cannot be read (libzip: %d)", why);
+    fd = -1; /* the archive's */
+    *ret_zip = z;
+    return CHY_OK;
+}
+
+/* One member, whole. */
+static enum chy_err member_read(struct verify_run *run, zip_t *z, const char *name,
+                                struct chy_bytes *ret, struct chy_error *err)
+{
+    zip_stat_t st;
+    CHY_CLEANUP(zip_fclosep) zip_file_t *file = NULL;
+    if (zip_stat(z, name, 0, &st) != 0 || (st.valid & ZIP_STAT_SIZE) == 0)
+        return chy_fail(err, CHY_E_MALFORMED, "the archive has no %s", name);
+    if (st.size > CHY_LIMIT_CMS)
+        return chy_fail(err, CHY_E_LIMIT, "%s has %llu bytes, %d are the most", name,
+                        (unsigned long long)st.size, CHY_LIMIT_CMS);
+    uint8_t *bytes = chy_arena_array(run->arena, uint8_t, (size_t)st.size + 1);
+    if (bytes == NULL)
+        return chy_fail(err, CHY_E_NOMEM, "no memory for %s", name);
+    file = zip_fopen(z, name, 0);
+    zip_int64_t n = file != NULL ? zip_fread(file, bytes, st.size + 1) : -1;
+    if (n < 0 || (zip_uint64_t)n != st.size)
+        return chy_fail(err, CHY_E_MALFORMED, "%s cannot be read", name);
+    *ret = (struct chy_bytes){ bytes, (size_t)n };
+    return CHY_OK;
+}
+
+/* "META-INF/X.RSA": the length of what is in front of the ending; 0 for another name. */
+static size_t block_stem(const char *name)
+{
+    static const char *const endings[] = { ".RSA", ".EC", ".DSA" };
+    size_t n = strlen(name);
+    if (strncasecmp(name, "META-INF/", 9) != 0 || strchr(name + 9, '/') != NULL)
+        return 0;
+    for (size_t i = 0; i < CHY_ARRAY_LEN(endings); i++) {
+        size_t e = strlen(endings[i]);
+        if (n > 9 + e && strcasecmp(name + n - e, endings[i]) == 0)
+            return n - e;
+    }
+    return 0;
+}
+
+static enum chy_err block_verify(struct verify_run *run, zip_t *z, const char *name, size_t stem,
+                                 struct chy_error *err)
+{
+    struct chy_bytes block;
+    struct chy_bytes content;
+    struct chy_signed_data data;
+    struct chy_str sf = chy_arena_printf(run->arena, "%.*s.SF", (int)stem, name);
+    if (sf.p == NULL)
+        return chy_fail(err, CHY_E_NOMEM, "no memory for a name");
+    CHY_TRY(member_read(run, z, name, &block, err));
+    CHY_TRY(member_read(run, z, sf.p, &content, err));
+    CHY_TRY(chy_signed_data_read(block, run->arena, &data, err));
+    return verify_signed_data(run, &data, content, NULL, err);
+}
+
+enum chy_err verify_jar(struct verify_run *run, struct chy_error *err)
+{
+    CHY_CLEANUP(zip_discardp) zip_t *z = NULL;
+    CHY_TRY(archive_open(run, &z, err));
+    zip_int64_t n = zip_get_num_entries(z, 0);
+    for (zip_int64_t i = 0; i < n; i++) {
+        const char *name = zip_get_name(z, (zip_uint64_t)i, 0);
+        size_t stem = name != NULL ? block_stem(name) : 0;
+        /* Of two of one name jarsigner may have seen the other. */
+        if (name != NULL && strncasecmp(name, "META-INF/", 9) == 0 &&
+            zip_name_locate(z, name, 0) != i)
+            return chy_fail(err, CHY_E_MALFORMED, "a name in META-INF is there twice");
+        if (stem != 0)
+            CHY_TRY(block_verify(run, z, name, stem, err));
+    }
+    if (run->n == 0)
+        return chy_fail(err, CHY_E_NOT_FOUND, "it has no signature that can be read");
+    return CHY_OK;
+}

@@ -1,0 +1,38 @@
+/* SPDX-License-Identifier: MIT */
+/* Private to src/crypto: certificates of a signature as OpenSSL objects, and the way from one of
+ * them to a trusted one. */
+#pragma once
+
+#include <openssl/x509.h>
+
+#include "crypto/signature_check.h"
+
+struct chy_trust_store {
+    X509_STORE *store;
+    X509 *certs[CHY_LIMIT_TRUST_CERTIFICATES]; /* the same, to be found by name */
+    size_t n;
+};
+
+/* The certificates that came with a signature. */
+struct chy_certs {
+    STACK_OF(X509) * stack;
+};
+CHY_MUST_USE enum chy_err chy_certs_load(const struct chy_bytes *ders, size_t n,
+                                         struct chy_certs *ret_certs, struct chy_error *err);
+void chy_certs_done(struct chy_certs *c);
+
+/* `is_stamp`: it must be for time stamps, else for signing code. */
+CHY_MUST_USE enum chy_err chy_path_check(const struct chy_trust_store *roots, X509 *leaf,
+                                         const struct chy_certs *others, int64_t at_us,
+                                         bool ignores_time, bool is_stamp, struct chy_error *err);
+
+/* Check a time stamp of `signature`; tells when it was made and by whom.
+ * Errors: as chy_signer_check() */
+CHY_MUST_USE enum chy_err chy_time_stamp_check(const struct chy_trust_store *roots,
+                                               struct chy_bytes token, struct chy_bytes signature,
+                                               struct chy_arena *arena, int64_t *ret_time_us,
+                                               struct chy_str *ret_authority,
+                                               struct chy_error *err);
+/* What a certificate is called: its common name, else its subject. */
+CHY_MUST_USE enum chy_err chy_x509_called(X509 *cert, struct chy_arena *arena,
+                                          struct chy_str *ret_name, struct chy_error *err);

@@ -1,0 +1,175 @@
+/* SPDX-License-Identifier: MIT */
+#include <fcntl.h>
+#include <stdarg.h>
+#include <stdio.h>
+
+#include "base/limits.h"
+#include "client/advice.h"
+#include "gpgsm/gpgsm.h"
+#include "os/fd.h"
+#include "os/file.h"
+#include "os/file_stream.h"
+
+#define LINE_BYTES 2048
+#define READ_BYTES 65536
+
+/* --- what is said --- */
+
+/* One line in, one line out: what steers a terminal or ends a status line becomes '?'. */
+CHY_PRINTF(3, 0)
+static void write_line(int fd, const char *lead, const char *fmt, va_list args)
+{
+    char text[LINE_BYTES];
+    CHY_CLEANUP(chy_buf_done) struct chy_buf line;
+    (void)vsnprintf(text, sizeof text, fmt, args);
+    for (char *c = text; *c != '\0'; c++)
+        *c = (unsigned char)*c < ' ' || *c == 0x7f ? '?' : *c;
+    chy_buf_init(&line, LINE_BYTES + 32);
+    chy_buf_printf(&line, "%s%s\n", lead, text);
+    if (chy_buf_check(&line, NULL) == CHY_OK)
+        CHY_IGNORE(chy_fd_write(fd, chy_buf_bytes(&line), NULL)); /* nobody is left to tell */
+}
+
+void chy_gpgsm_say(const struct chy_gpgsm *g, const char *fmt, ...)
+{
+    va_list args;
+    va_start(args, fmt);
+    write_line(g->err, "chancery-gpgsm: ", fmt, args);
+    va_end(args);
+}
+
+void chy_gpgsm_status(const struct chy_gpgsm *g, const char *fmt, ...)
+{
+    va_list args;
+    if (g->status < 0)
+        return;
+    va_start(args, fmt);
+    write_line(g->status, "[GNUPG:] ", fmt, args);
+    va_end(args);
+}
+
+/* --- what is read --- */
+
+static enum chy_err read_input(const struct chy_gpgsm *g, struct chy_buf *to, struct chy_error *err)
+{
+    size_t n = 0;
+    do {
+        uint8_t *room = chy_buf_room(to, READ_BYTES);
+        if (room == NULL)
+            return chy_buf_check(to, err);
+        CHY_TRY(chy_fd_read(g->in, room, READ_BYTES, &n, err));
+        chy_buf_added(to, n);
+    } while (n != 0);
+    return CHY_OK;
+}
+
+enum chy_err chy_gpgsm_read(const struct chy_gpgsm *g, struct chy_str name, struct chy_buf *to,
+                            struct chy_error *err)
+{
+    if (name.n == 0 || chy_str_equal_c(name, "-"))
+        return read_input(g, to, err);
+    return chy_file_read(AT_FDCWD, name.p, to, err); /* a word of argv */
+}
+
+/* --- small commands --- */
+
+static enum chy_err print(struct chy_gpgsm *g, const struct chy_buf *text, struct chy_error *err)
+{
+    CHY_TRY(chy_buf_check(text, err));
+    return chy_fd_write(g->out, chy_buf_bytes(text), err);
+}
+
+static enum chy_err version(struct chy_gpgsm *g, struct chy_error *err)
+{
+    CHY_CLEANUP(chy_buf_done) struct chy_buf text;
+    chy_buf_init(&text, LINE_BYTES);
+    chy_buf_append_c(&text, "chancery-gpgsm (Chancery) " CHY_VERSION "\n");
+    return print(g, &text, err);
+}
+
+static enum chy_err help(struct chy_gpgsm *g, struct chy_error *err)
+{
+    CHY_CLEANUP(chy_buf_done) struct chy_buf text;
+    chy_buf_init(&text, LINE_BYTES);
+    chy_buf_append_c(&text, "usage: chancery-gpgsm -bsau KEY [FILE]\n"
+                            "       chancery-gpgsm --verify SIGNATURE [FILE]\n\n");
+    chy_gpgsm_options_help(&text);
+    chy_buf_append_c(&text, "\nFor git: git config gpg.x509.program chancery-gpgsm. "
+                            "chancery-gpgsm(1) tells more.\n");
+    return print(g, &text, err);
+}
+
+static enum chy_err nothing(struct chy_gpgsm *g, struct chy_error *err)
+{
+    (void)g;
+    return chy_fail(err, CHY_E_ARG, "say what to do: -bsau KEY, or --verify; see --help");
+}
+
+/* --- the program --- */
+
+static const struct {
+    enum chy_gpgsm_command command;
+    enum chy_err (*run)(struct chy_gpgsm *g, struct chy_error *err);
+} commands[] = {
+    { CHY_GPGSM_NOTHING, nothing },
+    { CHY_GPGSM_SIGN, chy_gpgsm_sign },
+    { CHY_GPGSM_VERIFY, chy_gpgsm_verify },
+    { CHY_GPGSM_VERSION, version },
+    { CHY_GPGSM_HELP, help },
+};
+
+static enum chy_err read_status_fd(struct chy_gpgsm *g, struct chy_error *err)
+{
+    struct chy_str text = g->options.status_fd;
+    int fd = 0;
+    if (text.n == 0)
+        return CHY_OK;
+    for (size_t i = 0; i < text.n; i++) {
+        if (text.p[i] < '0' || text.p[i] > '9' || text.n > 4)
+            return chy_fail(err, CHY_E_ARG, "--status-fd \"%.*s\" is no descriptor",
+                            CHY_STR_ARG(text));
+        fd = 10 * fd + text.p[i] - '0';
+    }
+    if (fcntl(fd, F_GETFD) < 0)
+        return chy_fail(err, CHY_E_ARG, "--status-fd %d is not open", fd);
+    g->status = fd;
+    return CHY_OK;
+}
+
+static enum chy_err run(struct chy_gpgsm *g, int argc, char *const *argv, struct chy_error *err)
+{
+    CHY_TRY(chy_gpgsm_options_read(argc, argv, &g->options, err));
+    CHY_TRY(read_status_fd(g, err));
+    for (size_t i = 0; i < CHY_ARRAY_LEN(commands); i++) {
+        if (commands[i].command == g->options.command)
+            return commands[i].run(g, err);
+    }
+    return chy_fail(err, CHY_E_INTERNAL, "a command without a function");
+}
+
+static int tell(struct chy_gpgsm *g, const struct chy_error *err)
+{
+    bool is_sign = g->options.command == CHY_GPGSM_SIGN;
+    /* The advice is about the server, which verifying does not ask. */
+    const char *hint = is_sign && g->has_settings ? chy_client_advice(&g->settings, err) : NULL;
+    chy_gpgsm_say(g, "%s%s%s", err->text, hint != NULL ? ". " : "", hint != NULL ? hint : "");
+    if (is_sign)
+        chy_gpgsm_status(g, "FAILURE sign 1"); /* GPG_ERR_GENERAL: it knows no policy */
+    return chy_err_exit_code(err->code);
+}
+
+int chy_gpgsm_run(int argc, char *const *argv, const struct chy_client_env *env, const char *trust,
+                  int in, int out, int err)
+{
+    struct chy_gpgsm g = {
+        .env = *env, .trust_path = chy_str_of(trust), .in = in, .out = out, .err = err, .status = -1
+    };
+    struct chy_error error;
+    chy_arena_init(&g.arena, CHY_LIMIT_ARENA);
+    int code = run(&g, argc, argv, &error) == CHY_OK ? 0 : tell(&g, &error);
+    chy_client_close(g.client);
+    if (g.has_settings)
+        chy_settings_done(&g.settings);
+    chy_arena_done(&g.arena);
+    return code;
+}

@@ -1,0 +1,219 @@
+/* SPDX-License-Identifier: MIT */
+#include <fcntl.h>
+#include <sys/prctl.h>
+
+#include "base/limits.h"
+#include "client/enroll.h"
+#include "client/receipt.h"
+#include "codec/hex.h"
+#include "crypto/cms.h"
+#include "crypto/hash.h"
+#include "crypto/pem.h"
+#include "gpgsm/gpgsm.h"
+#include "os/clock.h"
+#include "os/fd.h"
+#include "os/file.h"
+#include "plugin/caller.h"
+
+#define PEM_BYTES ((size_t)CHY_LIMIT_CMS * 3 / 2)
+
+/* --- the server --- */
+
+/* A process whose memory must not be dumped is one that the agent cannot look at: it would not
+ * learn who signs. So it is only done where a credential of ours is in that memory. */
+static void protect_memory(void)
+{
+#ifndef CHY_SANDBOX_LOOSE                  /* a leak checker must see our memory */
+    CHY_IGNORE(prctl(PR_SET_DUMPABLE, 0)); /* cannot fail with this value */
+#endif
+}
+
+static enum chy_err connect_server(struct chy_gpgsm *g, struct chy_error *err)
+{
+    const struct chy_settings_options none = { .profile = { NULL, 0 } };
+    struct chy_error why;
+    CHY_TRY(chy_settings_load(&g->env, &none, &g->arena, &g->settings, err));
+    g->has_settings = true;
+    if (g->settings.agent_socket.n == 0 || g->settings.token != NULL)
+        protect_memory();
+    CHY_TRY(chy_client_open(&g->settings, &g->client, err));
+    if (chy_client_is_agent(g->client))
+        return CHY_OK;
+    protect_memory();
+    if (chy_client_renew(&g->settings, &why) == CHY_E_EXPIRED)
+        return chy_fail(err, CHY_E_EXPIRED, "%s", why.text);
+    return CHY_OK;
+}
+
+/* --- the key --- */
+
+static enum chy_err find_key(struct chy_gpgsm *g, struct chy_key *ret_key, struct chy_error *err)
+{
+    struct chy_key_name name = { g->options.local_user };
+    if (name.name.n == 0)
+        return chy_fail(err, CHY_E_ARG, "say which key signs: -u NAME, of git user.signingKey");
+    if (name.name.n > CHY_LIMIT_NAME || !chy_text_is_plain(name.name))
+        return chy_fail(err, CHY_E_NOT_FOUND, "\"%.*s\" is no name of a key",
+                        CHY_STR_ARG(name.name));
+    enum chy_err r = chy_client_call(g->client, CHY_OP_KEYS_SHOW, &name, &g->arena, ret_key, err);
+    if (r == CHY_E_NOT_FOUND)
+        return chy_fail(err, r,
+                        "there is no key \"%.*s\": git's user.signingKey is the name of a key "
+                        "(chancery keys list --usable)",
+                        CHY_STR_ARG(name.name));
+    return r;
+}
+
+/* With one that has ended nobody would believe the signature; it is not even asked for. */
+static enum chy_err check_certificate(const struct chy_key *key, struct chy_error *err)
+{
+    if (key->certificates.n == 0)
+        return chy_fail(err, CHY_E_STATE,
+                        "key \"%.*s\" has no certificate: have a CA issue one (chancery certs csr, "
+                        "chancery certs import)",
+                        CHY_STR_ARG(key->name));
+    if (key->certificates.p[0].not_after_us <= chy_clock_realtime_us())
+        return chy_fail(err, CHY_E_STATE,
+                        "the certificate of key \"%.*s\" (%.*s) has ended: have a CA issue another",
+                        CHY_STR_ARG(key->name), CHY_STR_ARG(key->certificates.p[0].subject));
+    return CHY_OK;
+}
+
+/* --- the signature --- */
+
+static enum chy_err refused(const struct chy_gpgsm *g, const struct chy_key *key,
+                            const struct chy_sign_result *result, struct chy_error *err)
+{
+    CHY_CLEANUP(chy_buf_done) struct chy_buf rules;
+    chy_buf_init(&rules, CHY_LIMIT_TEXT);
+    for (size_t i = 0; i < result->rules.n; i++)
+        chy_buf_printf(&rules, "%s%.*s", i == 0 ? " by rule " : ", ",
+                       CHY_STR_ARG(result->rules.p[i]));
+    return chy_fail(err, CHY_E_DENIED, "key %.*s: refused%.*s: %.*s (request %s)",
+                    CHY_STR_ARG(key->name), CHY_STR_ARG(chy_buf_str(&rules)),
+                    CHY_STR_ARG(result->detail), chy_client_request_id(g->client));
+}
+
+/* First the proof: a signature whose receipt is not good is not handed out. */
+static enum chy_err keep_receipt(struct chy_gpgsm *g, const struct chy_sign_result *result,
+                                 struct chy_error *err)
+{
+    if (g->env.receipts == NULL)
+        return CHY_OK;
+    enum chy_err r =
+        chy_receipt_check(result->receipt, result->outcome, chy_client_log_key(g->client), err);
+    if (r != CHY_OK)
+        return chy_error_prefix(err, r, "the receipt is not good");
+    struct chy_str path = chy_arena_printf(&g->arena, "%s/%llu.receipt", g->env.receipts,
+                                           (unsigned long long)result->outcome->index);
+    if (path.p == NULL)
+        return chy_fail(err, CHY_E_NOMEM, "no memory for a receipt");
+    return chy_file_replace(AT_FDCWD, path.p, chy_str_bytes(result->receipt), 0644, err);
+}
+
+/* Ask for a signature over the attributes, which is about the data. */
+static enum chy_err ask(struct chy_gpgsm *g, const struct chy_key *key, const struct chy_cms *cms,
+                        struct chy_bytes attributes, uint64_t size_bytes,
+                        struct chy_bytes *ret_signature, struct chy_error *err)
+{
+    uint8_t digest[CHY_LIMIT_DIGEST];
+    enum chy_hash_alg hash = chy_sign_alg_hash(cms->alg);
+    const struct chy_artifact artifact = { .digest = cms->content_digest,
+                                           .hash = hash,
+                                           .size_bytes = size_bytes };
+    const struct chy_sign_item item = {
+        .key = key->name,
+        .algorithm = cms->alg,
+        .digest = { digest, chy_hash_alg_bytes(hash) },
+        .content = attributes,
+        .hashed_by = CHY_HASHED_BY_CLIENT,
+        .artifact = &artifact,
+    };
+    struct chy_sign_request request = {
+        .items = { &item, 1 },
+        .reason = chy_str_of(g->env.reason),
+        .receipt = g->env.receipts != NULL ? CHY_RECEIPT_FULL : CHY_RECEIPT_INDEX,
+    };
+    struct chy_sign_response response;
+    CHY_TRY(chy_hash(hash, attributes, digest, err));
+    CHY_TRY(chy_caller_facts(g->client, &g->arena, &request, err));
+    CHY_TRY(chy_client_call(g->client, CHY_OP_SIGN, &request, &g->arena, &response, err));
+    if (response.results.n != 1)
+        return chy_fail(err, CHY_E_PROTOCOL, "one signature was asked for, %zu answers came",
+                        response.results.n);
+    if (!response.results.p[0].is_signed)
+        return refused(g, key, &response.results.p[0], err);
+    CHY_TRY(keep_receipt(g, &response.results.p[0], err));
+    *ret_signature = response.results.p[0].signature;
+    return CHY_OK;
+}
+
+/* --- the whole --- */
+
+/* The numbers are OpenPGP's (RFC 4880 section 9), which gpgsm uses as well. */
+static void say_created(const struct chy_gpgsm *g, const struct chy_key *key,
+                        const struct chy_cms *cms)
+{
+    char fingerprint[CHY_HEX_SIZE(CHY_HASH_BYTES)];
+    int kind = chy_key_type_is_rsa(key->type) ? 1 : 19;
+    int hash = 8 + (int)chy_sign_alg_hash(cms->alg) - (int)CHY_HASH_SHA256;
+    chy_hex_encode((struct chy_bytes){ cms->certificates[0].sha256, CHY_HASH_BYTES }, fingerprint);
+    chy_gpgsm_status(g, "SIG_CREATED D %d %d 00 %lld %s", kind, hash,
+                     (long long)(cms->time_us / 1000000), fingerprint);
+}
+
+static enum chy_err write_signature(const struct chy_gpgsm *g, const struct chy_buf *der,
+                                    struct chy_error *err)
+{
+    CHY_CLEANUP(chy_buf_done) struct chy_buf pem;
+    if (!g->options.is_armored)
+        return chy_fd_write(g->out, chy_buf_bytes(der), err);
+    chy_buf_init(&pem, PEM_BYTES);
+    chy_pem_append(&pem, "SIGNED MESSAGE", chy_buf_bytes(der));
+    CHY_TRY(chy_buf_check(&pem, err));
+    return chy_fd_write(g->out, chy_buf_bytes(&pem), err);
+}
+
+static enum chy_err sign_data(struct chy_gpgsm *g, const struct chy_key *key, struct chy_bytes data,
+                              struct chy_error *err)
+{
+    uint8_t digest[CHY_LIMIT_DIGEST];
+    CHY_CLEANUP(chy_buf_done) struct chy_buf attributes;
+    CHY_CLEANUP(chy_buf_done) struct chy_buf der;
+    struct chy_bytes signature = { 0 };
+    struct chy_cms cms = {
+        .certificates = key->certificates.p,
+        .n_certificates = key->certificates.n,
+        .has_attributes = true,
+        .holds_certificates = true,
+        .alg = chy_key_type_default_alg(key->type),
+        .time_us = chy_clock_realtime_us(),
+    };
+    enum chy_hash_alg hash = chy_sign_alg_hash(cms.alg);
+    chy_buf_init(&attributes, CHY_LIMIT_CONTENT);
+    chy_buf_init(&der, CHY_LIMIT_CMS);
+    if (hash != CHY_HASH_NONE)
+        CHY_TRY(chy_hash(hash, data, digest, err));
+    cms.content_digest = (struct chy_bytes){ digest, chy_hash_alg_bytes(hash) };
+    CHY_TRY(chy_cms_attributes(&cms, &attributes, err));
+    CHY_TRY(ask(g, key, &cms, chy_buf_bytes(&attributes), data.n, &signature, err));
+    CHY_TRY(chy_cms_assemble(&cms, chy_buf_bytes(&attributes), signature, &der, err));
+    CHY_TRY(write_signature(g, &der, err));
+    say_created(g, key, &cms);
+    return CHY_OK;
+}
+
+enum chy_err chy_gpgsm_sign(struct chy_gpgsm *g, struct chy_error *err)
+{
+    CHY_CLEANUP(chy_buf_done) struct chy_buf data;
+    struct chy_key key;
+    chy_buf_init(&data, CHY_LIMIT_GPGSM_DATA);
+    if (!g->options.is_detached || g->options.n_words > 1)
+        return chy_fail(err, CHY_E_ARG,
+                        "one signature of one file, which stands apart, is made: -bsau KEY [FILE]");
+    CHY_TRY(chy_gpgsm_read(g, g->options.words[0], &data, err));
+    CHY_TRY(connect_server(g, err));
+    CHY_TRY(find_key(g, &key, err));
+    CHY_TRY(check_certificate(&key, err));
+    return sign_data(g, &key, chy_buf_bytes(&data), err);
+}

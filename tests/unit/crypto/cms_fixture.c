@@ -1,0 +1,111 @@
+/* SPDX-License-Identifier: MIT */
+#include "cms_fixture.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+#include <openssl/x509v3.h>
+
+#include "key_fixture.h"
+
+#define DER_MAX ((size_t)1 << 21)
+
+static void extension_add(X509 *cert, X509 *issuer, int nid, const char *value)
+{
+    X509V3_CTX ctx;
+    X509V3_set_ctx(&ctx, issuer, cert, NULL, NULL, 0);
+    X509_EXTENSION *e = X509V3_EXT_conf_nid(NULL, &ctx, nid, value);
+    assert_non_null(e);
+    assert_int_equal(X509_add_ext(cert, e, -1), 1);
+    X509_EXTENSION_free(e);
+}
+
+static void extensions_add(X509 *cert, X509 *issuer, const struct cms_party_options *o)
+{
+    const char *usage = o->key_usage != NULL ? o->key_usage
+                        : o->issuer == NULL  ? "critical,keyCertSign,digitalSignature"
+                                             : "critical,digitalSignature";
+    extension_add(cert, issuer, NID_basic_constraints,
+                  o->issuer == NULL ? "critical,CA:TRUE" : "critical,CA:FALSE");
+    extension_add(cert, issuer, NID_key_usage, usage);
+    extension_add(cert, issuer, NID_subject_key_identifier, "hash");
+    if (o->usage != NULL)
+        extension_add(cert, issuer, NID_ext_key_usage, o->usage);
+}
+
+static void names_set(X509 *cert, X509 *issuer, const char *name)
+{
+    X509_NAME *n = X509_NAME_new();
+    assert_non_null(n);
+    assert_int_equal(
+        X509_NAME_add_entry_by_txt(n, "CN", MBSTRING_UTF8, (const uint8_t *)name, -1, -1, 0), 1);
+    assert_int_equal(X509_set_subject_name(cert, n), 1);
+    assert_int_equal(X509_set_issuer_name(cert, issuer != cert ? X509_get_subject_name(issuer) : n),
+                     1);
+    X509_NAME_free(n);
+}
+
+struct cms_party cms_party_make(const struct cms_party_options *o)
+{
+    static long serial = 1;
+    struct cms_party p = {
+        fixture_evp(o->algorithm != NULL ? o->algorithm : "RSA",
+                    o->algorithm != NULL ? o->size : "2048"),
+        X509_new(),
+    };
+    X509 *issuer = o->issuer != NULL ? o->issuer->cert : p.cert;
+    EVP_PKEY *key = o->issuer != NULL ? o->issuer->key : p.key;
+    int64_t end_us = o->not_after_us != 0 ? o->not_after_us : CMS_NOW_US + 365 * CMS_DAY_US;
+    assert_non_null(p.cert);
+    assert_int_equal(X509_set_version(p.cert, X509_VERSION_3), 1);
+    assert_int_equal(ASN1_INTEGER_set(X509_get_serialNumber(p.cert), 1000 + serial++), 1);
+    ASN1_TIME_set(X509_getm_notBefore(p.cert), (time_t)(CMS_NOW_US / 1000000 - 10 * 86400));
+    ASN1_TIME_set(X509_getm_notAfter(p.cert), (time_t)(end_us / 1000000));
+    assert_int_equal(X509_set_pubkey(p.cert, p.key), 1);
+    names_set(p.cert, issuer, o->name);
+    extensions_add(p.cert, issuer, o);
+    assert_true(X509_sign(p.cert, key,
+                          EVP_PKEY_get_base_id(key) == EVP_PKEY_ED25519 ? NULL : EVP_sha256()) > 0);
+    return p;
+}
+
+void cms_party_done(struct cms_party *p)
+{
+    EVP_PKEY_free(p->key);
+    X509_free(p->cert);
+}
+
+struct chy_buf cms_party_der(const struct cms_party *p)
+{
+    struct chy_buf b;
+    uint8_t *der = NULL;
+    int n = i2d_X509(p->cert, &der);
+    assert_true(n > 0);
+    chy_buf_init(&b, DER_MAX);
+    assert_true(chy_buf_append(&b, (struct chy_bytes){ der, (size_t)n }));
+    OPENSSL_free(der);
+    return b;
+}
+
+struct chy_buf cms_make(const struct cms_party *signer, struct chy_bytes content, unsigned flags,
+                        const EVP_MD *md)
+{
+    struct chy_buf b;
+    uint8_t *der = NULL;
+    BIO *in = BIO_new_mem_buf(content.p, (int)content.n);
+    CMS_ContentInfo *cms = CMS_sign(NULL, NULL, NULL, in, flags | CMS_PARTIAL | CMS_BINARY);
+    assert_non_null(cms);
+    assert_non_null(CMS_add1_signer(cms, signer->cert, signer->key, md, flags | CMS_BINARY));
+    assert_int_equal(CMS_final(cms, in, NULL, flags | CMS_BINARY), 1);
+    int n = i2d_CMS_ContentInfo(cms, &der);
+    assert_true(n > 0);
+    chy_buf_init(&b, DER_MAX);
+    assert_true(chy_buf_append(&b, (struct chy_bytes){ der, (size_t)n }));
+    OPENSSL_free(der);
+    CMS_ContentInfo_free(cms);
+    BIO_free(in);
+    return b;
+}

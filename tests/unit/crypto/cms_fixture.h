@@ -1,0 +1,32 @@
+/* SPDX-License-Identifier: MIT */
+/* An authority, somebody with its certificate, and what he signs, all made by OpenSSL. */
+#pragma once
+
+#include <openssl/cms.h>
+
+#include "base/buf.h"
+
+#define CMS_NOW_US (INT64_C(1800000000) * 1000000) /* 2027-01-15 */
+#define CMS_DAY_US (INT64_C(86400) * 1000000)
+
+struct cms_party {
+    EVP_PKEY *key;
+    X509 *cert;
+};
+
+struct cms_party_options {
+    const char *name;
+    const struct cms_party *issuer; /* NULL: itself, an authority */
+    const char *usage;              /* extended key usage; NULL: none */
+    const char *key_usage;          /* NULL: digitalSignature, of an authority keyCertSign */
+    const char *algorithm;          /* as fixture_evp(); NULL: RSA 2048 */
+    const char *size;
+    int64_t not_after_us; /* 0: a year after CMS_NOW_US */
+};
+struct cms_party cms_party_make(const struct cms_party_options *options);
+void cms_party_done(struct cms_party *p);
+struct chy_buf cms_party_der(const struct cms_party *p);
+
+/* CMS over `content`, `flags` those of CMS_sign(); DER. */
+struct chy_buf cms_make(const struct cms_party *signer, struct chy_bytes content, unsigned flags,
+                        const EVP_MD *md);

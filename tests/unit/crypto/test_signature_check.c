@@ -1,0 +1,420 @@
+/* SPDX-License-Identifier: MIT */
+/* Signatures that OpenSSL makes are read by signed_data.c and believed or not by
+ * signature_check.c. Time stamps are in tests/interop/test_verify.py, with a real authority. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include "base/mem.h"
+#include "cms_fixture.h"
+#include "codec/der.h"
+#include "crypto/hash.h"
+#include "crypto/signature_check.h"
+#include "key_fixture.h"
+
+static struct chy_arena arena;
+static struct cms_party root;
+static struct cms_party signer;
+static struct chy_trust_store *store;
+static struct chy_error err;
+static const struct chy_bytes content = { (const uint8_t *)"what is signed", 14 };
+
+static void trust(const struct cms_party *p)
+{
+    struct chy_buf der = cms_party_der(p);
+    assert_int_equal(chy_trust_store_add(store, chy_buf_bytes(&der), &err), CHY_OK);
+    chy_buf_done(&der);
+}
+
+static int group_setup(void **state)
+{
+    (void)state;
+    root = cms_party_make(&(struct cms_party_options){ .name = "Root" });
+    signer = cms_party_make(
+        &(struct cms_party_options){ .name = "Signer", .issuer = &root, .usage = "codeSigning" });
+    return 0;
+}
+
+static int group_teardown(void **state)
+{
+    (void)state;
+    cms_party_done(&root);
+    cms_party_done(&signer);
+    return 0;
+}
+
+static int setup(void **state)
+{
+    (void)state;
+    chy_arena_init(&arena, 1 << 24);
+    assert_int_equal(chy_trust_store_new(&store, &err), CHY_OK);
+    trust(&root);
+    return 0;
+}
+
+static int teardown(void **state)
+{
+    (void)state;
+    chy_trust_store_free(store);
+    chy_arena_done(&arena);
+    return 0;
+}
+
+static struct chy_checked_signer checked;
+
+static enum chy_err check_at(const struct chy_buf *cms, struct chy_bytes of, int64_t now_us)
+{
+    const struct chy_check_terms terms = { store, store, now_us, false };
+    struct chy_signed_data data;
+    uint8_t digest[CHY_LIMIT_DIGEST];
+    CHY_TRY(chy_signed_data_read(chy_buf_bytes(cms), &arena, &data, &err));
+    enum chy_hash_alg hash = data.signers[0].hash;
+    CHY_TRY(chy_hash(hash, of, digest, &err));
+    return chy_signer_check(&terms, &data, 0,
+                            (struct chy_bytes){ digest, chy_hash_alg_bytes(hash) }, &arena,
+                            &checked, &err);
+}
+
+static enum chy_err check(const struct cms_party *by, unsigned flags, const EVP_MD *md)
+{
+    struct chy_buf cms = cms_make(by, content, flags, md);
+    enum chy_err r = check_at(&cms, content, CMS_NOW_US);
+    chy_buf_done(&cms);
+    return r;
+}
+
+static void test_check__good(void **state)
+{
+    (void)state;
+    assert_int_equal(check(&signer, CMS_DETACHED, EVP_sha256()), CHY_OK);
+    assert_string_equal(checked.certificate->common_name.p, "Signer");
+    assert_int_equal(checked.algorithm, CHY_ALG_RSA_PKCS1_SHA256);
+    assert_int_equal(checked.digest.n, 32);
+    assert_int_equal(checked.signature.n, 256);
+    assert_int_equal(checked.stamped_us, 0);
+}
+
+static void test_check__forms(void **state)
+{
+    (void)state;
+    static const unsigned flags[] = { 0, CMS_DETACHED | CMS_NOATTR, CMS_DETACHED | CMS_USE_KEYID,
+                                      CMS_NOSMIMECAP };
+    for (size_t i = 0; i < CHY_ARRAY_LEN(flags); i++)
+        assert_int_equal(check(&signer, flags[i], EVP_sha512()), CHY_OK);
+    assert_int_equal(checked.algorithm, CHY_ALG_RSA_PKCS1_SHA512);
+}
+
+/* What is signed without attributes is the content itself: its digest is what the log has. */
+static void test_check__digest_without_attributes(void **state)
+{
+    uint8_t digest[CHY_HASH_BYTES];
+    (void)state;
+    assert_int_equal(check(&signer, CMS_DETACHED | CMS_NOATTR, EVP_sha256()), CHY_OK);
+    assert_int_equal(chy_sha256(content, digest, NULL), CHY_OK);
+    assert_memory_equal(checked.digest.p, digest, sizeof digest);
+}
+
+static void test_check__kinds_of_keys(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *algorithm;
+        const char *size;
+        enum chy_sign_alg alg;
+    } kinds[] = {
+        { "EC", "P-256", CHY_ALG_ECDSA_SHA256 },
+        { "EC", "P-384", CHY_ALG_ECDSA_SHA256 },
+        { "EC", "P-521", CHY_ALG_ECDSA_SHA256 },
+    };
+    for (size_t i = 0; i < CHY_ARRAY_LEN(kinds); i++) {
+        struct cms_party p = cms_party_make(&(struct cms_party_options){
+            .name = "Other",
+            .issuer = &root,
+            .usage = "codeSigning",
+            .algorithm = kinds[i].algorithm,
+            .size = kinds[i].size,
+        });
+        assert_int_equal(check(&p, CMS_DETACHED, EVP_sha256()), CHY_OK);
+        assert_int_equal(checked.algorithm, kinds[i].alg);
+        cms_party_done(&p);
+    }
+}
+
+static void test_check__another_content(void **state)
+{
+    static const struct chy_bytes other = { (const uint8_t *)"what is signee", 14 };
+    (void)state;
+    for (unsigned flags = 0; flags <= CMS_NOATTR; flags += CMS_NOATTR) {
+        struct chy_buf cms = cms_make(&signer, content, CMS_DETACHED | flags, EVP_sha256());
+        assert_int_equal(check_at(&cms, other, CMS_NOW_US), CHY_E_INTEGRITY);
+        assert_non_null(checked.certificate); /* for the report */
+        chy_buf_done(&cms);
+    }
+}
+
+/* A bit in any third byte: it is refused, or the same signature is still there. */
+static void test_check__any_byte_is_changed(void **state)
+{
+    (void)state;
+    struct chy_buf cms = cms_make(&signer, content, CMS_DETACHED | CMS_NOSMIMECAP, EVP_sha256());
+    size_t accepted = 0;
+    for (size_t i = 0; i < cms.n; i += 3) {
+        cms.p[i] ^= 1;
+        accepted += check_at(&cms, content, CMS_NOW_US) == CHY_OK;
+        cms.p[i] ^= 1;
+        chy_arena_reset(&arena);
+    }
+    /* Versions, the list of hashes, parameters of algorithms. */
+    assert_in_range(accepted, 0, 12);
+    chy_buf_done(&cms);
+}
+
+static void test_check__untrusted(void **state)
+{
+    (void)state;
+    struct cms_party other = cms_party_make(&(struct cms_party_options){ .name = "Root" });
+    struct cms_party p = cms_party_make(
+        &(struct cms_party_options){ .name = "Signer", .issuer = &other, .usage = "codeSigning" });
+    assert_int_equal(check(&p, CMS_DETACHED, EVP_sha256()), CHY_E_FORBIDDEN);
+    assert_int_equal(check(&other, CMS_DETACHED, EVP_sha256()), CHY_E_FORBIDDEN);
+    cms_party_done(&p);
+    cms_party_done(&other);
+}
+
+static void test_check__purpose(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *usage;
+        const char *key_usage;
+    } bad[] = { { NULL, NULL },
+                { "serverAuth", NULL },
+                { "codeSigning", "critical,keyEncipherment" } };
+    for (size_t i = 0; i < CHY_ARRAY_LEN(bad); i++) {
+        struct cms_party p = cms_party_make(&(struct cms_party_options){
+            .name = "P", .issuer = &root, .usage = bad[i].usage, .key_usage = bad[i].key_usage });
+        assert_int_equal(check(&p, CMS_DETACHED, EVP_sha256()), CHY_E_FORBIDDEN);
+        cms_party_done(&p);
+    }
+}
+
+/* One that the trust file names itself needs not say that it is for code. */
+static void test_check__named_by_the_verifier(void **state)
+{
+    (void)state;
+    struct cms_party p = cms_party_make(&(struct cms_party_options){ .name = "Module key" });
+    trust(&p);
+    assert_int_equal(check(&p, CMS_DETACHED | CMS_NOATTR | CMS_NOCERTS, EVP_sha256()), CHY_OK);
+    cms_party_done(&p);
+}
+
+static void test_check__no_certificate(void **state)
+{
+    (void)state;
+    assert_int_equal(check(&signer, CMS_DETACHED | CMS_NOCERTS, EVP_sha256()), CHY_E_NOT_FOUND);
+}
+
+static void test_check__time(void **state)
+{
+    (void)state;
+    struct cms_party p =
+        cms_party_make(&(struct cms_party_options){ .name = "Short",
+                                                    .issuer = &root,
+                                                    .usage = "codeSigning",
+                                                    .not_after_us = CMS_NOW_US + CMS_DAY_US });
+    struct chy_buf cms = cms_make(&p, content, CMS_DETACHED, EVP_sha256());
+    assert_int_equal(check_at(&cms, content, CMS_NOW_US), CHY_OK);
+    assert_int_equal(check_at(&cms, content, CMS_NOW_US + 2 * CMS_DAY_US), CHY_E_EXPIRED);
+    assert_int_equal(check_at(&cms, content, CMS_NOW_US - 20 * CMS_DAY_US), CHY_E_EXPIRED);
+    chy_buf_done(&cms);
+    cms_party_done(&p);
+}
+
+static void test_check__weak(void **state)
+{
+    (void)state;
+    assert_int_equal(check(&signer, CMS_DETACHED, EVP_sha1()), CHY_E_UNSUPPORTED);
+    struct cms_party p = cms_party_make(&(struct cms_party_options){ .name = "Weak",
+                                                                     .issuer = &root,
+                                                                     .usage = "codeSigning",
+                                                                     .algorithm = "RSA",
+                                                                     .size = "1024" });
+    assert_int_equal(check(&p, CMS_DETACHED, EVP_sha256()), CHY_E_FORBIDDEN);
+    cms_party_done(&p);
+}
+
+static void test_check__no_such_signer(void **state)
+{
+    (void)state;
+    const struct chy_check_terms terms = { store, store, CMS_NOW_US, false };
+    struct chy_buf cms = cms_make(&signer, content, CMS_DETACHED, EVP_sha256());
+    struct chy_signed_data data;
+    uint8_t digest[CHY_HASH_BYTES] = { 0 };
+    assert_int_equal(chy_signed_data_parse(chy_buf_bytes(&cms), &data, &err), CHY_OK);
+    assert_int_equal(chy_signer_check(&terms, &data, 1, (struct chy_bytes){ digest, 32 }, &arena,
+                                      &checked, &err),
+                     CHY_E_ARG);
+    assert_int_equal(chy_signer_check(&terms, &data, 0, (struct chy_bytes){ digest, 31 }, &arena,
+                                      &checked, &err),
+                     CHY_E_ARG);
+    chy_buf_done(&cms);
+}
+
+/* --- the reading alone --- */
+
+static struct chy_bytes without_tail(const struct chy_buf *b, size_t n)
+{
+    return (struct chy_bytes){ b->p, n };
+}
+
+static void test_parse__cut_off(void **state)
+{
+    (void)state;
+    struct chy_buf cms = cms_make(&signer, content, CMS_DETACHED, EVP_sha256());
+    struct chy_signed_data data;
+    for (size_t n = 0; n < cms.n; n++)
+        assert_int_equal(chy_signed_data_parse(without_tail(&cms, n), &data, &err),
+                         CHY_E_MALFORMED);
+    assert_true(chy_buf_append_u8(&cms, 0));
+    assert_int_equal(chy_signed_data_parse(chy_buf_bytes(&cms), &data, &err), CHY_E_MALFORMED);
+    chy_buf_done(&cms);
+}
+
+static void test_parse__size(void **state)
+{
+    (void)state;
+    static uint8_t bytes[CHY_LIMIT_CMS + 1];
+    struct chy_signed_data data;
+    assert_int_equal(chy_signed_data_parse((struct chy_bytes){ bytes, CHY_LIMIT_CMS }, &data, &err),
+                     CHY_E_MALFORMED);
+    assert_int_equal(
+        chy_signed_data_parse((struct chy_bytes){ bytes, CHY_LIMIT_CMS + 1 }, &data, &err),
+        CHY_E_LIMIT);
+}
+
+/* The signature of `of` with its certificates and its signers repeated. */
+static struct chy_buf repeated(const struct chy_signed_data *of, struct chy_bytes signer_der,
+                               size_t certificates, size_t signers)
+{
+    static const uint8_t oid_signed[] = { 0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 0x01, 0x07, 0x02 };
+    struct chy_buf out;
+    struct chy_der_writer w;
+    chy_buf_init(&out, 1 << 20);
+    chy_der_writer_init(&w, &out);
+    chy_der_open(&w, CHY_DER_SEQUENCE);
+    chy_der_put_oid(&w, (struct chy_bytes){ oid_signed, sizeof oid_signed });
+    chy_der_open(&w, CHY_DER_CONTEXT_SET(0));
+    chy_der_open(&w, CHY_DER_SEQUENCE);
+    chy_der_put_u64(&w, 1);
+    chy_der_put(&w, CHY_DER_SET, (struct chy_bytes){ NULL, 0 });
+    chy_der_open(&w, CHY_DER_SEQUENCE);
+    chy_der_put_oid(&w, chy_oid_data());
+    chy_der_close(&w);
+    chy_der_open(&w, CHY_DER_CONTEXT_SET(0));
+    for (size_t i = 0; i < certificates; i++)
+        chy_der_put_raw(&w, of->certificates[0]);
+    chy_der_close(&w);
+    chy_der_open(&w, CHY_DER_SET);
+    for (size_t i = 0; i < signers; i++)
+        chy_der_put_raw(&w, signer_der);
+    chy_der_close(&w);
+    chy_der_close(&w);
+    chy_der_close(&w);
+    chy_der_close(&w);
+    assert_int_equal(chy_buf_check(&out, NULL), CHY_OK);
+    return out;
+}
+
+/* The last element of the last SET. */
+static struct chy_bytes signer_of(struct chy_bytes in)
+{
+    struct chy_der_item item;
+    struct chy_bytes oid;
+    assert_int_equal(chy_der_take(&in, CHY_DER_SEQUENCE, &in, NULL), CHY_OK);
+    assert_int_equal(chy_der_take_oid(&in, &oid, NULL), CHY_OK);
+    assert_int_equal(chy_der_take(&in, CHY_DER_CONTEXT_SET(0), &in, NULL), CHY_OK);
+    assert_int_equal(chy_der_take(&in, CHY_DER_SEQUENCE, &in, NULL), CHY_OK);
+    while (in.n != 0)
+        assert_int_equal(chy_der_next(&in, &item, NULL), CHY_OK);
+    return item.body;
+}
+
+static void test_parse__counts(void **state)
+{
+    (void)state;
+    static const struct {
+        size_t certificates;
+        size_t signers;
+        enum chy_err result;
+    } cases[] = {
+        { 1, 1, CHY_OK },
+        { CHY_LIMIT_CMS_CERTIFICATES, CHY_LIMIT_CMS_SIGNERS, CHY_OK },
+        { CHY_LIMIT_CMS_CERTIFICATES + 1, 1, CHY_E_LIMIT },
+        { 1, CHY_LIMIT_CMS_SIGNERS + 1, CHY_E_LIMIT },
+        { 1, 0, CHY_E_MALFORMED },
+    };
+    struct chy_buf cms = cms_make(&signer, content, CMS_DETACHED, EVP_sha256());
+    struct chy_signed_data data;
+    assert_int_equal(chy_signed_data_parse(chy_buf_bytes(&cms), &data, &err), CHY_OK);
+    struct chy_bytes one = signer_of(chy_buf_bytes(&cms));
+    for (size_t i = 0; i < CHY_ARRAY_LEN(cases); i++) {
+        struct chy_signed_data again;
+        struct chy_buf made = repeated(&data, one, cases[i].certificates, cases[i].signers);
+        assert_int_equal(chy_signed_data_parse(chy_buf_bytes(&made), &again, &err),
+                         cases[i].result);
+        chy_buf_done(&made);
+    }
+    chy_buf_done(&cms);
+}
+
+/* --- the store --- */
+
+static void test_store(void **state)
+{
+    (void)state;
+    struct chy_buf der = cms_party_der(&signer);
+    struct chy_buf pem;
+    uint8_t sha256[CHY_HASH_BYTES];
+    chy_buf_init(&pem, 1 << 16);
+    assert_int_equal(chy_sha256(chy_buf_bytes(&der), sha256, NULL), CHY_OK);
+    assert_false(chy_trust_store_has(store, sha256));
+    trust(&signer);
+    trust(&signer); /* twice is once */
+    assert_int_equal(chy_trust_store_size(store), 2);
+    assert_true(chy_trust_store_has(store, sha256));
+    assert_int_equal(chy_trust_store_pem(store, 1, &pem, &err), CHY_OK);
+    assert_true(chy_str_starts(chy_buf_str(&pem), "-----BEGIN CERTIFICATE-----"));
+    assert_int_equal(chy_trust_store_pem(store, 2, &pem, &err), CHY_E_ARG);
+    assert_int_equal(chy_trust_store_add(store, without_tail(&der, der.n - 1), &err),
+                     CHY_E_MALFORMED);
+    chy_buf_done(&pem);
+    chy_buf_done(&der);
+}
+
+int main(void)
+{
+#define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
+    const struct CMUnitTest tests[] = {
+        T(test_check__good),
+        T(test_check__forms),
+        T(test_check__digest_without_attributes),
+        T(test_check__kinds_of_keys),
+        T(test_check__another_content),
+        T(test_check__any_byte_is_changed),
+        T(test_check__untrusted),
+        T(test_check__purpose),
+        T(test_check__named_by_the_verifier),
+        T(test_check__no_certificate),
+        T(test_check__time),
+        T(test_check__weak),
+        T(test_check__no_such_signer),
+        T(test_parse__cut_off),
+        T(test_parse__size),
+        T(test_parse__counts),
+        T(test_store),
+    };
+    return cmocka_run_group_tests(tests, group_setup, group_teardown);
+}
