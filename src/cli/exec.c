@@ -68,6 +68,7 @@ static enum chy_err set_up(struct run *run, struct chy_error *err)
     struct chy_arena *arena = &run->cli->arena;
     uint8_t name[8];
     struct chy_str suffix;
+    int naming;
     CHY_TRY(chy_cli_arg_all(args, "TOOL", arena, &s->words, err));
     CHY_TRY(chy_cli_arg_all(args, "key", arena, &s->keys, err));
     CHY_TRY(chy_machine_read(environ_now, arena, &run->machine, err));
@@ -80,6 +81,11 @@ static enum chy_err set_up(struct run *run, struct chy_error *err)
     s->openssl_cnf = run->machine.openssl_cnf;
     s->openssl_section = run->machine.openssl_section;
     s->reason = chy_cli_arg(args, "reason");
+    s->naming = chy_cli_arg(args, "naming");
+    if (s->naming.n != 0 &&
+        chy_enum_find(&chy_door_naming_enum, s->naming, &naming, NULL) != CHY_OK)
+        return chy_fail(err, CHY_E_ARG, "--naming is plain or signum, not \"%.*s\"",
+                        CHY_STR_ARG(s->naming));
     s->dir = chy_arena_printf(arena, "%.*s/chancery-exec-%.*s", CHY_STR_ARG(run->machine.dir),
                               CHY_STR_ARG(suffix));
     return s->dir.p != NULL ? CHY_OK : no_memory(err);

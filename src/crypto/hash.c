@@ -86,3 +86,12 @@ enum chy_err chy_sha256(struct chy_bytes in, uint8_t out[CHY_HASH_BYTES], struct
 {
     return chy_hash(CHY_HASH_SHA256, in, out, err);
 }
+
+enum chy_err chy_thumbprint(struct chy_bytes der, uint8_t out[CHY_THUMBPRINT_BYTES],
+                            struct chy_error *err)
+{
+    unsigned n = 0;
+    if (EVP_Digest(der.p, der.n, out, &n, EVP_sha1(), NULL) != 1 || n != CHY_THUMBPRINT_BYTES)
+        return chy_fail_openssl(err, CHY_E_CRYPTO, "OpenSSL cannot make a SHA-1");
+    return CHY_OK;
+}

@@ -30,5 +30,9 @@ void chy_hasher_end(struct chy_hasher *h, uint8_t *out);
  * Errors: CHY_E_NOMEM, CHY_E_ARG, CHY_E_CRYPTO as chy_hasher_new() */
 CHY_MUST_USE enum chy_err chy_hash(enum chy_hash_alg alg, struct chy_bytes in, uint8_t *out,
                                    struct chy_error *err);
+/* The SHA-1 of a certificate, by which Windows and Signum name it: a name, and no proof. */
+#define CHY_THUMBPRINT_BYTES 20
+CHY_MUST_USE enum chy_err chy_thumbprint(struct chy_bytes der, uint8_t out[CHY_THUMBPRINT_BYTES],
+                                         struct chy_error *err);
 CHY_MUST_USE enum chy_err chy_sha256(struct chy_bytes in, uint8_t out[CHY_HASH_BYTES],
                                      struct chy_error *err);

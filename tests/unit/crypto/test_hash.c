@@ -77,9 +77,22 @@ static void test_hasher_new__errors(void **state)
     assert_null(h);
 }
 
+static void test_thumbprint(void **state)
+{
+    static const uint8_t of_abc[CHY_THUMBPRINT_BYTES] = { 0xa9, 0x99, 0x3e, 0x36, 0x47, 0x06, 0x81,
+                                                          0x6a, 0xba, 0x3e, 0x25, 0x71, 0x78, 0x50,
+                                                          0xc2, 0x6c, 0x9c, 0xd0, 0xd8, 0x9d };
+    uint8_t out[CHY_THUMBPRINT_BYTES];
+    (void)state;
+    assert_int_equal(chy_thumbprint((struct chy_bytes){ (const uint8_t *)"abc", 3 }, out, NULL),
+                     CHY_OK);
+    assert_memory_equal(out, of_abc, sizeof out);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_thumbprint),
         cmocka_unit_test(test_hash__known_answers),
         cmocka_unit_test(test_hasher__is_used_again),
         cmocka_unit_test(test_hasher_new__errors),
