@@ -5,6 +5,7 @@
     Token      a SoftHSM token for those who are linked to the module
     Remote     the same token behind p11-kit's remoting
     Target     a server and its administrator, as the tests of the whole make them
+    Agent      the agent of that administrator, for tools that share it
 """
 
 import contextlib
@@ -177,6 +178,28 @@ class Target:
         self.world.stop()
 
 
+class Agent:
+    """`chancery agent`; its log ends when it does, so that reading it is waiting for that."""
+
+    def __init__(self, build, folder, env):
+        self.socket = folder / "agent" / "agent.sock"
+        self.process = subprocess.Popen(
+            [str(build / "src/cli/chancery"), "agent", "--socket", str(self.socket)],
+            env=environment(**env), stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
+            stderr=subprocess.PIPE, text=True)
+        lines = []
+        for line in self.process.stderr:
+            lines.append(line)
+            if '"agent.ready"' in line:
+                return
+        raise RuntimeError(f"the agent did not start: {lines}")
+
+    def stop(self):
+        self.process.terminate()
+        self.process.stderr.read()
+        self.process.wait(timeout=LIMIT_S)
+
+
 class Bench:
     """A context; each part is made when a row first needs it, and all is gone at the end."""
 
@@ -225,7 +248,8 @@ class Bench:
 
     def measure(self, row):
         return {"raw": self._raw, "limit": self._limit, "p11-kit": self._p11_kit,
-                "https": self._https, "refused": self._https, "module": self._module}[row.via](row)
+                "https": self._https, "refused": self._https, "module": self._module,
+                "agent": self._through_agent}[row.via](row)
 
     # --- without a server ---
 
@@ -283,15 +307,30 @@ class Bench:
                 "records_per_commit": target.records_per_commit(), **cpu,
                 "cpu_us_client": made["client_cpu_us"] / row.batch}
 
-    def _module(self, row):
-        """Threads of one program that is linked to ours, which starts its private helper."""
-        target = self._target(row)
+    def _client_env(self, target):
         identity = str(target.world.admin.identity.file)
-        env = {"HOME": str(self.folder), "CHANCERY_HELPER": str(self.build / "src/cli/chancery"),
-               "CHANCERY_URL": target.server.url, "CHANCERY_CA": str(target.world.ca),
-               "CHANCERY_CERT": identity, "CHANCERY_KEY": identity}
-        made = self._sign(row, self.build / "src/module/chancery-pkcs11.so", 1, row.connections,
+        return {"HOME": str(self.folder), "CHANCERY_HELPER": str(self.build / "src/cli/chancery"),
+                "CHANCERY_URL": target.server.url, "CHANCERY_CA": str(target.world.ca),
+                "CHANCERY_CERT": identity, "CHANCERY_KEY": identity}
+
+    def _by_module(self, row, target, processes, threads, env):
+        made = self._sign(row, self.build / "src/module/chancery-pkcs11.so", processes, threads,
                           env=env)
         rss, pss = target.memory_mb()
         return {**made, "rss_mb": rss, "pss_mb": pss,
                 "records_per_commit": target.records_per_commit()}
+
+    def _module(self, row):
+        """Threads of one program that is linked to ours, which starts its private helper."""
+        target = self._target(row)
+        return self._by_module(row, target, 1, row.connections, self._client_env(target))
+
+    @functools.cached_property
+    def agent(self):
+        return self._kept(Agent(self.build, self.folder, self._client_env(self.default)))
+
+    def _through_agent(self, row):
+        """Programs that are linked to ours, and share an agent that runs."""
+        target = self._target(row)
+        env = {"HOME": str(self.folder), "CHANCERY_AGENT_SOCK": str(self.agent.socket)}
+        return self._by_module(row, target, row.connections, 1, env)

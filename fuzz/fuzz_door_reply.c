@@ -8,9 +8,9 @@
 #include "base/limits.h"
 #include "base/mem.h"
 #include "codec/frame.h"
+#include "guest/reply.h"
 #include "module/attributes.h"
 #include "module/objects.h"
-#include "module/reply.h"
 #include "proto/door.h"
 
 #define ATTRIBUTES_END 0x220 /* behind the highest number that is no array */
@@ -107,8 +107,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
     size_t i = data[0] % CHY_ARRAY_LEN(replies);
     struct chy_arena arena;
     chy_arena_init(&arena, CHY_LIMIT_ARENA);
-    enum chy_err r = chy_p11_reply_read(&frame, replies[i].type, replies[i].schema, &arena, &reply,
-                                        &is_answered, &err);
+    enum chy_err r = chy_guest_reply_read(&frame, replies[i].type, replies[i].schema, &arena,
+                                          &reply, &is_answered, &err);
     CHY_ASSERT(r == CHY_OK || (r == err.code && chy_utf8_is_valid(chy_str_of(err.text))));
     CHY_ASSERT(!is_answered || (r != CHY_OK && frame.type == CHY_DOOR_FAILED));
     if (r == CHY_OK && replies[i].type == CHY_DOOR_KEY_PAGE)

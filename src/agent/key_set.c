@@ -75,20 +75,23 @@ static struct chy_str unescaped(struct chy_str text, struct chy_arena *arena)
     return (struct chy_str){ to, n };
 }
 
-/* False for one that cannot be taken apart. */
-static bool certificate_make(const struct chy_certificate *c, struct chy_arena *arena,
-                             struct chy_door_certificate *ret, struct chy_bytes *ret_spki)
+/* Errors: CHY_E_MALFORMED it cannot be taken apart; CHY_E_NOMEM */
+static enum chy_err certificate_make(const struct chy_certificate *c, struct chy_arena *arena,
+                                     struct chy_door_certificate *ret, struct chy_bytes *ret_spki,
+                                     struct chy_error *err)
 {
     struct chy_x509_attributes a;
     struct chy_bytes der = chy_arena_bytes(arena, c->der);
-    if (der.p == NULL || chy_x509_attributes(der, &a, NULL) != CHY_OK ||
-        a.serial.n > CHY_LIMIT_NAME)
-        return false;
+    if (der.p == NULL)
+        return no_memory(err);
+    CHY_TRY(chy_x509_attributes(der, &a, err));
+    if (a.serial.n > CHY_LIMIT_NAME)
+        return chy_fail(err, CHY_E_MALFORMED, "a serial number of %zu bytes", a.serial.n);
     *ret = (struct chy_door_certificate){
         .der = der, .subject = a.subject, .issuer = a.issuer, .serial = a.serial
     };
     *ret_spki = a.spki;
-    return true;
+    return CHY_OK;
 }
 
 /* FNV-1a */
@@ -114,14 +117,14 @@ static enum chy_err authority_add(struct maker *m, const struct chy_certificate 
 {
     struct chy_arena *arena = &m->set->arena;
     uint32_t *slot = authority_slot(m, c->der);
-    *ret_is_there = true;
+    *ret_is_there = false;
     if (*slot == 0) {
         struct chy_door_certificate *to = &m->authorities[m->set->n_authorities];
         struct chy_bytes spki;
         uint8_t digest[CHY_HASH_BYTES];
-        *ret_is_there = certificate_make(c, arena, to, &spki);
-        if (!*ret_is_there)
-            return CHY_OK;
+        enum chy_err r = certificate_make(c, arena, to, &spki, err);
+        if (r != CHY_OK)
+            return r == CHY_E_MALFORMED ? CHY_OK : r;
         chy_hasher_add(m->sha256, spki);
         chy_hasher_end(m->sha256, digest);
         to->id = chy_arena_bytes(arena, (struct chy_bytes){ digest, CHY_ID_BYTES });
@@ -131,6 +134,7 @@ static enum chy_err authority_add(struct maker *m, const struct chy_certificate 
         *slot = (uint32_t)++m->set->n_authorities;
     }
     *ret_place = *slot - 1;
+    *ret_is_there = true;
     return CHY_OK;
 }
 
@@ -166,9 +170,11 @@ static enum chy_err chain_add(struct maker *m, const struct chy_key *key, struct
 {
     struct chy_bytes spki;
     size_t n = key->certificates.n;
-    if (n == 0 ||
-        !certificate_make(&key->certificates.p[0], &m->set->arena, &held->certificate, &spki))
-        return CHY_OK; /* a key without a certificate can be used as well */
+    enum chy_err r = n != 0 ? certificate_make(&key->certificates.p[0], &m->set->arena,
+                                               &held->certificate, &spki, err)
+                            : CHY_E_MALFORMED;
+    if (r != CHY_OK) /* a key without a certificate can be used as well */
+        return r == CHY_E_MALFORMED ? CHY_OK : r;
     held->certificate.label = held->door.label;
     held->certificate.id = held->door.id;
     held->door.certificate = &held->certificate;
@@ -445,6 +451,7 @@ const struct chy_held_key *chy_key_set_find_signum(const struct chy_key_set *set
     for (size_t i = 0; i < set->n; i++) {
         const struct chy_door_key *key = &set->keys[i].signum;
         bool is_label = label.n == 0 || chy_str_equal(key->label, label) ||
+                        chy_str_equal(key->name, label) ||
                         (key->certificate != NULL && chy_str_equal(key->certificate->label, label));
         if (is_label && (id.n == 0 || chy_bytes_equal(key->id, id)))
             return &set->keys[i];

@@ -45,7 +45,7 @@ void chy_key_set_freep(struct chy_key_set **set);
 const struct chy_door_key *chy_held_key_named(const struct chy_held_key *held,
                                               enum chy_door_naming naming);
 /* NULL if there is none; by its names under CHY_DOOR_NAMING_SIGNUM: label of the key or of the
- * certificate, or id. Looks at all. */
+ * certificate, or its own name, which the OpenSSL provider asks for; or id. Looks at all. */
 const struct chy_held_key *chy_key_set_find_signum(const struct chy_key_set *set,
                                                    struct chy_str label, struct chy_bytes id);
 /* NULL if there is none; what is empty fits all. */

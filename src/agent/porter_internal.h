@@ -7,8 +7,9 @@
 #include "crypto/hash.h"
 #include "os/channel.h"
 
-/* How long a request may wait for a worker: the module gives up after 150 s. */
-#define PORTER_WAIT_US INT64_C(140000000)
+/* How long a request may wait for a worker: the module gives up after 150 s, and a call of the
+ * server may take 120 of them. */
+#define PORTER_WAIT_US INT64_C(30000000)
 
 struct keys; /* keys.c */
 

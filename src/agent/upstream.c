@@ -40,4 +40,5 @@ const struct chy_upstream chy_upstream_server = {
     .request_id = server_request_id,
     .set_patience = server_set_patience,
     .renew = chy_client_renew,
+    .slow_us = 5000000, /* a signature takes milliseconds; a key of RSA 4096 may count as hung */
 };

@@ -16,6 +16,7 @@ struct chy_upstream {
     void (*set_patience)(void *client, int64_t patience_ms);
     /* Of the credential, where that is due. Any thread. */
     enum chy_err (*renew)(const struct chy_settings *settings, struct chy_error *err);
+    int64_t slow_us; /* a call that takes longer hangs, as far as anybody knows */
 };
 
 extern const struct chy_upstream chy_upstream_server;

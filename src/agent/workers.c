@@ -20,6 +20,7 @@
 #define PATIENCE_MS   15000
 #define REMEMBERED_US INT64_C(120000000)
 #define WHOAMI_BYTES  65536
+#define LOOK_US       INT64_C(250000) /* between two looks at what waits and what hangs */
 
 struct chy_worker {
     struct chy_workers *workers;
@@ -27,6 +28,7 @@ struct chy_worker {
     struct chy_login_use *use; /* with which `client` was opened */
     void *client;
     int64_t answered_us; /* when the server did last */
+    int64_t since_us;    /* that it is at work; 0: it is not. Guarded by the mutex */
 };
 
 struct queue {
@@ -41,16 +43,17 @@ struct chy_workers {
     struct chy_login *login;
     const struct chy_upstream *upstream;
     struct chy_watch *watch;
-    int event_fd; /* readable when `done` is not empty */
+    struct chy_timer *look; /* set while work waits */
+    int event_fd;           /* readable when `done` is not empty */
     pthread_mutex_t mutex;
     pthread_cond_t has_work;
     struct queue waiting;
     struct queue done;
     bool is_ending;
     size_t idle;
-    struct chy_worker workers[CHY_WORKERS_MAX]; /* started: n, of the loop's thread alone */
-    size_t n;
-    size_t pending;       /* of the loop's thread alone, as well */
+    struct chy_worker workers[CHY_WORKERS_MAX + CHY_WORKERS_HUNG_MAX];
+    size_t n;             /* that were started; written by the loop's thread, under the mutex */
+    size_t pending;       /* of the loop's thread alone */
     size_t pending_bytes; /* of them */
 };
 
@@ -200,6 +203,29 @@ enum chy_err chy_worker_upkeep(struct chy_worker *w, struct chy_error *err)
 
 /* --- threads --- */
 
+struct load {
+    size_t working; /* and will be done soon */
+    size_t hanging;
+};
+
+static struct load load_of_locked(const struct chy_workers *ws)
+{
+    struct load load = { 0, 0 };
+    int64_t slow_us = chy_clock_monotonic_us() - ws->upstream->slow_us;
+    for (size_t i = 0; i < ws->n; i++) {
+        int64_t since_us = ws->workers[i].since_us;
+        load.working += since_us != 0 && since_us > slow_us ? 1 : 0;
+        load.hanging += since_us != 0 && since_us <= slow_us ? 1 : 0;
+    }
+    return load;
+}
+
+static bool has_place_locked(const struct chy_workers *ws)
+{
+    struct load load = load_of_locked(ws);
+    return load.working < CHY_WORKERS_MAX && load.hanging < CHY_WORKERS_HUNG_MAX;
+}
+
 /* The first that waits, and what may go with it. */
 static struct chy_work *chain_take_locked(struct chy_workers *ws)
 {
@@ -255,22 +281,32 @@ static void *worker_main(void *arg)
     struct chy_workers *ws = w->workers;
     lock(ws);
     while (!ws->is_ending) {
-        struct chy_work *first = chain_take_locked(ws);
+        struct chy_work *first = has_place_locked(ws) ? chain_take_locked(ws) : NULL;
         if (first == NULL) {
             ws->idle++;
             CHY_ASSERT(pthread_cond_wait(&ws->has_work, &ws->mutex) == 0);
             ws->idle--;
             continue;
         }
+        w->since_us = chy_clock_monotonic_us();
         unlock(ws);
         if (!is_late(first))
             first->kind->run(first, w);
         lock(ws);
+        w->since_us = 0;
         chain_done_locked(ws, first);
     }
     unlock(ws);
     worker_forget(w);
     return NULL;
+}
+
+/* They look at each other, so it is counted before it looks. */
+static void count_worker(struct chy_workers *ws, int more)
+{
+    lock(ws);
+    ws->n += (size_t)more;
+    unlock(ws);
 }
 
 /* Signals are for the loop's thread. */
@@ -280,13 +316,21 @@ static enum chy_err worker_start(struct chy_workers *ws, struct chy_error *err)
     sigset_t all;
     sigset_t before;
     w->workers = ws;
+    count_worker(ws, 1);
     CHY_ASSERT(sigfillset(&all) == 0 && pthread_sigmask(SIG_SETMASK, &all, &before) == 0);
     int e = pthread_create(&w->thread, NULL, worker_main, w);
     CHY_ASSERT(pthread_sigmask(SIG_SETMASK, &before, NULL) == 0);
-    if (e != 0)
-        return chy_fail_sys(err, CHY_E_BUSY, e, "cannot start a thread: %s", chy_sys_text(e));
-    ws->n++;
-    return CHY_OK;
+    if (e == 0)
+        return CHY_OK;
+    count_worker(ws, -1);
+    return chy_fail_sys(err, CHY_E_BUSY, e, "cannot start a thread: %s", chy_sys_text(e));
+}
+
+static void work_done(struct chy_workers *ws, struct chy_work *work)
+{
+    ws->pending--;
+    ws->pending_bytes -= work->bytes;
+    work->kind->done(work);
 }
 
 static void on_event(void *ctx, uint32_t events)
@@ -299,11 +343,58 @@ static void on_event(void *ctx, uint32_t events)
     struct queue done = ws->done;
     ws->done = (struct queue){ NULL, NULL, 0 };
     unlock(ws);
-    for (struct chy_work *work = queue_take(&done); work != NULL; work = queue_take(&done)) {
-        ws->pending--;
-        ws->pending_bytes -= work->bytes;
-        work->kind->done(work);
+    for (struct chy_work *work = queue_take(&done); work != NULL; work = queue_take(&done))
+        work_done(ws, work);
+}
+
+/* --- what waits --- */
+
+/* There is work that nobody is free for, and somebody may be started for it. */
+static bool needs_thread_locked(const struct chy_workers *ws)
+{
+    return ws->idle < ws->waiting.n && ws->n < CHY_ARRAY_LEN(ws->workers) && has_place_locked(ws);
+}
+
+static enum chy_err no_answer(size_t hanging, struct chy_error *err)
+{
+    return chy_fail(err, CHY_E_BUSY, "the server does not answer: %zu requests hang", hanging);
+}
+
+/* Take out of the queue what waited too long, or all, when it waits for nothing. */
+static struct queue late_take_locked(struct chy_workers *ws)
+{
+    struct queue late = { NULL, NULL, 0 };
+    struct queue rest = { NULL, NULL, 0 };
+    int64_t now_us = chy_clock_monotonic_us();
+    size_t hanging = load_of_locked(ws).hanging;
+    for (struct chy_work *w = queue_take(&ws->waiting); w != NULL; w = queue_take(&ws->waiting)) {
+        bool is_hopeless = hanging >= CHY_WORKERS_HUNG_MAX;
+        bool is_over = now_us > w->deadline_us;
+        if (is_hopeless)
+            w->code = no_answer(hanging, &w->error);
+        else if (is_over)
+            w->code = chy_fail(&w->error, CHY_E_TIMEOUT, "the server had no time for this");
+        queue_put(is_hopeless || is_over ? &late : &rest, w);
     }
+    ws->waiting = rest;
+    return late;
+}
+
+static void on_look(void *ctx)
+{
+    struct chy_workers *ws = ctx;
+    lock(ws);
+    struct queue late = late_take_locked(ws);
+    bool is_waiting = ws->waiting.n != 0;
+    bool needs_thread = needs_thread_locked(ws);
+    CHY_ASSERT(pthread_cond_broadcast(&ws->has_work) == 0); /* one that hangs has made a place */
+    unlock(ws);
+    if (needs_thread)
+        CHY_IGNORE(worker_start(ws, NULL)); /* at the next look, then */
+    if (is_waiting)
+        chy_timer_set(ws->look, chy_clock_monotonic_us() + LOOK_US);
+    for (struct chy_work *w = queue_take(&late); w != NULL; w = queue_take(&late))
+        work_done(ws, w);
 }
 
 enum chy_err chy_workers_new(struct chy_loop *loop, struct chy_login *login,
@@ -323,6 +414,7 @@ enum chy_err chy_workers_new(struct chy_loop *loop, struct chy_login *login,
         return chy_fail_sys(err, chy_sys_code(errno), errno, "cannot make an event descriptor: %s",
                             chy_sys_text(errno));
     CHY_TRY(chy_watch_new(loop, ws->event_fd, EPOLLIN, on_event, ws, &ws->watch, err));
+    CHY_TRY(chy_timer_new(loop, on_look, ws, &ws->look, err));
     CHY_TRY(worker_start(ws, err));
     *ret_workers = CHY_TAKE(ws);
     return CHY_OK;
@@ -344,6 +436,7 @@ void chy_workers_free(struct chy_workers *ws)
     }
     for (struct chy_work *w = queue_take(&ws->done); w != NULL; w = queue_take(&ws->done))
         w->kind->done(w);
+    chy_timer_free(ws->look);
     chy_watch_free(ws->watch);
     chy_fd_closep(&ws->event_fd);
     CHY_ASSERT(pthread_cond_destroy(&ws->has_work) == 0);
@@ -362,15 +455,22 @@ enum chy_err chy_workers_add(struct chy_workers *ws, struct chy_work *work, stru
         ws->pending_bytes + work->bytes > CHY_LIMIT_DOOR_WAITING_BYTES)
         return chy_fail(err, CHY_E_BUSY, "%zu requests of %zu bytes wait in the agent already",
                         ws->pending, ws->pending_bytes);
+    lock(ws);
+    size_t hanging = load_of_locked(ws).hanging;
+    if (hanging >= CHY_WORKERS_HUNG_MAX) {
+        unlock(ws);
+        return no_answer(hanging, err);
+    }
+    queue_put(&ws->waiting, work);
     ws->pending++;
     ws->pending_bytes += work->bytes;
-    lock(ws);
-    queue_put(&ws->waiting, work);
-    bool needs_thread = ws->idle < ws->waiting.n && ws->n < CHY_WORKERS_MAX;
+    bool needs_thread = needs_thread_locked(ws);
     CHY_ASSERT(pthread_cond_signal(&ws->has_work) == 0);
     unlock(ws);
     if (needs_thread)
         CHY_IGNORE(worker_start(ws, NULL)); /* those that run do it then, later */
+    if (!chy_timer_is_set(ws->look))
+        chy_timer_set(ws->look, chy_clock_monotonic_us() + LOOK_US);
     return CHY_OK;
 }
 

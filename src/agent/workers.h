@@ -2,6 +2,11 @@
 /* Threads that ask the server, each over a connection of its own: one is kept, more are started
  * while work waits. Work that waits may be taken together, so that many small requests become one.
  *
+ * A call that hangs must not hold up the others: once it has taken the upstream's slow_us, its
+ * thread does not count any more, and another takes its place. When CHY_WORKERS_HUNG_MAX hang, the
+ * server does not answer, and more work is refused at once. What waits is told when its deadline
+ * passes, and not when a thread gets round to it.
+ *
  * Threads: everything is called from the thread of the loop, but what takes a struct chy_worker: by
  * the worker that runs the work. */
 #pragma once
@@ -37,8 +42,9 @@ struct chy_work {
     char request_id[CHY_LIMIT_NAME + 1]; /* the server's; "" if there is none */
 };
 
-#define CHY_WORK_BYTES  ((size_t)CHY_LIMIT_JSON / 4 * 3)
-#define CHY_WORKERS_MAX 4
+#define CHY_WORK_BYTES       ((size_t)CHY_LIMIT_JSON / 4 * 3)
+#define CHY_WORKERS_MAX      4  /* that ask at once, those that hang not counted */
+#define CHY_WORKERS_HUNG_MAX 24 /* each has a thread and a connection */
 
 /* All are borrowed and must outlive the workers. Errors: CHY_E_IO, CHY_E_BUSY, CHY_E_NOMEM */
 CHY_MUST_USE enum chy_err chy_workers_new(struct chy_loop *loop, struct chy_login *login,
@@ -51,7 +57,7 @@ void chy_workers_freep(struct chy_workers **ws);
 
 /* Takes the work on CHY_OK; its done() is called later, never within this.
  * Errors: CHY_E_BUSY CHY_LIMIT_DOOR_WAITING wait already, or CHY_LIMIT_DOOR_WAITING_BYTES of
- * them */
+ * them, or the server does not answer */
 CHY_MUST_USE enum chy_err chy_workers_add(struct chy_workers *ws, struct chy_work *work,
                                           struct chy_error *err);
 /* Work whose done() was not called yet. */

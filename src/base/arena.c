@@ -70,7 +70,7 @@ void *chy_arena_alloc(struct chy_arena *a, size_t count, size_t size)
         return NULL;
     n -= n % align;
     n = CHY_MAX(n, align);
-    if (n > a->max || a->used > a->max - n)
+    if (n > a->max || a->used > a->max - n || !chy_mem_may_carve())
         return NULL;
     struct chy_arena_block *b = block_with_room(a, n);
     if (b == NULL)

@@ -63,10 +63,10 @@
 
 #define CHY_ARRAY_LEN(a) (sizeof(a) / sizeof((a)[0]))
 
-#define CHY_CONTAINER_OF(ptr, type, member)                                   \
-    __extension__({                                                           \
-        const __typeof__(((type *)0)->member) *member_tmp_ = (ptr);           \
-        (type *)(void *)((const char *)member_tmp_ - offsetof(type, member)); \
+#define CHY_CONTAINER_OF(ptr, type, member)                             \
+    __extension__({                                                     \
+        __typeof__(((type *)0)->member) *member_tmp_ = (ptr);           \
+        (type *)(void *)((char *)member_tmp_ - offsetof(type, member)); \
     })
 
 #define CHY_STRINGIFY_(x) #x

@@ -97,6 +97,6 @@ static inline enum chy_err chy_failed(enum chy_err code)
             return try_r_;            \
     } while (0)
 
-/* For our own bugs only; ends the process. Never in src/module. */
+/* For our own bugs only; ends the process. Never in src/guest and what is made of it. */
 CHY_NORETURN void chy_assert_failed(const char *what, const char *where);
 #define CHY_ASSERT(cond) ((cond) ? (void)0 : chy_assert_failed(#cond, CHY_WHERE))

@@ -168,10 +168,10 @@
 /* bytes of a program that is hashed: a second of work */
 #define CHY_LIMIT_PROGRAM 1073741824
 
-/* --- the PKCS#11 module --- */
+/* --- the PKCS#11 module and the OpenSSL provider --- */
 
 /* connections to the agent: one for each thread that is in a call; past it calls wait */
-#define CHY_LIMIT_P11_LINKS    64
+#define CHY_LIMIT_GUEST_LINKS  64
 #define CHY_LIMIT_P11_SESSIONS 4096   /* SunPKCS11 opens one for each thread and signature */
 #define CHY_LIMIT_P11_OBJECTS  131072 /* shown in a process's life: all keys, changed once */
 #define CHY_LIMIT_P11_TEMPLATE 256    /* attributes of one template; there are 60 kinds */

@@ -5,8 +5,9 @@
 #include <stdint.h>
 #include <stdlib.h>
 
-/* The one piece of mutable state in this file, for tests: see chy_mem_fail_after(). */
+/* The one piece of mutable state in this file, for tests: see chy_mem_fail_from(). */
 static atomic_size_t fail_after = SIZE_MAX;
+static atomic_uint fail_flags;
 static atomic_bool has_failed;
 
 static bool may_allocate(void)
@@ -16,6 +17,8 @@ static bool may_allocate(void)
         return true;
     if (left == 0) {
         atomic_store(&has_failed, true);
+        if ((atomic_load(&fail_flags) & CHY_MEM_ONCE) != 0)
+            atomic_store(&fail_after, SIZE_MAX);
         return false;
     }
     atomic_store(&fail_after, left - 1);
@@ -24,8 +27,23 @@ static bool may_allocate(void)
 
 void chy_mem_fail_after(size_t n)
 {
+    chy_mem_fail_from(n, 0);
+}
+
+void chy_mem_fail_from(size_t n, unsigned flags)
+{
+    atomic_store(&fail_after, SIZE_MAX); /* not by the old flags, while they change */
     atomic_store(&has_failed, false);
+    atomic_store(&fail_flags, flags);
     atomic_store(&fail_after, n);
+}
+
+bool chy_mem_may_carve(void)
+{
+    if (atomic_load_explicit(&fail_after, memory_order_relaxed) == SIZE_MAX ||
+        (atomic_load(&fail_flags) & CHY_MEM_ARENAS) == 0)
+        return true;
+    return may_allocate();
 }
 
 bool chy_mem_has_failed(void)

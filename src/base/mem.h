@@ -26,5 +26,13 @@ void chy_freep(void *pp); /* for CHY_CLEANUP on any pointer */
 
 /* Tests only: let `n` allocations pass and fail all that follow; SIZE_MAX turns it off. */
 void chy_mem_fail_after(size_t n);
+enum {
+    CHY_MEM_ARENAS = 1 << 0, /* each piece that an arena hands out counts as an allocation */
+    CHY_MEM_ONCE = 1 << 1,   /* one fails, those behind it do not */
+};
+/* Tests only: the same, with flags. */
+void chy_mem_fail_from(size_t n, unsigned flags);
 /* Tests only: true once an allocation was refused since chy_mem_fail_after(). */
 bool chy_mem_has_failed(void);
+/* For base/arena.c: whether it may hand out a piece. */
+bool chy_mem_may_carve(void);

@@ -81,7 +81,8 @@ int chy_cli_run_help(struct chy_cli *cli, const struct chy_cli_args *args);
 
 /* --- help.c --- */
 
-void chy_cli_print_help(FILE *out, const struct chy_cli_args *args);
+CHY_MUST_USE enum chy_err chy_cli_print_help(FILE *out, const struct chy_cli_args *args,
+                                             struct chy_error *err);
 /* chancery(1) in mdoc, the section about the configuration file excepted. */
 void chy_cli_print_man(FILE *out);
 void chy_cli_print_config_man(FILE *out);

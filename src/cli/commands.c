@@ -356,8 +356,8 @@ const struct chy_cli_command chy_cli_commands[] = {
 
     RUN("doctor", NULL, "find out what does not work on this machine, and what to do about it",
         "Looks at the configuration, the way to the server, clock, login, keys, policy, the agent and the private "
-        "helper, the module, OpenSSL's engine and Java. Nothing is signed without --sign. A server looks at itself "
-        "by chanceryd doctor. Exit code 1 when there is a problem; warnings are none.",
+        "helper, the module, OpenSSL's engine and provider, and Java. Nothing is signed without --sign. A server looks "
+        "at itself by chanceryd doctor. Exit code 1 when there is a problem; warnings are none.",
         OPTIONS(doctor_options), 0, NULL, chy_cli_run_doctor),
     RUN("help", NULL, "print help about a command", NULL, OPTIONS(help_options), 0, NULL, chy_cli_run_help),
 };

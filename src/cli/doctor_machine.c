@@ -50,6 +50,8 @@ static void look_at_agent(struct chy_doctor *d)
                            "start it: systemctl --user start chancery-agent; or take "
                            "CHANCERY_AGENT_SOCK out of the environment",
                            "%s", err.text);
+    else if (r == CHY_E_NOMEM)
+        chy_doctor_problem(d, NULL, "%s", err.text);
     else
         chy_doctor_ok(d, "none answers at %.*s; tools get a private helper each",
                       CHY_STR_ARG(socket));
@@ -112,12 +114,26 @@ static void look_at_engine(struct chy_doctor *d)
     struct chy_error err;
     if (d->machine.engine.n == 0)
         chy_doctor_warn(d, mend,
-                        "OpenSSL has no engine for PKCS#11: osslsigncode, openssl, sbsign "
-                        "and their like cannot sign");
+                        "OpenSSL has no engine for PKCS#11: osslsigncode, sbsign and their "
+                        "like cannot sign");
     else if (chy_library_probe(d->machine.engine.p, "bind_engine", &err) != CHY_OK)
         chy_doctor_problem(d, mend, "%s", err.text);
     else
         chy_doctor_ok(d, "%s loads", d->machine.engine.p);
+}
+
+static void look_at_provider(struct chy_doctor *d)
+{
+    static const char mend[] = "install Chancery's chancery.so among OpenSSL's modules";
+    struct chy_error err;
+    if (d->machine.provider.n == 0)
+        chy_doctor_warn(d, mend,
+                        "OpenSSL's provider of ours is not installed: openssl knows no "
+                        "chancery:NAME");
+    else if (chy_library_probe(d->machine.provider.p, "OSSL_provider_init", &err) != CHY_OK)
+        chy_doctor_problem(d, mend, "%s", err.text);
+    else
+        chy_doctor_ok(d, "%s loads", d->machine.provider.p);
 }
 
 /* The JDK's home is two steps above its real jarsigner. */
@@ -150,6 +166,7 @@ static void look_at_java(struct chy_doctor *d)
 static void look_at_tools(struct chy_doctor *d)
 {
     char path[CHY_LIMIT_PATH];
+    struct chy_error err;
     const char *search = chy_machine_env((const char *const *)environ, "PATH");
     CHY_CLEANUP(chy_buf_done) struct chy_buf names;
     chy_buf_init(&names, CHY_LIMIT_TEXT);
@@ -158,7 +175,9 @@ static void look_at_tools(struct chy_doctor *d)
         if (t->where == NULL && chy_program_find(search, t->name, path))
             chy_buf_printf(&names, "%s%s", names.n != 0 ? ", " : "", t->name);
     }
-    if (names.n == 0)
+    if (chy_buf_check(&names, &err) != CHY_OK)
+        chy_doctor_problem(d, NULL, "%s", err.text);
+    else if (names.n == 0)
         chy_doctor_ok(d, "none that chancery exec has a row for is installed");
     else
         chy_doctor_ok(d, "chancery exec knows %.*s", CHY_STR_ARG(chy_buf_str(&names)));
@@ -169,6 +188,7 @@ const struct chy_doctor_check chy_doctor_machine_checks[] = {
     { "helper", CHY_DOCTOR_NEEDS_SETTINGS, look_at_helper },
     { "module", CHY_DOCTOR_NEEDS_NOTHING, look_at_module },
     { "engine", CHY_DOCTOR_NEEDS_NOTHING, look_at_engine },
+    { "provider", CHY_DOCTOR_NEEDS_NOTHING, look_at_provider },
     { "java", CHY_DOCTOR_NEEDS_NOTHING, look_at_java },
     { "tools", CHY_DOCTOR_NEEDS_NOTHING, look_at_tools },
     { NULL, CHY_DOCTOR_NEEDS_NOTHING, NULL },

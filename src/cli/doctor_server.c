@@ -77,7 +77,9 @@ static void look_at_credential(struct chy_doctor *d)
         return;
     }
     struct chy_str key = chy_arena_str(&d->cli->arena, s->profile.key);
-    if (key.n == 0 || key.p == NULL)
+    if (key.p == NULL)
+        chy_doctor_problem(d, NULL, "no memory to look at it");
+    else if (key.n == 0)
         chy_doctor_problem(d, "chancery enroll, or CHANCERY_TOKEN_FILE", "there is none");
     else if (fstatat(AT_FDCWD, key.p, &st, 0) != 0)
         chy_doctor_problem(d, "chancery enroll", "%s is not there", key.p);
@@ -159,6 +161,8 @@ static void look_at_login(struct chy_doctor *d)
     int64_t left_us = me.expires_us - chy_clock_realtime_us();
     if (me.expires_us != 0 && chy_time_write(&time, me.expires_us))
         (void)snprintf(until, sizeof until, " until %.*s", CHY_STR_ARG(chy_buf_str(&time)));
+    else if (me.expires_us != 0)
+        (void)snprintf(until, sizeof until, " until a time untold: no memory");
     if (me.expires_us != 0 && left_us < HOUR_US)
         chy_doctor_warn(d, "enrol again, or ask for a new token, in time",
                         "you are \"%.*s\"%s: within the hour that ends", CHY_STR_ARG(me.principal),

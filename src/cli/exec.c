@@ -80,6 +80,8 @@ static enum chy_err set_up(struct run *run, struct chy_error *err)
     s->engine = run->machine.engine;
     s->openssl_cnf = run->machine.openssl_cnf;
     s->openssl_section = run->machine.openssl_section;
+    s->openssl_providers = run->machine.openssl_providers;
+    s->provider = run->machine.provider;
     s->reason = chy_cli_arg(args, "reason");
     s->naming = chy_cli_arg(args, "naming");
     if (s->naming.n != 0 &&

@@ -8,9 +8,11 @@
 #include "proto/door.h"
 
 enum {
-    CHY_EXEC_OPENSSL = 1 << 0,  /* openssl.cnf, which loads the engine */
+    CHY_EXEC_ENGINE = 1 << 0,   /* openssl.cnf, which loads the engine */
     CHY_EXEC_JAVA = 1 << 1,     /* pkcs11.cfg, of SunPKCS11 */
     CHY_EXEC_SECURITY = 1 << 2, /* java.security, which registers it; needs CHY_EXEC_JAVA */
+    CHY_EXEC_PROVIDER = 1 << 3, /* openssl.cnf, which loads our provider */
+    CHY_EXEC_OPENSSL = CHY_EXEC_ENGINE | CHY_EXEC_PROVIDER, /* one of them: exec_plan.c */
 };
 
 /* Words of the tool are templates: {module}, {dir} (of the files), {old} (the variable's
@@ -46,6 +48,8 @@ struct chy_exec_tool {
 enum {
     CHY_EXEC_AFTER_COMMAND = 1 << 0, /* the words go behind the tool's own subcommand */
     CHY_EXEC_ANY_CASE = 1 << 1,      /* the tool reads -keyStore as -keystore */
+    CHY_EXEC_BY_URI = 1 << 2, /* OpenSSL's engine for a pkcs11: URI or -engine, else our provider;
+                                 without it the engine, or the provider where there is none */
 };
 
 extern const struct chy_exec_tool chy_exec_tools[];
@@ -58,19 +62,21 @@ const struct chy_exec_tool *chy_exec_tool_find(const struct chy_strs *words);
 
 /* What is known of this machine and of what the user asked for. */
 struct chy_exec_setup {
-    struct chy_strs words;          /* tool and arguments */
-    const char *const *environ;     /* ends with NULL */
-    struct chy_str dir;             /* the private folder; need not be there yet */
-    struct chy_str module;          /* path of chancery-pkcs11.so */
-    struct chy_str engine;          /* path of libp11's engine; empty: none is installed */
-    struct chy_str openssl_cnf;     /* what OpenSSL reads without us; empty: nothing */
-    struct chy_str openssl_section; /* that it names by openssl_conf; empty: none */
-    struct chy_str socket;          /* CHANCERY_AGENT_SOCK */
-    struct chy_str tag;             /* CHANCERY_EXEC_TAG, hex */
-    struct chy_str reason;          /* empty: as the environment says */
-    struct chy_str receipts;        /* likewise */
-    struct chy_strs keys;           /* likewise */
-    struct chy_str naming;          /* likewise */
+    struct chy_strs words;            /* tool and arguments */
+    const char *const *environ;       /* ends with NULL */
+    struct chy_str dir;               /* the private folder; need not be there yet */
+    struct chy_str module;            /* path of chancery-pkcs11.so */
+    struct chy_str engine;            /* path of libp11's engine; empty: none is installed */
+    struct chy_str provider;          /* path of ours for OpenSSL; empty: there is none */
+    struct chy_str openssl_cnf;       /* what OpenSSL reads without us; empty: nothing */
+    struct chy_str openssl_section;   /* that it names by openssl_conf; empty: none */
+    struct chy_str openssl_providers; /* that this names by providers; empty: none */
+    struct chy_str socket;            /* CHANCERY_AGENT_SOCK */
+    struct chy_str tag;               /* CHANCERY_EXEC_TAG, hex */
+    struct chy_str reason;            /* empty: as the environment says */
+    struct chy_str receipts;          /* likewise */
+    struct chy_strs keys;             /* likewise */
+    struct chy_str naming;            /* likewise */
 };
 
 /* Variables that one plan sets: some for every tool, and those of a row. */

@@ -294,7 +294,7 @@ static enum chy_err take_status(struct chy_exec_door *door, const struct chy_fra
     chy_arena_init(&arena, CHY_LIMIT_FRAME);
     CHY_TRY(chy_schema_decode(&chy_door_status_schema, frame->body, &arena, &status, err));
     door->report.trouble = chy_arena_str(door->options.arena, status.trouble);
-    return CHY_OK;
+    return door->report.trouble.p != NULL ? CHY_OK : no_memory(err);
 }
 
 static void lose_agent(struct chy_exec_door *door, const char *why)
@@ -303,6 +303,8 @@ static void lose_agent(struct chy_exec_door *door, const char *why)
     door->report.trouble = chy_arena_printf(
         door->options.arena,
         "the agent was lost (%s): of signatures after that the log alone tells", why);
+    if (door->report.trouble.p == NULL)
+        door->report.trouble = CHY_STR("the agent was lost: the log alone tells of signatures");
     if (door->is_waiting)
         chy_loop_stop(door->loop);
 }

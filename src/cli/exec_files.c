@@ -10,8 +10,10 @@ static enum chy_err no_memory(struct chy_error *err)
     return chy_fail(err, CHY_E_NOMEM, "no memory for the tool's files");
 }
 
-static void write_pkcs11_cfg(const struct chy_exec_setup *setup, struct chy_buf *out)
+static void write_pkcs11_cfg(const struct chy_exec_setup *setup, unsigned wanted,
+                             struct chy_buf *out)
 {
+    (void)wanted;
     chy_buf_printf(out,
                    "# SunPKCS11 of JDK 9 and later.\n"
                    "name = Chancery\n"
@@ -22,25 +24,17 @@ static void write_pkcs11_cfg(const struct chy_exec_setup *setup, struct chy_buf 
 }
 
 /* JDK 9 to 25 have twelve, the last a SunPKCS11 without a module, which programs may want. */
-static void write_java_security(const struct chy_exec_setup *setup, struct chy_buf *out)
+static void write_java_security(const struct chy_exec_setup *setup, unsigned wanted,
+                                struct chy_buf *out)
 {
+    (void)wanted;
     chy_buf_printf(out, "security.provider.13=SunPKCS11 %.*s/pkcs11.cfg\n",
                    CHY_STR_ARG(setup->dir));
 }
 
-/* Behind what OpenSSL reads without us: commands such as req need it. A later setting of a name
- * goes before an earlier one. */
-static void write_openssl_cnf(const struct chy_exec_setup *setup, struct chy_buf *out)
+static void write_engine(const struct chy_exec_setup *setup, struct chy_buf *out)
 {
-    struct chy_str section =
-        setup->openssl_section.n != 0 ? setup->openssl_section : CHY_STR("chancery_openssl");
-    if (setup->openssl_cnf.n != 0)
-        chy_buf_printf(out, ".include %.*s\n", CHY_STR_ARG(setup->openssl_cnf));
     chy_buf_printf(out,
-                   "[default]\n"
-                   "openssl_conf = %.*s\n"
-                   "[%.*s]\n"
-                   "engines = chancery_engines\n"
                    "[chancery_engines]\n"
                    "pkcs11 = chancery_pkcs11\n"
                    "[chancery_pkcs11]\n"
@@ -48,8 +42,50 @@ static void write_openssl_cnf(const struct chy_exec_setup *setup, struct chy_buf
                    "dynamic_path = %.*s\n"
                    "MODULE_PATH = %.*s\n"
                    "init = 0\n",
-                   CHY_STR_ARG(section), CHY_STR_ARG(section), CHY_STR_ARG(setup->engine),
-                   CHY_STR_ARG(setup->module));
+                   CHY_STR_ARG(setup->engine), CHY_STR_ARG(setup->module));
+}
+
+/* OpenSSL's own provider is activated too, and first: without a word it is there only as long as no
+ * other is, and the first of two that can make keys makes them. */
+static void write_provider(const struct chy_exec_setup *setup, struct chy_str section,
+                           struct chy_buf *out)
+{
+    chy_buf_printf(out,
+                   "[%.*s]\n"
+                   "default = chancery_default\n"
+                   "chancery = chancery_provider\n"
+                   "[chancery_default]\n"
+                   "activate = 1\n"
+                   "[chancery_provider]\n"
+                   "module = %.*s\n"
+                   "activate = 1\n",
+                   CHY_STR_ARG(section), CHY_STR_ARG(setup->provider));
+}
+
+/* Behind what OpenSSL reads without us: commands such as req need it. A later setting of a name
+ * goes before an earlier one. */
+static void write_openssl_cnf(const struct chy_exec_setup *setup, unsigned wanted,
+                              struct chy_buf *out)
+{
+    struct chy_str section =
+        setup->openssl_section.n != 0 ? setup->openssl_section : CHY_STR("chancery_openssl");
+    struct chy_str providers =
+        setup->openssl_providers.n != 0 ? setup->openssl_providers : CHY_STR("chancery_providers");
+    if (setup->openssl_cnf.n != 0)
+        chy_buf_printf(out, ".include %.*s\n", CHY_STR_ARG(setup->openssl_cnf));
+    chy_buf_printf(out,
+                   "[default]\n"
+                   "openssl_conf = %.*s\n"
+                   "[%.*s]\n",
+                   CHY_STR_ARG(section), CHY_STR_ARG(section));
+    if ((wanted & CHY_EXEC_ENGINE) != 0)
+        chy_buf_printf(out, "engines = chancery_engines\n");
+    if ((wanted & CHY_EXEC_PROVIDER) != 0)
+        chy_buf_printf(out, "providers = %.*s\n", CHY_STR_ARG(providers));
+    if ((wanted & CHY_EXEC_ENGINE) != 0)
+        write_engine(setup, out);
+    if ((wanted & CHY_EXEC_PROVIDER) != 0)
+        write_provider(setup, providers, out);
 }
 
 enum chy_err chy_exec_files_make(const struct chy_exec_setup *setup, unsigned wanted,
@@ -59,7 +95,7 @@ enum chy_err chy_exec_files_make(const struct chy_exec_setup *setup, unsigned wa
     static const struct {
         unsigned file;
         const char *name;
-        void (*write)(const struct chy_exec_setup *setup, struct chy_buf *out);
+        void (*write)(const struct chy_exec_setup *setup, unsigned wanted, struct chy_buf *out);
     } kinds[] = {
         { CHY_EXEC_OPENSSL, "openssl.cnf", write_openssl_cnf },
         { CHY_EXEC_JAVA, "pkcs11.cfg", write_pkcs11_cfg },
@@ -74,7 +110,7 @@ enum chy_err chy_exec_files_make(const struct chy_exec_setup *setup, unsigned wa
             continue;
         CHY_CLEANUP(chy_buf_done) struct chy_buf text;
         chy_buf_init(&text, TEXT_MAX);
-        kinds[i].write(setup, &text);
+        kinds[i].write(setup, wanted, &text);
         CHY_TRY(chy_buf_check(&text, err));
         struct chy_exec_file *f = &made[n++];
         f->path = chy_arena_printf(arena, "%.*s/%s", CHY_STR_ARG(setup->dir), kinds[i].name);

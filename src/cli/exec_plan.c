@@ -246,10 +246,30 @@ static enum chy_err set_ours(struct planner *p)
     return CHY_OK;
 }
 
-/* Without the engine there is nothing to configure. */
+static bool names_engine(const struct planner *p)
+{
+    static const char *const engine[] = { "-engine", NULL };
+    const struct chy_strs *words = &p->setup->words;
+    for (size_t i = 1; i < words->n; i++)
+        if (chy_str_starts(words->p[i], "pkcs11:"))
+            return true;
+    return has_any(p, engine);
+}
+
+/* What is not installed is not configured. Of engine and provider one at most: with an engine that
+ * is configured, the program openssl takes every RSA and EC key for the engine's, which goes wrong
+ * with a provider's, or crashes (3.0). */
 static unsigned files_of(const struct planner *p)
 {
-    return p->setup->engine.n != 0 ? p->tool->files : p->tool->files & ~(unsigned)CHY_EXEC_OPENSSL;
+    unsigned files = p->tool->files;
+    bool is_by_uri = (p->tool->flags & CHY_EXEC_BY_URI) != 0;
+    if (p->setup->engine.n == 0)
+        files &= ~(unsigned)CHY_EXEC_ENGINE;
+    if (p->setup->provider.n == 0)
+        files &= ~(unsigned)CHY_EXEC_PROVIDER;
+    if ((files & CHY_EXEC_OPENSSL) != CHY_EXEC_OPENSSL)
+        return files;
+    return files & ~(unsigned)(is_by_uri && !names_engine(p) ? CHY_EXEC_ENGINE : CHY_EXEC_PROVIDER);
 }
 
 static enum chy_err set_variables(struct planner *p)

@@ -204,10 +204,12 @@ const struct chy_exec_tool chy_exec_tools[] = {
     {
         .name = "openssl",
         .files = CHY_EXEC_OPENSSL,
-        .flags = CHY_EXEC_AFTER_COMMAND,
+        .flags = CHY_EXEC_AFTER_COMMAND | CHY_EXEC_BY_URI,
         .variables = openssl_variables,
         .inserts = openssl_inserts,
-        .hint = "a key is named by a URI, such as pkcs11:object=NAME",
+        .hint =
+            "a key, or a certificate, is named by a URI: chancery:NAME goes through our provider, "
+            "pkcs11:object=NAME through the engine of libp11",
     },
     {
         .name = "osslsigncode",
@@ -220,26 +222,26 @@ const struct chy_exec_tool chy_exec_tools[] = {
     },
     {
         .name = "sbsign",
-        .files = CHY_EXEC_OPENSSL,
+        .files = CHY_EXEC_ENGINE,
         .variables = openssl_variables,
         .inserts = sbsign_inserts,
     },
     {
         .name = "rauc",
-        .files = CHY_EXEC_OPENSSL,
+        .files = CHY_EXEC_ENGINE,
         .variables = rauc_variables,
         .inserts = no_inserts,
     },
     {
         .name = "mkimage",
-        .files = CHY_EXEC_OPENSSL,
+        .files = CHY_EXEC_ENGINE,
         .variables = openssl_variables,
         .inserts = no_inserts,
         .hint = "-N pkcs11; the key is the name of key-name-hint",
     },
     {
         .name = "evmctl",
-        .files = CHY_EXEC_OPENSSL,
+        .files = CHY_EXEC_ENGINE,
         .variables = openssl_variables,
         .inserts = no_inserts,
         .hint = "--key takes a URI, such as pkcs11:object=NAME",
@@ -268,7 +270,14 @@ const struct chy_exec_tool chy_exec_tools[] = {
         .name = "cosign",
         .variables = cosign_variables,
         .inserts = no_inserts,
-        .hint = "the build with PKCS#11: --key 'pkcs11:token=Chancery;object=NAME?module-path=...'",
+        .hint =
+            "--key chancery://NAME; of the build with PKCS#11 'pkcs11:token=Chancery;object=NAME'",
+    },
+    {
+        .name = "notation",
+        .variables = no_variables,
+        .inserts = no_inserts,
+        .hint = "--plugin chancery --id NAME, once the plug-in is installed",
     },
     { .name = "gpg", .variables = no_variables, .inserts = no_inserts, .hint = GPG_HINT },
     { .name = "gpgsm", .variables = no_variables, .inserts = no_inserts, .hint = GPG_HINT },

@@ -33,7 +33,7 @@ static void write_usage(struct chy_buf *out, const struct chy_cli_option *o)
         chy_buf_append_u8(out, ']');
 }
 
-static void print_usage(FILE *out, const struct chy_cli_command *c)
+static enum chy_err print_usage(FILE *out, const struct chy_cli_command *c, struct chy_error *err)
 {
     CHY_CLEANUP(chy_buf_done) struct chy_buf line;
     chy_buf_init(&line, 4096);
@@ -47,8 +47,9 @@ static void print_usage(FILE *out, const struct chy_cli_command *c)
         }
     }
     chy_buf_append_u8(&line, 0);
-    if (chy_buf_check(&line, NULL) == CHY_OK)
-        print_wrapped(out, (const char *)line.p);
+    CHY_TRY(chy_buf_check(&line, err));
+    print_wrapped(out, (const char *)line.p);
+    return CHY_OK;
 }
 
 static void print_values(FILE *out, const struct chy_enum *values)
@@ -77,9 +78,9 @@ static void print_option(FILE *out, const struct chy_cli_command *c, const struc
         print_values(out, values);
 }
 
-static void print_command(FILE *out, const struct chy_cli_command *c)
+static enum chy_err print_command(FILE *out, const struct chy_cli_command *c, struct chy_error *err)
 {
-    print_usage(out, c);
+    CHY_TRY(print_usage(out, c, err));
     (void)fprintf(out, "\n%s\n", c->summary);
     if (c->details != NULL)
         print_wrapped(out, c->details);
@@ -88,6 +89,7 @@ static void print_command(FILE *out, const struct chy_cli_command *c)
         print_option(out, c, &c->options[i]);
     for (size_t i = 0; i < chy_cli_globals_n; i++)
         print_option(out, c, &chy_cli_globals[i]);
+    return CHY_OK;
 }
 
 /* All commands, or those of one noun. */
@@ -112,12 +114,10 @@ static bool is_noun(struct chy_str noun)
     return false;
 }
 
-void chy_cli_print_help(FILE *out, const struct chy_cli_args *args)
+enum chy_err chy_cli_print_help(FILE *out, const struct chy_cli_args *args, struct chy_error *err)
 {
-    if (args->command != NULL) {
-        print_command(out, args->command);
-        return;
-    }
+    if (args->command != NULL)
+        return print_command(out, args->command, err);
     bool has_noun = is_noun(args->noun);
     (void)fputs("usage: chancery COMMAND [OPTION]...\n\n", out);
     print_list(out, has_noun ? args->noun : (struct chy_str){ 0 });
@@ -125,6 +125,7 @@ void chy_cli_print_help(FILE *out, const struct chy_cli_args *args)
         "\nchancery help COMMAND tells more. Exit codes: 0 done, 1 refused or not verified, "
         "2 wrong use, 3 trouble.\n",
         out);
+    return CHY_OK;
 }
 
 int chy_cli_run_help(struct chy_cli *cli, const struct chy_cli_args *args)
@@ -158,6 +159,6 @@ int chy_cli_run_help(struct chy_cli *cli, const struct chy_cli_args *args)
             chy_fail(&err, CHY_E_ARG, "there is no command \"%.*s\"", CHY_STR_ARG(about.noun)));
         return chy_cli_fail(cli, &err);
     }
-    chy_cli_print_help(cli->out, &about);
-    return CHY_CLI_DONE;
+    enum chy_err r = chy_cli_print_help(cli->out, &about, &err);
+    return r == CHY_OK ? CHY_CLI_DONE : chy_cli_fail(cli, &err);
 }

@@ -15,32 +15,37 @@
 
 /* --- show --- */
 
-static void print_part(FILE *out, const char *title, const struct chy_schema *schema,
-                       struct chy_bytes bytes, struct chy_arena *arena)
+static enum chy_err print_part(FILE *out, const char *title, const struct chy_schema *schema,
+                               struct chy_bytes bytes, struct chy_arena *arena,
+                               struct chy_error *err)
 {
     struct chy_error why;
     void *value = chy_arena_alloc(arena, 1, schema->size);
+    enum chy_err r = value != NULL ? chy_schema_decode(schema, bytes, arena, value, &why)
+                                   : chy_fail(&why, CHY_E_NOMEM, "no memory to show an entry");
+    if (r == CHY_E_NOMEM)
+        return chy_fail(err, r, "%s", why.text);
     (void)fprintf(out, "%s\n", title);
-    if (value == NULL)
-        (void)fputs("(no memory to show it)\n", out);
-    else if (chy_schema_decode(schema, bytes, arena, value, &why) == CHY_OK)
-        chy_cli_print_record(out, schema, value);
-    else
-        (void)fprintf(out, "(%zu bytes that cannot be read: %s)\n", bytes.n, why.text);
+    if (r == CHY_OK)
+        return chy_cli_print_record(out, schema, value, err);
+    (void)fprintf(out, "(%zu bytes that cannot be read: %s)\n", bytes.n, why.text);
+    return CHY_OK;
 }
 
 /* Decoded here, from the bytes that are hashed: what is shown is what the log commits to. */
-static void print_row(struct chy_cli *cli, const struct chy_log_row *row)
+static enum chy_err print_row(struct chy_cli *cli, const struct chy_log_row *row,
+                              struct chy_error *err)
 {
     char title[32];
     (void)snprintf(title, sizeof title, "entry %llu", (unsigned long long)row->index);
-    print_part(cli->out, title, &chy_entry_schema, row->entry, &cli->arena);
+    CHY_TRY(print_part(cli->out, title, &chy_entry_schema, row->entry, &cli->arena, err));
     if (row->detail.n != 0)
-        print_part(cli->out, "\ndetail record", &chy_entry_detail_schema, row->detail, &cli->arena);
-    if (row->application != NULL) {
-        (void)fputs("\nsigned with\n", cli->out);
-        chy_cli_print_record(cli->out, &chy_fact_schema, row->application);
-    }
+        CHY_TRY(print_part(cli->out, "\ndetail record", &chy_entry_detail_schema, row->detail,
+                           &cli->arena, err));
+    if (row->application == NULL)
+        return CHY_OK;
+    (void)fputs("\nsigned with\n", cli->out);
+    return chy_cli_print_record(cli->out, &chy_fact_schema, row->application, err);
 }
 
 int chy_cli_run_log_show(struct chy_cli *cli, const struct chy_cli_args *args)
@@ -56,7 +61,7 @@ int chy_cli_run_log_show(struct chy_cli *cli, const struct chy_cli_args *args)
     if (r == CHY_OK && cli->is_json)
         r = chy_cli_print_json(cli, &chy_log_row_schema, &row, &err);
     else if (r == CHY_OK)
-        print_row(cli, &row);
+        r = print_row(cli, &row, &err);
     return r == CHY_OK ? CHY_CLI_DONE : chy_cli_fail(cli, &err);
 }
 

@@ -9,8 +9,9 @@
 #include "crypto/init.h"
 #include "os/file.h"
 
-#define ENGINE_NAME "pkcs11.so" /* libengine-pkcs11-openssl makes it a link to libpkcs11.so */
-#define MODULE_NAME "chancery-pkcs11.so"
+#define ENGINE_NAME   "pkcs11.so" /* libengine-pkcs11-openssl makes it a link to libpkcs11.so */
+#define MODULE_NAME   "chancery-pkcs11.so"
+#define PROVIDER_NAME "chancery.so"
 
 const char *chy_machine_env(const char *const *variables, const char *name)
 {
@@ -28,36 +29,65 @@ static bool is_file(const char *path)
     return stat(path, &st) == 0 && S_ISREG(st.st_mode);
 }
 
-/* In a tree that is not installed the module lies beside the program. */
-static struct chy_str module_of_build(struct chy_arena *arena)
+static enum chy_err no_memory(struct chy_error *err)
+{
+    return chy_fail(err, CHY_E_NOMEM, "no memory for a path");
+}
+
+/* In a tree that is not installed the module and the provider lie in folders beside the program's.
+ * `name` has its folder. */
+static enum chy_err find_in_build(struct chy_arena *arena, const char *name,
+                                  struct chy_str *ret_path, struct chy_error *err)
 {
     char path[CHY_LIMIT_PATH];
     ssize_t n = readlink("/proc/self/exe", path, sizeof path);
     while (n > 0 && path[n - 1] != '/')
         n--;
-    struct chy_str module =
-        n > 0 && n < CHY_LIMIT_PATH
-            ? chy_arena_printf(arena, "%.*s../module/" MODULE_NAME, (int)n, path)
-            : (struct chy_str){ 0 };
-    return module.p != NULL && is_file(module.p) ? module : (struct chy_str){ 0 };
+    *ret_path = (struct chy_str){ 0 };
+    if (n <= 0)
+        return CHY_OK;
+    struct chy_str file = chy_arena_printf(arena, "%.*s../%s", (int)n, path, name);
+    if (file.p == NULL)
+        return no_memory(err);
+    if (is_file(file.p))
+        *ret_path = file;
+    return CHY_OK;
 }
 
-static struct chy_str find_module(const char *const *variables, struct chy_arena *arena)
+static enum chy_err find_module(const char *const *variables, struct chy_arena *arena,
+                                struct chy_str *ret_path, struct chy_error *err)
 {
     const char *named = chy_machine_env(variables, "CHANCERY_MODULE");
+    *ret_path = chy_str_of(named);
     if (named != NULL)
-        return chy_str_of(named);
-    struct chy_str built = module_of_build(arena);
-    return built.n != 0 ? built : CHY_STR(CHY_MODULE_DIR "/" MODULE_NAME);
+        return CHY_OK;
+    CHY_TRY(find_in_build(arena, "module/" MODULE_NAME, ret_path, err));
+    if (ret_path->n == 0)
+        *ret_path = CHY_STR(CHY_MODULE_DIR "/" MODULE_NAME);
+    return CHY_OK;
 }
 
-/* `name` in the folder, if there is such a file. */
-static struct chy_str find_in(struct chy_arena *arena, const char *dir, const char *name)
+/* `name` in the folder, if there is such a file; else empty. */
+static enum chy_err find_in(struct chy_arena *arena, const char *dir, const char *name,
+                            struct chy_str *ret_path, struct chy_error *err)
 {
+    *ret_path = (struct chy_str){ 0 };
     if (dir == NULL)
-        return (struct chy_str){ 0 };
+        return CHY_OK;
     struct chy_str path = chy_arena_printf(arena, "%s/%s", dir, name);
-    return path.p != NULL && is_file(path.p) ? path : (struct chy_str){ 0 };
+    if (path.p == NULL)
+        return no_memory(err);
+    if (is_file(path.p))
+        *ret_path = path;
+    return CHY_OK;
+}
+
+static enum chy_err find_provider(struct chy_arena *arena, struct chy_str *ret_path,
+                                  struct chy_error *err)
+{
+    CHY_TRY(find_in_build(arena, "provider/" PROVIDER_NAME, ret_path, err));
+    return ret_path->n != 0 ? CHY_OK
+                            : find_in(arena, CHY_PROVIDER_DIR, PROVIDER_NAME, ret_path, err);
 }
 
 /* --- OpenSSL's configuration --- */
@@ -82,35 +112,61 @@ static struct chy_str until(struct chy_str s, char end)
     return found != NULL ? (struct chy_str){ s.p, (size_t)(found - s.p) } : s;
 }
 
-/* It stands before the first section. */
-struct chy_str chy_machine_openssl_section(struct chy_str text)
+/* The next line of `*text`, which is cut off from it, without its comment. */
+static struct chy_str line_next(struct chy_str *text)
 {
-    struct chy_str section = { 0 };
-    while (text.n != 0) {
-        struct chy_str line = until(text, '\n');
-        size_t n = line.n < text.n ? line.n + 1 : line.n;
-        text = (struct chy_str){ text.p + n, text.n - n };
-        line = trim(until(line, '#'));
-        struct chy_str name = trim(until(line, '='));
-        if (line.n != 0 && line.p[0] == '[' &&
-            !chy_str_equal_c(trim((struct chy_str){ line.p + 1, line.n - 1 }), "default]"))
-            break;
-        if (chy_str_equal_c(name, "openssl_conf") && name.n < line.n) {
-            struct chy_str rest = { name.p + name.n, (size_t)(line.p + line.n - name.p) - name.n };
-            rest = trim(rest);
-            section = trim((struct chy_str){ rest.p + 1, rest.n - 1 });
-        }
-    }
-    return chy_text_is_plain(section) ? section : (struct chy_str){ 0 };
+    struct chy_str line = until(*text, '\n');
+    size_t n = line.n < text->n ? line.n + 1 : line.n;
+    *text = (struct chy_str){ text->p + n, text->n - n };
+    return trim(until(line, '#'));
 }
 
-static struct chy_str read_section(struct chy_arena *arena, struct chy_str path)
+/* "name = value"; false for any other line. */
+static bool setting_read(struct chy_str line, struct chy_str *ret_name, struct chy_str *ret_value)
+{
+    struct chy_str name = until(line, '=');
+    if (name.n == line.n)
+        return false;
+    *ret_name = trim(name);
+    *ret_value = trim((struct chy_str){ line.p + name.n + 1, line.n - name.n - 1 });
+    return true;
+}
+
+/* What stands before the first section is in that of the name `default`. */
+struct chy_str chy_machine_openssl_value(struct chy_str text, struct chy_str section,
+                                         const char *name)
+{
+    struct chy_str found = { 0 };
+    struct chy_str here = CHY_STR("default");
+    while (text.n != 0) {
+        struct chy_str own;
+        struct chy_str value;
+        struct chy_str line = line_next(&text);
+        if (line.n != 0 && line.p[0] == '[')
+            here = trim(until((struct chy_str){ line.p + 1, line.n - 1 }, ']'));
+        else if (chy_str_equal(here, section) && setting_read(line, &own, &value) &&
+                 chy_str_equal_c(own, name))
+            found = value;
+    }
+    return chy_text_is_plain(found) ? found : (struct chy_str){ 0 };
+}
+
+/* A file that cannot be read names none. */
+static enum chy_err read_sections(struct chy_machine *m, struct chy_arena *arena,
+                                  struct chy_error *err)
 {
     CHY_CLEANUP(chy_buf_done) struct chy_buf text;
     chy_buf_init(&text, CHY_LIMIT_CONFIG);
-    if (path.n == 0 || chy_file_read(AT_FDCWD, path.p, &text, NULL) != CHY_OK)
-        return (struct chy_str){ 0 };
-    return chy_arena_str(arena, chy_machine_openssl_section(chy_buf_str(&text)));
+    enum chy_err r = m->openssl_cnf.n != 0 ? chy_file_read(AT_FDCWD, m->openssl_cnf.p, &text, err)
+                                           : CHY_E_NOT_FOUND;
+    if (r != CHY_OK)
+        return r == CHY_E_NOMEM ? r : CHY_OK;
+    struct chy_str all = chy_buf_str(&text);
+    struct chy_str section = chy_machine_openssl_value(all, CHY_STR("default"), "openssl_conf");
+    struct chy_str providers = chy_machine_openssl_value(all, section, "providers");
+    m->openssl_section = chy_arena_str(arena, section);
+    m->openssl_providers = chy_arena_str(arena, providers);
+    return m->openssl_section.p != NULL && m->openssl_providers.p != NULL ? CHY_OK : no_memory(err);
 }
 
 /* --- all of it --- */
@@ -130,16 +186,13 @@ enum chy_err chy_machine_read(const char *const *variables, struct chy_arena *ar
                               struct chy_machine *ret_machine, struct chy_error *err)
 {
     const char *conf = chy_machine_env(variables, "OPENSSL_CONF");
-    struct chy_machine m = {
-        .module = find_module(variables, arena),
-        .engine = find_in(arena, chy_crypto_engines_dir(), ENGINE_NAME),
-        .openssl_cnf = conf != NULL ? chy_str_of(conf)
-                                    : find_in(arena, chy_crypto_config_dir(), "openssl.cnf"),
-        .dir = find_dir(variables),
-    };
-    m.openssl_section = read_section(arena, m.openssl_cnf);
-    if (m.module.p == NULL)
-        return chy_fail(err, CHY_E_NOMEM, "no memory for a path");
+    struct chy_machine m = { .openssl_cnf = chy_str_of(conf), .dir = find_dir(variables) };
+    CHY_TRY(find_module(variables, arena, &m.module, err));
+    CHY_TRY(find_in(arena, chy_crypto_engines_dir(), ENGINE_NAME, &m.engine, err));
+    if (conf == NULL)
+        CHY_TRY(find_in(arena, chy_crypto_config_dir(), "openssl.cnf", &m.openssl_cnf, err));
+    CHY_TRY(find_provider(arena, &m.provider, err));
+    CHY_TRY(read_sections(&m, arena, err));
     *ret_machine = m;
     return CHY_OK;
 }

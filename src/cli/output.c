@@ -115,8 +115,8 @@ void chy_cli_write_field(struct chy_buf *out, const struct chy_field *f, const v
 
 /* --- records --- */
 
-static void print_record(FILE *out, const struct chy_schema *schema, const void *value,
-                         unsigned depth);
+static enum chy_err print_record(FILE *out, const struct chy_schema *schema, const void *value,
+                                 unsigned depth, struct chy_error *err);
 
 static void print_lines(FILE *out, struct chy_str text, unsigned depth)
 {
@@ -132,7 +132,8 @@ static void print_lines(FILE *out, struct chy_str text, unsigned depth)
 }
 
 /* NOLINTNEXTLINE(misc-no-recursion): as deep as a schema, SHORT_DEPTH at most */
-static void print_inside(FILE *out, const struct chy_field *f, const void *value, unsigned depth)
+static enum chy_err print_inside(FILE *out, const struct chy_field *f, const void *value,
+                                 unsigned depth, struct chy_error *err)
 {
     const void *at = chy_field_in(f, value);
     const void *first = at;
@@ -148,8 +149,10 @@ static void print_inside(FILE *out, const struct chy_field *f, const void *value
         if (f->kind == CHY_KIND_LIST)
             (void)fprintf(out, " %zu", i + 1);
         (void)fputs(":\n", out);
-        print_record(out, f->schema, (const char *)first + i * f->schema->size, depth + 1);
+        const void *one = (const char *)first + i * f->schema->size;
+        CHY_TRY(print_record(out, f->schema, one, depth + 1, err));
     }
+    return CHY_OK;
 }
 
 static size_t name_width(const struct chy_schema *schema, const void *value)
@@ -174,7 +177,8 @@ static bool has_sentences(const struct chy_field *f, const void *value)
     return false;
 }
 
-static void print_sentences(FILE *out, const struct chy_field *f, const void *value, unsigned depth)
+static enum chy_err print_sentences(FILE *out, const struct chy_field *f, const void *value,
+                                    unsigned depth, struct chy_error *err)
 {
     const struct chy_strs *s = chy_field_in(f, value);
     (void)fprintf(out, "%*s%s:\n", (int)(2 * depth), "", f->name);
@@ -182,54 +186,56 @@ static void print_sentences(FILE *out, const struct chy_field *f, const void *va
         CHY_CLEANUP(chy_buf_done) struct chy_buf line;
         chy_buf_init(&line, CELL_MAX);
         append_line(&line, s->p[i]);
+        CHY_TRY(chy_buf_check(&line, err));
         (void)fprintf(out, "%*s- %.*s\n", (int)(2 * (depth + 1)), "",
                       CHY_STR_ARG(chy_buf_str(&line)));
     }
+    return CHY_OK;
 }
 
-static void print_field(FILE *out, const struct chy_field *f, const void *value, size_t width,
-                        unsigned depth)
+static enum chy_err print_field(FILE *out, const struct chy_field *f, const void *value,
+                                size_t width, unsigned depth, struct chy_error *err)
 {
     const struct chy_str *text = chy_field_in(f, value);
     if (f->kind == CHY_KIND_STR && memchr(text->p, '\n', text->n) != NULL) {
         (void)fprintf(out, "%*s%s:\n", (int)(2 * depth), "", f->name);
         print_lines(out, *text, depth + 1);
-        return;
+        return CHY_OK;
     }
-    if (has_sentences(f, value)) {
-        print_sentences(out, f, value, depth);
-        return;
-    }
+    if (has_sentences(f, value))
+        return print_sentences(out, f, value, depth, err);
     CHY_CLEANUP(chy_buf_done) struct chy_buf cell;
     chy_buf_init(&cell, CELL_MAX);
     chy_cli_write_field(&cell, f, value);
+    CHY_TRY(chy_buf_check(&cell, err));
     struct chy_str shown = chy_buf_str(&cell);
     bool is_cut = f->kind == CHY_KIND_BYTES && shown.n > BYTES_SHOWN;
     shown.n = is_cut ? BYTES_SHOWN : shown.n;
     (void)fprintf(out, "%*s%s:%*s%.*s%s\n", (int)(2 * depth), "", f->name,
                   (int)(width - strlen(f->name) + 1), "", CHY_STR_ARG(shown),
                   is_cut ? "... (whole with --json)" : "");
+    return CHY_OK;
 }
 
 /* NOLINTNEXTLINE(misc-no-recursion): as deep as a schema, SHORT_DEPTH at most */
-static void print_record(FILE *out, const struct chy_schema *schema, const void *value,
-                         unsigned depth)
+static enum chy_err print_record(FILE *out, const struct chy_schema *schema, const void *value,
+                                 unsigned depth, struct chy_error *err)
 {
     size_t width = name_width(schema, value);
     for (size_t i = 0; i < schema->n && depth <= SHORT_DEPTH; i++) {
         const struct chy_field *f = &schema->fields[i];
         if ((f->flags & CHY_INTERNAL) != 0 || chy_field_is_empty(f, value))
             continue;
-        if (f->schema != NULL)
-            print_inside(out, f, value, depth);
-        else
-            print_field(out, f, value, width, depth);
+        CHY_TRY(f->schema != NULL ? print_inside(out, f, value, depth, err)
+                                  : print_field(out, f, value, width, depth, err));
     }
+    return CHY_OK;
 }
 
-void chy_cli_print_record(FILE *out, const struct chy_schema *schema, const void *value)
+enum chy_err chy_cli_print_record(FILE *out, const struct chy_schema *schema, const void *value,
+                                  struct chy_error *err)
 {
-    print_record(out, schema, value, 0);
+    return print_record(out, schema, value, 0, err);
 }
 
 /* --- tables --- */
@@ -255,12 +261,12 @@ static size_t shown_width(struct chy_str s)
     return n;
 }
 
-static size_t cell_width(const struct chy_cli_column *column, const struct chy_schema *schema,
-                         const void *row, struct chy_buf *cell)
+static enum chy_err cell_make(const struct chy_cli_column *column, const struct chy_schema *schema,
+                              const void *row, struct chy_buf *cell, struct chy_error *err)
 {
     chy_buf_clear(cell);
     write_cell(cell, column, schema, row);
-    return shown_width(chy_buf_str(cell));
+    return chy_buf_check(cell, err);
 }
 
 static void append_cell(struct chy_buf *line, struct chy_str text, size_t width)
@@ -270,60 +276,90 @@ static void append_cell(struct chy_buf *line, struct chy_str text, size_t width)
         chy_buf_append_u8(line, ' ');
 }
 
-static void print_line(FILE *out, struct chy_buf *line)
+static enum chy_err print_line(FILE *out, struct chy_buf *line, struct chy_error *err)
 {
+    CHY_TRY(chy_buf_check(line, err));
     while (line->n != 0 && line->p[line->n - 1] == ' ')
         line->n--;
     (void)fprintf(out, "%.*s\n", CHY_STR_ARG(chy_buf_str(line)));
     chy_buf_clear(line);
+    return CHY_OK;
 }
 
-static void print_table(FILE *out, const struct chy_cli_view *view, const struct chy_schema *schema,
-                        const struct chy_list *rows)
-{
+/* The rows of a table, and where its parts are put together. */
+struct table {
+    const struct chy_cli_view *view;
+    const struct chy_schema *schema;
+    const struct chy_list *rows;
     size_t widths[COLUMNS_MAX];
-    CHY_CLEANUP(chy_buf_done) struct chy_buf cell;
-    CHY_CLEANUP(chy_buf_done) struct chy_buf line;
-    chy_buf_init(&cell, CELL_MAX);
-    chy_buf_init(&line, (size_t)COLUMNS_MAX * (CELL_MAX + COLUMN_GAP));
-    CHY_ASSERT(view->n_columns <= COLUMNS_MAX);
-    for (size_t c = 0; c < view->n_columns; c++) {
-        widths[c] = strlen(view->columns[c].title);
-        for (size_t i = 0; i < rows->n; i++) {
-            const void *row = (const char *)rows->p + i * schema->size;
-            widths[c] = CHY_MAX(widths[c], cell_width(&view->columns[c], schema, row, &cell));
-        }
-    }
-    for (size_t c = 0; c < view->n_columns; c++)
-        append_cell(&line, chy_str_of(view->columns[c].title), widths[c]);
-    print_line(out, &line);
-    for (size_t i = 0; i < rows->n; i++) {
-        const void *row = (const char *)rows->p + i * schema->size;
-        for (size_t c = 0; c < view->n_columns; c++) {
-            chy_buf_clear(&cell);
-            write_cell(&cell, &view->columns[c], schema, row);
-            append_cell(&line, chy_buf_str(&cell), widths[c]);
-        }
-        print_line(out, &line);
-    }
+    struct chy_buf cell;
+    struct chy_buf line;
+};
+
+static void table_done(struct table *t)
+{
+    chy_buf_done(&t->cell);
+    chy_buf_done(&t->line);
 }
 
-void chy_cli_print_view(FILE *out, const struct chy_cli_view *view, const struct chy_schema *schema,
-                        const void *response)
+static const void *row_of(const struct table *t, size_t i)
+{
+    return (const char *)t->rows->p + i * t->schema->size;
+}
+
+static enum chy_err measure(struct table *t, size_t c, struct chy_error *err)
+{
+    const struct chy_cli_column *column = &t->view->columns[c];
+    t->widths[c] = strlen(column->title);
+    for (size_t i = 0; i < t->rows->n; i++) {
+        CHY_TRY(cell_make(column, t->schema, row_of(t, i), &t->cell, err));
+        t->widths[c] = CHY_MAX(t->widths[c], shown_width(chy_buf_str(&t->cell)));
+    }
+    return CHY_OK;
+}
+
+static enum chy_err print_row(FILE *out, struct table *t, size_t i, struct chy_error *err)
+{
+    for (size_t c = 0; c < t->view->n_columns; c++) {
+        CHY_TRY(cell_make(&t->view->columns[c], t->schema, row_of(t, i), &t->cell, err));
+        append_cell(&t->line, chy_buf_str(&t->cell), t->widths[c]);
+    }
+    return print_line(out, &t->line, err);
+}
+
+static enum chy_err print_table(FILE *out, const struct chy_cli_view *view,
+                                const struct chy_schema *schema, const struct chy_list *rows,
+                                struct chy_error *err)
+{
+    CHY_CLEANUP(table_done) struct table t = { .view = view, .schema = schema, .rows = rows };
+    chy_buf_init(&t.cell, CELL_MAX);
+    chy_buf_init(&t.line, (size_t)COLUMNS_MAX * (CELL_MAX + COLUMN_GAP));
+    CHY_ASSERT(view->n_columns <= COLUMNS_MAX);
+    for (size_t c = 0; c < view->n_columns; c++)
+        CHY_TRY(measure(&t, c, err));
+    for (size_t c = 0; c < view->n_columns; c++)
+        append_cell(&t.line, chy_str_of(view->columns[c].title), t.widths[c]);
+    CHY_TRY(print_line(out, &t.line, err));
+    for (size_t i = 0; i < rows->n; i++)
+        CHY_TRY(print_row(out, &t, i, err));
+    return CHY_OK;
+}
+
+enum chy_err chy_cli_print_view(FILE *out, const struct chy_cli_view *view,
+                                const struct chy_schema *schema, const void *response,
+                                struct chy_error *err)
 {
     if (view != NULL && view->print != NULL) {
         view->print(out, response);
-        return;
+        return CHY_OK;
     }
-    if (view == NULL || view->list == NULL) {
-        chy_cli_print_record(out, schema, response);
-        return;
-    }
+    if (view == NULL || view->list == NULL)
+        return chy_cli_print_record(out, schema, response, err);
     const struct chy_field *f = chy_schema_field(schema, chy_str_of(view->list));
     CHY_ASSERT(f != NULL && f->kind == CHY_KIND_LIST);
     const struct chy_list *rows = chy_field_in(f, response);
-    if (rows->n == 0)
-        (void)fprintf(out, "%s\n", view->empty);
-    else
-        print_table(out, view, f->schema, rows);
+    if (rows->n != 0)
+        return print_table(out, view, f->schema, rows, err);
+    (void)fprintf(out, "%s\n", view->empty);
+    return CHY_OK;
 }

@@ -25,10 +25,14 @@ struct chy_cli_view {
     void (*print)(FILE *out, const void *response);
 };
 
-void chy_cli_print_view(FILE *out, const struct chy_cli_view *view, const struct chy_schema *schema,
-                        const void *response);
-/* Every field that is not empty, one a line; lists of structs as records of their own. */
-void chy_cli_print_record(FILE *out, const struct chy_schema *schema, const void *value);
+/* Errors: CHY_E_NOMEM, CHY_E_LIMIT something is not shown */
+CHY_MUST_USE enum chy_err chy_cli_print_view(FILE *out, const struct chy_cli_view *view,
+                                             const struct chy_schema *schema, const void *response,
+                                             struct chy_error *err);
+/* Every field that is not empty, one a line; lists of structs as records of their own. Errors: as
+ * of a view */
+CHY_MUST_USE enum chy_err chy_cli_print_record(FILE *out, const struct chy_schema *schema,
+                                               const void *value, struct chy_error *err);
 /* One field in its human form, in one line. */
 void chy_cli_write_field(struct chy_buf *out, const struct chy_field *field, const void *value);
 /* A text that may have lines; what steers a terminal, newlines and tabs excepted, becomes '?'. */

@@ -44,22 +44,12 @@ enum chy_err chy_cli_client(struct chy_cli *cli, const struct chy_cli_args *args
     if (cli->client != NULL)
         return CHY_OK;
     CHY_TRY(chy_cli_settings(cli, args, err));
-    CHY_CLEANUP(chy_client_closep) struct chy_client *client = NULL;
-    if (cli->settings.agent_socket.n != 0)
-        CHY_TRY(chy_client_open(&cli->settings, &client, err));
-    if (client != NULL && chy_client_is_agent(client)) {
-        cli->client = CHY_TAKE(client);
-        return CHY_OK;
-    }
-    cli->settings.agent_socket = (struct chy_str){ 0 };
     struct chy_error why;
-    enum chy_err r = chy_client_renew(&cli->settings, &why);
-    if (r == CHY_E_EXPIRED)
-        return chy_fail(err, r, "%s", why.text);
-    if (r != CHY_OK)
+    CHY_TRY(chy_client_open_renewed(&cli->settings, &cli->client, &why, err));
+    if (why.code != CHY_OK)
         (void)fprintf(cli->err, "chancery: the client certificate could not be renewed: %s\n",
                       why.text);
-    return chy_client_open(&cli->settings, &cli->client, err);
+    return CHY_OK;
 }
 
 /* --- answers --- */
@@ -80,8 +70,7 @@ enum chy_err chy_cli_print(struct chy_cli *cli, const struct chy_cli_view *view,
 {
     if (cli->is_json)
         return chy_cli_print_json(cli, schema, value, err);
-    chy_cli_print_view(cli->out, view, schema, value);
-    return CHY_OK;
+    return chy_cli_print_view(cli->out, view, schema, value, err);
 }
 
 enum chy_err chy_cli_write_file(struct chy_cli *cli, struct chy_str path, struct chy_bytes content,
@@ -159,7 +148,8 @@ static int run_command(struct chy_cli *cli, int argc, char *const *argv)
     if (chy_cli_args_parse(argc, argv, &cli->arena, &args, &err) != CHY_OK)
         return chy_cli_fail(cli, &err);
     if (args.wants_help) {
-        chy_cli_print_help(cli->out, &args);
+        if (chy_cli_print_help(cli->out, &args, &err) != CHY_OK)
+            return chy_cli_fail(cli, &err);
         return argc > 1 ? CHY_CLI_DONE : CHY_CLI_USE;
     }
     cli->is_json = chy_cli_has(&args, "json");

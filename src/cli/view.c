@@ -135,8 +135,9 @@ static void print_until(FILE *out, const char *before, int64_t time_us)
 {
     CHY_CLEANUP(chy_buf_done) struct chy_buf text;
     chy_buf_init(&text, 64);
-    chy_time_write(&text, time_us);
-    (void)fprintf(out, "%s%.*s", before, CHY_STR_ARG(chy_buf_str(&text)));
+    bool is_written = chy_time_write(&text, time_us);
+    struct chy_str shown = is_written ? chy_buf_str(&text) : CHY_STR("a time untold: no memory");
+    (void)fprintf(out, "%s%.*s", before, CHY_STR_ARG(shown));
 }
 
 static void print_code(FILE *out, const void *response)

@@ -185,3 +185,23 @@ enum chy_err chy_client_renew(const struct chy_settings *settings, struct chy_er
     CHY_TRY(chy_credential_times(settings->profile.key.p, &times, err));
     return chy_credential_is_due(&times, now_us) ? renew_now(settings, err) : CHY_OK;
 }
+
+enum chy_err chy_client_open_renewed(struct chy_settings *settings, struct chy_client **ret_client,
+                                     struct chy_error *ret_why, struct chy_error *err)
+{
+    CHY_CLEANUP(chy_client_closep) struct chy_client *client = NULL;
+    ret_why->code = CHY_OK;
+    if (settings->agent_socket.n != 0)
+        CHY_TRY(chy_client_open(settings, &client, err));
+    if (client != NULL && chy_client_is_agent(client)) {
+        *ret_client = CHY_TAKE(client);
+        return CHY_OK;
+    }
+    settings->agent_socket = (struct chy_str){ 0 };
+    enum chy_err r = chy_client_renew(settings, ret_why);
+    if (r == CHY_E_EXPIRED)
+        return chy_fail(err, r, "%s", ret_why->text);
+    if (r == CHY_OK)
+        ret_why->code = CHY_OK;
+    return chy_client_open(settings, ret_client, err);
+}

@@ -2,6 +2,7 @@
 /* Becoming known to a server, and staying so. docs/client.md tells what people see of it. */
 #pragma once
 
+#include "client/client.h"
 #include "client/settings.h"
 
 /* Turn an enrolment code into a profile: make a key, have its certificate issued over a connection
@@ -28,3 +29,11 @@ CHY_MUST_USE enum chy_err chy_client_check_end(const struct chy_settings *settin
  *         all others: it could not be renewed now and is still good */
 CHY_MUST_USE enum chy_err chy_client_renew(const struct chy_settings *settings,
                                            struct chy_error *err);
+
+/* Connect as the settings say. Where no agent makes the calls the certificate is renewed first; if
+ * that cannot be done now, ret_why says why (its code is CHY_OK else) and the old one is used.
+ * Settings that named an agent which is not there forget it.
+ * Errors: CHY_E_EXPIRED the certificate has ended; of chy_client_open() */
+CHY_MUST_USE enum chy_err chy_client_open_renewed(struct chy_settings *settings,
+                                                  struct chy_client **ret_client,
+                                                  struct chy_error *ret_why, struct chy_error *err);

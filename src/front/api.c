@@ -79,6 +79,16 @@ enum chy_err chy_api_read_request(const struct chy_op_match *match,
     return chy_schema_encode(schema, value, out, err);
 }
 
+enum chy_err chy_api_token_caller(struct chy_bytes token, struct chy_caller *ret_caller,
+                                  struct chy_error *err)
+{
+    if (token.n == 0 || token.n > API_TOKEN_MAX)
+        return chy_fail(err, CHY_E_UNAUTHENTICATED, "this is no API token");
+    CHY_TRY(chy_sha256(token, ret_caller->credential, err));
+    ret_caller->method = CHY_AUTH_API_TOKEN;
+    return CHY_OK;
+}
+
 static enum chy_err read_token(struct chy_str authorization, struct chy_caller *ret_caller,
                                struct chy_error *err)
 {
@@ -90,9 +100,7 @@ static enum chy_err read_token(struct chy_str authorization, struct chy_caller *
     if (token.n == 0 || token.n > API_TOKEN_MAX)
         return chy_fail(err, CHY_E_UNAUTHENTICATED,
                         "Authorization is not \"Bearer\" and an API token");
-    CHY_TRY(chy_sha256(token, ret_caller->credential, err));
-    ret_caller->method = CHY_AUTH_API_TOKEN;
-    return CHY_OK;
+    return chy_api_token_caller(token, ret_caller, err);
 }
 
 static enum chy_err judge_certificate(enum chy_tls_peer_state state, struct chy_error *err)

@@ -36,6 +36,12 @@ CHY_MUST_USE enum chy_err chy_api_read_caller(const struct chy_http_request *req
                                               unsigned may, struct chy_caller *ret_caller,
                                               struct chy_error *err);
 
+/* The caller who shows this API token. Errors: CHY_E_UNAUTHENTICATED it is empty or too long for
+ * one; CHY_E_CRYPTO, CHY_E_NOMEM */
+CHY_MUST_USE enum chy_err chy_api_token_caller(struct chy_bytes token,
+                                               struct chy_caller *ret_caller,
+                                               struct chy_error *err);
+
 /* The API version that the client wants is one that we speak; a request that names none is served.
  * Errors: CHY_E_UNSUPPORTED, with what we speak */
 CHY_MUST_USE enum chy_err chy_api_check_version(const struct chy_http_request *request,

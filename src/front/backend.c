@@ -233,9 +233,13 @@ enum chy_err front_call(struct front *f, const struct front_ask *ask, struct chy
     slot->deadline_us = slot->since_us + CALL_TIMEOUT_US;
     chy_copy(slot->request_id, ask->request_id, sizeof slot->request_id);
     enum chy_err r = send_call(f, b->channel, ask, slot, err);
-    if (r != CHY_OK)
+    if (r != CHY_OK) {
         chy_calls_release(f->calls, slot);
-    return r == CHY_E_STATE ? CHY_E_BUSY : r; /* closed within this very turn */
+        return r == CHY_E_STATE ? CHY_E_BUSY : r; /* closed within this very turn */
+    }
+    slot->state = ask->state;
+    slot->state_free = ask->state_free;
+    return CHY_OK;
 }
 
 void front_calls_tick(struct front *f, int64_t now_us)

@@ -30,10 +30,19 @@ enum chy_err chy_calls_new(size_t max, struct chy_calls **ret_calls, struct chy_
     return CHY_OK;
 }
 
+static void drop_state(struct chy_call_slot *slot)
+{
+    if (slot->state != NULL)
+        slot->state_free(slot->state);
+    slot->state = NULL;
+}
+
 void chy_calls_free(struct chy_calls *calls)
 {
     if (calls == NULL)
         return;
+    for (size_t i = 0; calls->slots != NULL && i < calls->max; i++)
+        drop_state(&calls->slots[i]);
     chy_free(calls->slots);
     chy_free(calls->uses);
     chy_free(calls->free);
@@ -59,6 +68,7 @@ struct chy_call_slot *chy_calls_take(struct chy_calls *calls)
 void chy_calls_release(struct chy_calls *calls, struct chy_call_slot *slot)
 {
     CHY_ASSERT(slot->id != 0);
+    drop_state(slot);
     slot->id = 0;
     calls->free[calls->free_n++] = (size_t)(slot - calls->slots);
 }

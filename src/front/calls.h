@@ -15,8 +15,10 @@
 struct chy_calls;
 
 enum chy_call_purpose {
-    CHY_CALL_API,     /* the answer goes to the client */
-    CHY_CALL_METRICS, /* a whoami on behalf of GET /metrics */
+    CHY_CALL_API,             /* the answer goes to the client */
+    CHY_CALL_METRICS,         /* a whoami on behalf of GET /metrics */
+    CHY_CALL_SIGNSERVER_KEY,  /* the key behind a worker of SignServer's door */
+    CHY_CALL_SIGNSERVER_SIGN, /* and its signature */
 };
 
 struct chy_call_slot {
@@ -30,6 +32,9 @@ struct chy_call_slot {
     uint64_t caller; /* equal for calls of one credential, or of one address without any */
     int64_t since_us;
     int64_t deadline_us; /* monotonic clock */
+    /* What a door must remember until the reply; NULL: nothing. The slot's own. */
+    void *state;
+    void (*state_free)(void *state);
 };
 
 /* Errors: CHY_E_NOMEM */
@@ -40,6 +45,7 @@ void chy_calls_freep(struct chy_calls **calls);
 
 /* A free slot with a new id, everything else zero; NULL when all are taken. */
 struct chy_call_slot *chy_calls_take(struct chy_calls *calls);
+/* Frees its state, too. */
 void chy_calls_release(struct chy_calls *calls, struct chy_call_slot *slot);
 /* The call that waits for a reply of this id, or NULL. */
 struct chy_call_slot *chy_calls_find(struct chy_calls *calls, uint64_t id);

@@ -377,7 +377,7 @@ static enum chy_err make_parts(struct front *f, struct chy_error *err)
     };
     const struct chy_conn_host host = { serve_request, serve_refused, serve_gone, f };
     const struct chy_channel_handler handler = { on_supervisor_frame, on_supervisor_close, f };
-    CHY_TRY(chy_openapi_write(f->config.version, &f->openapi, err));
+    CHY_TRY(chy_openapi_write(f->config.version, f->config.signserver, &f->openapi, err));
     CHY_TRY(chy_calls_new(f->config.max_calls, &f->calls, err));
     CHY_TRY(chy_conns_new(f->loop, &settings, &host, &f->conns, err));
     CHY_TRY(chy_timer_new(f->loop, on_tick, f, &f->tick, err));

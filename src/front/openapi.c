@@ -6,6 +6,7 @@
 
 #include "doc/doc.h"
 #include "front/problem.h"
+#include "front/signserver_api.h"
 #include "proto/ops.h"
 
 #define SCHEMAS_MAX 128 /* we have about 50 */
@@ -279,15 +280,43 @@ static const char problem_text[] =
     "\"detail\":{\"type\":\"string\"},\"request_id\":{\"type\":\"string\"},"
     "\"result\":{\"type\":\"object\"}}}}}}}";
 
-enum chy_err chy_openapi_write(struct chy_str version, struct chy_buf *out, struct chy_error *err)
+static void write_signserver(struct chy_buf *out, struct schemas *met)
+{
+    chy_buf_append_c(out, ",\"" CHY_SIGNSERVER_PATH
+                          "\":{\"post\":{\"operationId\":\"signserver.process\",\"summary\":"
+                          "\"Sign as SignServer does, a worker being a key.\",\"security\":["
+                          "{\"certificate\":[]},{\"token\":[]},{\"password\":[]}],\"parameters\":["
+                          "{\"name\":\"name\",\"in\":\"path\",\"required\":true,\"schema\":"
+                          "{\"type\":\"string\"}}],\"requestBody\":{\"required\":true,\"content\":"
+                          "{\"application/json\":{\"schema\":");
+    write_ref(out, &chy_signserver_request_schema);
+    chy_buf_append_c(out, "}}},\"responses\":{\"200\":{\"description\":\"Done.\",\"content\":"
+                          "{\"application/json\":{\"schema\":");
+    write_ref(out, &chy_signserver_answer_schema);
+    chy_buf_append_c(out, "}}},\"default\":{\"description\":\"Refused or failed.\",\"content\":"
+                          "{\"application/json\":{\"schema\":");
+    write_ref(out, &chy_signserver_error_schema);
+    chy_buf_append_c(out, "}}}}}}");
+    meet(met, &chy_signserver_request_schema);
+    meet(met, &chy_signserver_answer_schema);
+    meet(met, &chy_signserver_error_schema);
+}
+
+enum chy_err chy_openapi_write(struct chy_str version, bool signserver, struct chy_buf *out,
+                               struct chy_error *err)
 {
     struct schemas met = { .n = 0 };
     chy_buf_append_c(out, "{\"openapi\":\"3.1.0\",\"info\":{\"title\":\"Chancery\",\"version\":");
     chy_json_write_text(out, version);
     chy_buf_append_c(out, "},\"security\":[{\"certificate\":[]},{\"token\":[]}],\"paths\":{");
     write_paths(out, &met);
+    if (signserver)
+        write_signserver(out, &met);
     chy_buf_append_c(out, "},\"components\":{\"securitySchemes\":{\"certificate\":{\"type\":"
-                          "\"mutualTLS\"},\"token\":{\"type\":\"http\",\"scheme\":\"bearer\"}},");
+                          "\"mutualTLS\"},\"token\":{\"type\":\"http\",\"scheme\":\"bearer\"}");
+    if (signserver)
+        chy_buf_append_c(out, ",\"password\":{\"type\":\"http\",\"scheme\":\"basic\"}");
+    chy_buf_append_c(out, "},");
     chy_buf_append_c(out, problem_text);
     chy_buf_append_c(out, ",\"schemas\":{");
     for (size_t i = 0; i < met.n; i++) { /* grows as it is written */

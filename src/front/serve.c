@@ -1,78 +1,10 @@
 /* SPDX-License-Identifier: MIT */
-#include <stdio.h>
-
-#include "codec/hex.h"
 #include "front/api.h"
+#include "front/exchange.h"
 #include "front/problem.h"
 #include "front/server.h"
 #include "os/clock.h"
 #include "os/random.h"
-
-#define OWN_FIELDS    8
-#define RETRY_AFTER_S 1
-
-/* One request on its way to an answer. */
-struct exchange {
-    struct front *front;
-    struct chy_conn *conn;
-    int32_t stream;
-    bool is_head;
-    const uint8_t *request_id;
-};
-
-/* An answer being put together: its own fields, whose texts live here. */
-struct answer {
-    struct chy_http_response response;
-    struct chy_http_field fields[OWN_FIELDS];
-    char request_id[CHY_HEX_SIZE(CHY_ID_BYTES)];
-    char api[8];
-    char retry_after[16];
-    char cache_control[48];
-};
-
-static struct chy_str date_now(struct front *f)
-{
-    int64_t now_s = chy_clock_realtime_us() / 1000000;
-    if (now_s != f->date_s) {
-        chy_http_date(now_s, f->date);
-        f->date_s = now_s;
-    }
-    return chy_str_of(f->date);
-}
-
-static void add_field(struct answer *a, struct chy_str name, struct chy_str value)
-{
-    CHY_ASSERT(a->response.field_count < OWN_FIELDS);
-    a->fields[a->response.field_count++] = (struct chy_http_field){ name, value };
-}
-
-static void send_answer(const struct exchange *x, struct answer *a, int status)
-{
-    struct front *f = x->front;
-    struct chy_http_response *r = &a->response;
-    r->status = status;
-    r->fields = a->fields;
-    r->date = date_now(f);
-    r->is_head = x->is_head;
-    chy_hex_encode((struct chy_bytes){ x->request_id, CHY_ID_BYTES }, a->request_id);
-    CHY_IGNORE(snprintf(a->api, sizeof a->api, "%d", CHY_API_MAX)); /* a digit or two */
-    add_field(a, CHY_STR("chancery-request-id"), chy_str_of(a->request_id));
-    add_field(a, CHY_STR("chancery-api"), chy_str_of(a->api));
-    f->answers[status > 0 && status < FRONT_STATUSES ? status : 0]++;
-    chy_conn_respond(x->conn, x->stream, r);
-}
-
-static void answer_body(const struct exchange *x, struct chy_str type, struct chy_bytes body,
-                        uint32_t max_age_s)
-{
-    struct answer a = { .response = { .content_type = type, .body = body } };
-    if (max_age_s > 0) {
-        CHY_IGNORE(snprintf(a.cache_control, sizeof a.cache_control, "public, max-age=%u",
-                            max_age_s)); /* 27 characters at most */
-        a.response.cache_control = chy_str_of(a.cache_control);
-    }
-    send_answer(x, &a, 200);
-}
 
 static void answer_problem(const struct exchange *x, struct chy_problem *p, uint32_t retry_after_s,
                            struct chy_str allow)
@@ -84,30 +16,17 @@ static void answer_problem(const struct exchange *x, struct chy_problem *p, uint
     chy_problem_write(p, &x->front->message);
     if (chy_buf_check(&x->front->message, NULL) == CHY_OK)
         a.response.body = chy_buf_bytes(&x->front->message);
-    if (status == 401)
-        add_field(&a, CHY_STR("www-authenticate"), CHY_STR("Bearer realm=\"chancery\""));
-    if (allow.n > 0)
-        add_field(&a, CHY_STR("allow"), allow);
-    if (status == 429 || status == 503) {
-        CHY_IGNORE(snprintf(a.retry_after, sizeof a.retry_after, "%u",
-                            CHY_MAX(retry_after_s, (uint32_t)RETRY_AFTER_S))); /* ten digits */
-        add_field(&a, CHY_STR("retry-after"), chy_str_of(a.retry_after));
-    }
-    send_answer(x, &a, status);
-}
-
-static void log_failure(struct front *f, const uint8_t *request_id, enum chy_err code,
-                        struct chy_str text)
-{
-    struct chy_bytes id = { request_id, CHY_ID_BYTES };
-    chy_log(&f->log, chy_problem_is_public(code) ? CHY_LOG_INFO : CHY_LOG_ERROR, "request.failed",
-            CHY_L_HEX("req", id), CHY_L_CSTR("error", chy_err_name(code)), CHY_L_STR("text", text));
+    const struct refusal refusal = { .challenge = CHY_STR("Bearer realm=\"chancery\""),
+                                     .allow = allow,
+                                     .retry_after_s = retry_after_s };
+    answer_add_refusal(&a, status, &refusal);
+    exchange_send(x, &a, status);
 }
 
 static void answer_error(const struct exchange *x, int status, const struct chy_error *err)
 {
     struct chy_problem p = { .status = status, .code = err->code, .detail = chy_str_of(err->text) };
-    log_failure(x->front, x->request_id, err->code, p.detail);
+    exchange_log_failure(x->front, x->request_id, err->code, p.detail);
     answer_problem(x, &p, 0, (struct chy_str){ 0 });
 }
 
@@ -115,7 +34,7 @@ static void answer_error(const struct exchange *x, int status, const struct chy_
 
 static void serve_health(const struct exchange *x)
 {
-    answer_body(x, CHY_STR("text/plain"), chy_str_bytes(CHY_STR("alive\n")), 0);
+    exchange_send_body(x, CHY_STR("text/plain"), chy_str_bytes(CHY_STR("alive\n")), 0);
 }
 
 static void serve_ready(const struct exchange *x)
@@ -131,7 +50,7 @@ static void serve_ready(const struct exchange *x)
     else if (!front_backend_is_ready(&f->query, now_us, &why))
         CHY_IGNORE(chy_fail(&err, CHY_E_BUSY, "query is %.*s", CHY_STR_ARG(why)));
     else {
-        answer_body(x, CHY_STR("text/plain"), chy_str_bytes(CHY_STR("ready\n")), 0);
+        exchange_send_body(x, CHY_STR("text/plain"), chy_str_bytes(CHY_STR("ready\n")), 0);
         return;
     }
     answer_error(x, 503, &err);
@@ -144,8 +63,8 @@ static void answer_metrics(const struct exchange *x)
     chy_buf_clear(&f->body);
     front_metrics_write(f, chy_clock_monotonic_us(), &f->body);
     if (chy_buf_check(&f->body, &err) == CHY_OK)
-        answer_body(x, CHY_STR("text/plain; version=0.0.4; charset=utf-8"), chy_buf_bytes(&f->body),
-                    0);
+        exchange_send_body(x, CHY_STR("text/plain; version=0.0.4; charset=utf-8"),
+                           chy_buf_bytes(&f->body), 0);
     else
         answer_error(x, 0, &err);
 }
@@ -153,12 +72,7 @@ static void answer_metrics(const struct exchange *x)
 static enum chy_err find_caller(const struct exchange *x, const struct chy_http_request *request,
                                 unsigned may, struct chy_caller *ret_caller, struct chy_error *err)
 {
-    const struct chy_http_field *agent = chy_http_field_find(request, "user-agent");
-    *ret_caller = (struct chy_caller){ .address = chy_conn_address(x->conn) };
-    if (agent != NULL &&
-        chy_text_is_plain(agent->value)) /* a tab may be in a header, not in a text */
-        ret_caller->user_agent =
-            (struct chy_str){ agent->value.p, CHY_MIN(agent->value.n, (size_t)CHY_LIMIT_TEXT) };
+    exchange_caller(x, request, ret_caller);
     return chy_api_read_caller(request, chy_conn_peer(x->conn), chy_clock_realtime_us(), may,
                                ret_caller, err);
 }
@@ -209,7 +123,7 @@ static enum chy_err serve_own(const struct exchange *x, const struct chy_http_re
     else if (chy_str_equal_c(path, "/readyz"))
         serve_ready(x);
     else if (chy_str_equal_c(path, "/openapi.json"))
-        answer_body(x, CHY_STR("application/json"), chy_buf_bytes(&x->front->openapi), 0);
+        exchange_send_body(x, CHY_STR("application/json"), chy_buf_bytes(&x->front->openapi), 0);
     else if (chy_str_equal_c(path, "/metrics"))
         return serve_metrics(x, request, err);
     else
@@ -260,19 +174,13 @@ static enum chy_err serve_route(const struct exchange *x, const struct chy_http_
     enum chy_http_method method = x->is_head ? CHY_HTTP_GET : request->method;
     if (method == CHY_HTTP_GET)
         CHY_TRY(serve_own(x, request, &is_ours, err));
-    if (is_ours)
+    if (is_ours || signserver_request(x, request))
         return CHY_OK;
     struct chy_op_match match;
     if (chy_op_find(method, f->target.path, &match))
         return serve_operation(x, &match, request, err);
     answer_no_route(x, chy_str_of(match.allow));
     return CHY_OK;
-}
-
-/* Credentials are a matter of 401, also when they have expired (RFC 9110 section 15.5.2). */
-static int status_of(enum chy_err code)
-{
-    return code == CHY_E_EXPIRED ? 401 : 0;
 }
 
 static enum chy_err new_request_id(struct front *f, uint8_t id[CHY_ID_BYTES], struct chy_error *err)
@@ -293,7 +201,7 @@ void serve_request(void *ctx, struct chy_conn *c, int32_t stream,
     struct exchange x = { ctx, c, stream, request->method == CHY_HTTP_HEAD, id };
     if (new_request_id(ctx, id, &err) == CHY_OK && serve_route(&x, request, &err) == CHY_OK)
         return;
-    answer_error(&x, status_of(err.code), &err);
+    answer_error(&x, exchange_status_of(err.code), &err);
 }
 
 void serve_refused(void *ctx, struct chy_conn *c, int32_t stream,
@@ -333,14 +241,14 @@ static enum chy_err answer_reply(const struct exchange *x, const struct chy_call
         CHY_TRY(
             chy_api_write_response(slot->row, reply->response, &f->arena, &f->body, &answer, err));
     if (code == CHY_OK) {
-        answer_body(x, answer.content_type, answer.body, answer.max_age_s);
+        exchange_send_body(x, answer.content_type, answer.body, answer.max_age_s);
         return CHY_OK;
     }
     if (!chy_err_is_known((int)code))
         return chy_fail(err, CHY_E_PROTOCOL, "a reply has the unknown code %u", reply->code);
-    log_failure(f, slot->request_id, code, reply->text);
+    exchange_log_failure(f, slot->request_id, code, reply->text);
     struct chy_problem p = {
-        .status = (slot->row->may & CHY_MAY_ANYBODY) != 0 ? 0 : status_of(code),
+        .status = (slot->row->may & CHY_MAY_ANYBODY) != 0 ? 0 : exchange_status_of(code),
         .code = code,
         .detail = reply->text,
         .result = slot->row->is_raw ? (struct chy_str){ 0 } : chy_bytes_str(answer.body),
@@ -366,14 +274,24 @@ static enum chy_err answer_metrics_reply(const struct exchange *x, const struct 
     return chy_fail(err, CHY_E_FORBIDDEN, "metrics are for auditors and administrators");
 }
 
-void serve_reply(struct front *f, const struct chy_call_slot *slot, const struct chy_reply *reply)
+static bool is_signserver(const struct chy_call_slot *slot)
+{
+    return slot->purpose == CHY_CALL_SIGNSERVER_KEY || slot->purpose == CHY_CALL_SIGNSERVER_SIGN;
+}
+
+void serve_reply(struct front *f, struct chy_call_slot *slot, const struct chy_reply *reply)
 {
     struct chy_error err;
     struct exchange x = exchange_of(f, slot);
+    enum chy_err r = CHY_OK;
     if (slot->conn == NULL)
         return;
-    enum chy_err r = slot->purpose == CHY_CALL_METRICS ? answer_metrics_reply(&x, reply, &err)
-                                                       : answer_reply(&x, slot, reply, &err);
+    if (is_signserver(slot))
+        signserver_reply(&x, slot, reply);
+    else if (slot->purpose == CHY_CALL_METRICS)
+        r = answer_metrics_reply(&x, reply, &err);
+    else
+        r = answer_reply(&x, slot, reply, &err);
     if (r != CHY_OK)
         answer_error(&x, 0, &err);
     chy_log(&f->log, CHY_LOG_DEBUG, "request.done",
@@ -388,8 +306,10 @@ void serve_failure(struct front *f, const struct chy_call_slot *slot, enum chy_e
     struct chy_error err;
     struct exchange x = exchange_of(f, slot);
     CHY_IGNORE(chy_fail(&err, code, "%s", text));
-    if (slot->conn != NULL)
-        answer_error(&x, 0, &err);
+    if (slot->conn == NULL)
+        exchange_log_failure(f, slot->request_id, code, chy_str_of(text));
+    else if (is_signserver(slot))
+        signserver_failure(&x, &err);
     else
-        log_failure(f, slot->request_id, code, chy_str_of(text));
+        answer_error(&x, 0, &err);
 }

@@ -4,6 +4,8 @@
  *   front.c     start, supervisor's messages, TLS material, listeners, drain
  *   backend.c   the channels to signer and query, calls in flight, their status
  *   serve.c     what a request asks for, and its answer
+ *   exchange.c  what every answer has
+ *   signserver.c  SignServer's door
  *   conn.c      bytes
  *
  * One thread, one loop; lives from chy_front_main() to its end. */
@@ -104,6 +106,8 @@ struct front_ask {
     bool is_head;
     const struct chy_caller *caller;
     struct chy_bytes request; /* canonical */
+    void *state;              /* of the slot: taken over if the call is sent; may be NULL */
+    void (*state_free)(void *state);
 };
 
 /* Send a call; its answer comes by serve_reply() or serve_failure().
@@ -125,7 +129,7 @@ void serve_refused(void *ctx, struct chy_conn *c, int32_t stream,
                    const struct chy_http_refusal *why);
 void serve_gone(void *ctx, struct chy_conn *c, int32_t stream);
 /* The slot is released by the caller, afterwards. */
-void serve_reply(struct front *f, const struct chy_call_slot *slot, const struct chy_reply *reply);
+void serve_reply(struct front *f, struct chy_call_slot *slot, const struct chy_reply *reply);
 void serve_failure(struct front *f, const struct chy_call_slot *slot, enum chy_err code,
                    const char *text);
 

@@ -2,10 +2,10 @@
 #include "module/find.h"
 
 #include "base/limits.h"
-#include "module/ask.h"
+#include "guest/ask.h"
+#include "guest/times.h"
 #include "module/attributes.h"
 #include "module/state.h"
-#include "module/times.h"
 
 #define LOADS_MAX 3 /* of a list that changes from page to page */
 
@@ -53,32 +53,32 @@ static bool may_match(const CK_ATTRIBUTE *attrs, CK_ULONG n)
 /* --- asking --- */
 
 static enum chy_err page_ask(struct chy_p11_call *call, const struct chy_door_keys *keys,
-                             struct chy_p11_answer *answer, struct chy_door_key_page *ret_page)
+                             struct chy_guest_answer *answer, struct chy_door_key_page *ret_page)
 {
-    struct chy_p11_ask ask = { .type = CHY_DOOR_KEYS,
-                               .schema = &chy_door_keys_schema,
-                               .value = keys,
-                               .reply_type = CHY_DOOR_KEY_PAGE,
-                               .reply_schema = &chy_door_key_page_schema,
-                               .timeout_us = CHY_P11_KEYS_US,
-                               .may_repeat = true };
+    struct chy_guest_ask ask = { .type = CHY_DOOR_KEYS,
+                                 .schema = &chy_door_keys_schema,
+                                 .value = keys,
+                                 .reply_type = CHY_DOOR_KEY_PAGE,
+                                 .reply_schema = &chy_door_key_page_schema,
+                                 .timeout_us = CHY_GUEST_KEYS_US,
+                                 .may_repeat = true };
     return chy_p11_ask(call, &ask, answer, ret_page);
 }
 
 static enum chy_err page_add(struct chy_p11_call *call, uint64_t look,
                              const struct chy_door_key_page *page)
 {
-    chy_p11_lock(call->m);
+    chy_guest_lock(&call->m->guest);
     enum chy_err r = chy_p11_objects_add_locked(&call->m->objects, look, page, &call->err);
-    chy_p11_unlock(call->m);
+    chy_guest_unlock(&call->m->guest);
     return r;
 }
 
 static uint64_t look_begin(struct chy_p11_call *call)
 {
-    chy_p11_lock(call->m);
+    chy_guest_lock(&call->m->guest);
     uint64_t look = chy_p11_objects_look_locked(&call->m->objects);
-    chy_p11_unlock(call->m);
+    chy_guest_unlock(&call->m->guest);
     return look;
 }
 
@@ -88,13 +88,13 @@ static enum chy_err one_load(struct chy_p11_call *call, const struct chy_door_ke
                              uint64_t *ret_look)
 {
     struct chy_door_key_page page;
-    struct chy_p11_answer answer;
-    chy_p11_answer_init(&answer);
+    struct chy_guest_answer answer;
+    chy_guest_answer_init(&answer);
     uint64_t look = look_begin(call);
     enum chy_err r = page_ask(call, keys, &answer, &page);
     if (r == CHY_OK)
         r = page_add(call, look, &page);
-    chy_p11_answer_done(&answer);
+    chy_guest_answer_done(&answer);
     if (r == CHY_OK)
         *ret_look = look;
     return r;
@@ -137,9 +137,9 @@ static enum chy_err page_check(struct load *l, const struct chy_door_keys *asked
 static enum chy_err pages_load(struct load *l, uint64_t held)
 {
     struct chy_door_key_page page;
-    struct chy_p11_answer answers[2]; /* `after` of a request lies in the answer before */
-    chy_p11_answer_init(&answers[0]);
-    chy_p11_answer_init(&answers[1]);
+    struct chy_guest_answer answers[2]; /* `after` of a request lies in the answer before */
+    chy_guest_answer_init(&answers[0]);
+    chy_guest_answer_init(&answers[1]);
     struct chy_door_keys keys = { .revision = held };
     enum chy_err r = CHY_OK;
     for (size_t i = 0; r == CHY_OK && !l->is_last && !l->is_torn; i++) {
@@ -150,8 +150,8 @@ static enum chy_err pages_load(struct load *l, uint64_t held)
             r = page_add(l->call, l->look, &page);
         keys = (struct chy_door_keys){ .after = page.next };
     }
-    chy_p11_answer_done(&answers[0]);
-    chy_p11_answer_done(&answers[1]);
+    chy_guest_answer_done(&answers[0]);
+    chy_guest_answer_done(&answers[1]);
     return r;
 }
 
@@ -175,7 +175,8 @@ static enum chy_err others_wait_locked(struct chy_p11 *m, bool *ret_is_loaded,
     uint64_t loads = m->objects.loads;
     *ret_is_loaded = false;
     while (m->objects.is_loading)
-        CHY_TRY(chy_p11_wait_locked(m, INT64_MAX, err)); /* it ends by its own deadlines */
+        /* it ends by its own deadlines */
+        CHY_TRY(chy_guest_wait_locked(&m->guest, INT64_MAX, err));
     /* One that began before this call may have missed what was true then: only the second will
      * do. */
     *ret_is_loaded = m->objects.loads >= loads + 2;
@@ -184,18 +185,18 @@ static enum chy_err others_wait_locked(struct chy_p11 *m, bool *ret_is_loaded,
 
 static enum chy_err whole_begin(struct chy_p11_call *call, bool *ret_is_loaded, uint64_t *ret_held)
 {
-    chy_p11_lock(call->m);
+    chy_guest_lock(&call->m->guest);
     enum chy_err r = others_wait_locked(call->m, ret_is_loaded, &call->err);
     if (r == CHY_OK && !*ret_is_loaded)
         call->m->objects.is_loading = true;
     *ret_held = call->m->objects.revision;
-    chy_p11_unlock(call->m);
+    chy_guest_unlock(&call->m->guest);
     return r;
 }
 
 static void whole_end(struct chy_p11_call *call, const struct load *l, enum chy_err r)
 {
-    chy_p11_lock(call->m);
+    chy_guest_lock(&call->m->guest);
     struct chy_p11_objects *objects = &call->m->objects;
     objects->is_loading = false;
     if (r == CHY_OK) {
@@ -205,15 +206,15 @@ static void whole_end(struct chy_p11_call *call, const struct load *l, enum chy_
             objects->whole_look = l->look;
         }
     }
-    chy_p11_changed_locked(call->m);
-    chy_p11_unlock(call->m);
+    chy_guest_changed_locked(&call->m->guest);
+    chy_guest_unlock(&call->m->guest);
 }
 
 static uint64_t whole_look(struct chy_p11_call *call)
 {
-    chy_p11_lock(call->m);
+    chy_guest_lock(&call->m->guest);
     uint64_t look = call->m->objects.whole_look;
-    chy_p11_unlock(call->m);
+    chy_guest_unlock(&call->m->guest);
     return look;
 }
 
@@ -252,10 +253,10 @@ static bool names_one(const CK_ATTRIBUTE *attrs, CK_ULONG n, struct chy_door_key
 static enum chy_err match(struct chy_p11_call *call, uint64_t look, const CK_ATTRIBUTE *attrs,
                           CK_ULONG n, struct chy_p11_find *find)
 {
-    chy_p11_lock(call->m);
+    chy_guest_lock(&call->m->guest);
     enum chy_err r = chy_p11_objects_match_locked(&call->m->objects, look, attrs, n, &find->handles,
                                                   &find->n, &call->err);
-    chy_p11_unlock(call->m);
+    chy_guest_unlock(&call->m->guest);
     return r;
 }
 
@@ -323,9 +324,9 @@ CK_RV chy_p11_find_final(struct chy_p11_call *call)
 
 static const struct chy_p11_object *object_of(struct chy_p11_call *call, CK_OBJECT_HANDLE handle)
 {
-    chy_p11_lock(call->m);
+    chy_guest_lock(&call->m->guest);
     const struct chy_p11_object *object = chy_p11_object_locked(&call->m->objects, handle);
-    chy_p11_unlock(call->m);
+    chy_guest_unlock(&call->m->guest);
     return object;
 }
 

@@ -4,10 +4,10 @@
 #include <stdatomic.h>
 
 #include "base/limits.h"
-#include "module/ask.h"
+#include "guest/ask.h"
+#include "guest/times.h"
 #include "module/attributes.h"
 #include "module/state.h"
-#include "module/times.h"
 #include "proto/types.h"
 
 /* How an operation ends: what it asks, and where the result goes. */
@@ -46,20 +46,20 @@ static enum chy_err stream_add_part(struct chy_p11_call *call, struct chy_p11_op
     bool is_first = op->stream == 0;
     uint64_t stream = is_first ? stream_number() : op->stream;
     struct chy_door_hash_add add = { .stream = stream, .hash = op->hash, .data = part };
-    struct chy_p11_ask ask = { .type = CHY_DOOR_HASH_ADD,
-                               .schema = &chy_door_hash_add_schema,
-                               .value = &add,
-                               .reply_type = CHY_DOOR_HASH_ADDED,
-                               .reply_schema = &chy_empty_schema,
-                               .timeout_us = CHY_P11_HASH_US,
-                               .may_repeat = is_first,
-                               .streams = is_first,
-                               .serial = op->serial };
-    struct chy_p11_answer answer;
+    struct chy_guest_ask ask = { .type = CHY_DOOR_HASH_ADD,
+                                 .schema = &chy_door_hash_add_schema,
+                                 .value = &add,
+                                 .reply_type = CHY_DOOR_HASH_ADDED,
+                                 .reply_schema = &chy_empty_schema,
+                                 .timeout_us = CHY_GUEST_HASH_US,
+                                 .may_repeat = is_first,
+                                 .streams = is_first,
+                                 .serial = op->serial };
+    struct chy_guest_answer answer;
     struct chy_empty empty;
-    chy_p11_answer_init(&answer);
+    chy_guest_answer_init(&answer);
     enum chy_err r = chy_p11_ask(call, &ask, &answer, &empty);
-    chy_p11_answer_done(&answer);
+    chy_guest_answer_done(&answer);
     if (r == CHY_OK) {
         op->stream = stream;
         op->serial = ask.serial;
@@ -84,17 +84,17 @@ static enum chy_err stream_end(struct chy_p11_call *call, struct chy_p11_op *op,
                                CK_BYTE *ret_digest)
 {
     struct chy_door_stream stream = { op->stream };
-    struct chy_p11_ask ask = { .type = CHY_DOOR_HASH_END,
-                               .schema = &chy_door_stream_schema,
-                               .value = &stream,
-                               .reply_type = CHY_DOOR_HASHED,
-                               .reply_schema = &chy_door_hashed_schema,
-                               .timeout_us = timeout_us,
-                               .streams = -1,
-                               .serial = op->serial };
+    struct chy_guest_ask ask = { .type = CHY_DOOR_HASH_END,
+                                 .schema = &chy_door_stream_schema,
+                                 .value = &stream,
+                                 .reply_type = CHY_DOOR_HASHED,
+                                 .reply_schema = &chy_door_hashed_schema,
+                                 .timeout_us = timeout_us,
+                                 .streams = -1,
+                                 .serial = op->serial };
     struct chy_door_hashed hashed;
-    struct chy_p11_answer answer;
-    chy_p11_answer_init(&answer);
+    struct chy_guest_answer answer;
+    chy_guest_answer_init(&answer);
     enum chy_err r = chy_p11_ask(call, &ask, &answer, &hashed);
     if (r == CHY_OK)
         op->stream = 0;
@@ -105,7 +105,7 @@ static enum chy_err stream_end(struct chy_p11_call *call, struct chy_p11_op *op,
             r = chy_fail(&call->err, CHY_E_PROTOCOL, "a digest of %zu bytes, expected %zu",
                          hashed.digest.n, chy_hash_alg_bytes(op->hash));
     }
-    chy_p11_answer_done(&answer);
+    chy_guest_answer_done(&answer);
     return r;
 }
 
@@ -115,7 +115,7 @@ void chy_p11_op_drop(struct chy_p11_call *call, struct chy_p11_op *op)
     bool was_refused = call->is_refused;
     if (op->stream != 0)
         /* A link that is gone has taken its streams along. */
-        CHY_IGNORE(stream_end(call, op, CHY_P11_HELLO_US, NULL));
+        CHY_IGNORE(stream_end(call, op, CHY_GUEST_HELLO_US, NULL));
     call->err = kept;
     call->is_refused = was_refused;
     chy_p11_op_done(op);
@@ -132,9 +132,9 @@ static CK_RV op_end(struct chy_p11_call *call, struct chy_p11_op *op, CK_RV rv)
 static CK_RV key_find(struct chy_p11_call *call, CK_OBJECT_HANDLE handle, CK_FLAGS flag,
                       const struct chy_p11_object **ret_key)
 {
-    chy_p11_lock(call->m);
+    chy_guest_lock(&call->m->guest);
     const struct chy_p11_object *key = chy_p11_object_locked(&call->m->objects, handle);
-    chy_p11_unlock(call->m);
+    chy_guest_unlock(&call->m->guest);
     if (key == NULL || key->key == NULL)
         return CKR_KEY_HANDLE_INVALID;
     if (key->class != (flag == CKF_SIGN ? CKO_PRIVATE_KEY : CKO_PUBLIC_KEY))
@@ -261,7 +261,7 @@ CK_RV chy_p11_verify_update(struct chy_p11_call *call, const CK_BYTE *part, CK_U
 static enum chy_err ask_digest(const struct ending *end, const struct chy_door_input *input)
 {
     (void)input;
-    return stream_end(end->call, end->op, CHY_P11_HASH_US, end->out);
+    return stream_end(end->call, end->op, CHY_GUEST_HASH_US, end->out);
 }
 
 static enum chy_err signature_take(const struct ending *end, struct chy_bytes signature)
@@ -278,43 +278,43 @@ static enum chy_err signature_take(const struct ending *end, struct chy_bytes si
 static enum chy_err ask_sign(const struct ending *end, const struct chy_door_input *input)
 {
     struct chy_door_sign request = { *input };
-    struct chy_p11_ask ask = { .type = CHY_DOOR_SIGN,
-                               .schema = &chy_door_sign_schema,
-                               .value = &request,
-                               .reply_type = CHY_DOOR_SIGNED,
-                               .reply_schema = &chy_door_signed_schema,
-                               .timeout_us = CHY_P11_SIGN_US,
-                               .streams = input->stream != 0 ? -1 : 0,
-                               .serial = end->op->serial };
+    struct chy_guest_ask ask = { .type = CHY_DOOR_SIGN,
+                                 .schema = &chy_door_sign_schema,
+                                 .value = &request,
+                                 .reply_type = CHY_DOOR_SIGNED,
+                                 .reply_schema = &chy_door_signed_schema,
+                                 .timeout_us = CHY_GUEST_SIGN_US,
+                                 .streams = input->stream != 0 ? -1 : 0,
+                                 .serial = end->op->serial };
     struct chy_door_signed reply;
-    struct chy_p11_answer answer;
-    chy_p11_answer_init(&answer);
+    struct chy_guest_answer answer;
+    chy_guest_answer_init(&answer);
     enum chy_err r = chy_p11_ask(end->call, &ask, &answer, &reply);
     if (r == CHY_OK) {
         end->op->stream = 0; /* it went into the signature */
         r = signature_take(end, reply.signature);
     }
-    chy_p11_answer_done(&answer);
+    chy_guest_answer_done(&answer);
     return r;
 }
 
 static enum chy_err ask_verify(const struct ending *end, const struct chy_door_input *input)
 {
     struct chy_door_verify request = { *input, end->signature };
-    struct chy_p11_ask ask = { .type = CHY_DOOR_VERIFY,
-                               .schema = &chy_door_verify_schema,
-                               .value = &request,
-                               .reply_type = CHY_DOOR_VERIFIED,
-                               .reply_schema = &chy_empty_schema,
-                               .timeout_us = CHY_P11_HASH_US,
-                               .may_repeat = true,
-                               .streams = input->stream != 0 ? -1 : 0,
-                               .serial = end->op->serial };
+    struct chy_guest_ask ask = { .type = CHY_DOOR_VERIFY,
+                                 .schema = &chy_door_verify_schema,
+                                 .value = &request,
+                                 .reply_type = CHY_DOOR_VERIFIED,
+                                 .reply_schema = &chy_empty_schema,
+                                 .timeout_us = CHY_GUEST_HASH_US,
+                                 .may_repeat = true,
+                                 .streams = input->stream != 0 ? -1 : 0,
+                                 .serial = end->op->serial };
     struct chy_empty reply;
-    struct chy_p11_answer answer;
-    chy_p11_answer_init(&answer);
+    struct chy_guest_answer answer;
+    chy_guest_answer_init(&answer);
     enum chy_err r = chy_p11_ask(end->call, &ask, &answer, &reply);
-    chy_p11_answer_done(&answer);
+    chy_guest_answer_done(&answer);
     if (r == CHY_OK)
         end->op->stream = 0;
     return r;
@@ -345,7 +345,7 @@ static enum chy_err ask_by_stream(const struct ending *end, struct chy_bytes dat
             r = ask_with(end, (struct chy_bytes){ NULL, 0 });
         }
         bool may_repeat = r == CHY_E_NETWORK || (r == CHY_E_IO && (!is_asked || end->may_repeat));
-        if (!may_repeat || end->call->is_refused || tries >= CHY_P11_TRIES)
+        if (!may_repeat || end->call->is_refused || tries >= CHY_GUEST_TRIES)
             return r;
         end->op->stream = 0; /* it went with its link */
         end->op->serial = 0;

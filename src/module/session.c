@@ -60,7 +60,7 @@ struct chy_p11_session *chy_p11_session_take_locked(struct chy_p11 *m, CK_SESSIO
             return s;
         }
         /* The other call ends by its own deadline. */
-        if (chy_p11_wait_locked(m, INT64_MAX, NULL) != CHY_OK)
+        if (chy_guest_wait_locked(&m->guest, INT64_MAX, NULL) != CHY_OK)
             return NULL;
     }
 }
@@ -68,7 +68,7 @@ struct chy_p11_session *chy_p11_session_take_locked(struct chy_p11 *m, CK_SESSIO
 void chy_p11_session_give_locked(struct chy_p11 *m, struct chy_p11_session *session)
 {
     session->is_busy = false;
-    chy_p11_changed_locked(m);
+    chy_guest_changed_locked(&m->guest);
 }
 
 static void remove_locked(struct chy_p11_sessions *all, struct chy_p11_session *s)
@@ -130,11 +130,11 @@ CK_RV chy_p11_session_open(struct chy_p11_call *call, CK_SLOT_ID slot, CK_FLAGS 
     if (s == NULL)
         return CKR_HOST_MEMORY;
     s->flags = flags & (CKF_SERIAL_SESSION | CKF_RW_SESSION);
-    chy_p11_lock(call->m);
+    chy_guest_lock(&call->m->guest);
     CK_RV rv = add_locked(call->m, s);
     if (rv == CKR_OK)
         *ret_handle = s->handle;
-    chy_p11_unlock(call->m);
+    chy_guest_unlock(&call->m->guest);
     if (rv != CKR_OK)
         chy_free(s);
     return rv;
@@ -151,10 +151,10 @@ CK_RV chy_p11_session_close(struct chy_p11_call *call)
 {
     struct chy_p11_session *s = call->session;
     operations_drop(call);
-    chy_p11_lock(call->m);
+    chy_guest_lock(&call->m->guest);
     remove_locked(&call->m->sessions, s);
-    chy_p11_changed_locked(call->m); /* who waited for it learns that it is gone */
-    chy_p11_unlock(call->m);
+    chy_guest_changed_locked(&call->m->guest); /* who waited for it learns that it is gone */
+    chy_guest_unlock(&call->m->guest);
     call->session = NULL;
     session_free(s);
     return CKR_OK;
@@ -162,11 +162,11 @@ CK_RV chy_p11_session_close(struct chy_p11_call *call)
 
 static struct chy_p11_session *take_any(struct chy_p11 *m)
 {
-    chy_p11_lock(m);
+    chy_guest_lock(&m->guest);
     struct chy_p11_session *s = m->sessions.first;
     if (s != NULL)
         s = chy_p11_session_take_locked(m, s->handle);
-    chy_p11_unlock(m);
+    chy_guest_unlock(&m->guest);
     return s;
 }
 
@@ -184,9 +184,9 @@ CK_RV chy_p11_session_info(struct chy_p11_call *call, CK_SESSION_INFO *ret_info)
     if (ret_info == NULL)
         return CKR_ARGUMENTS_BAD;
     bool is_rw = (call->session->flags & CKF_RW_SESSION) != 0;
-    chy_p11_lock(call->m);
+    chy_guest_lock(&call->m->guest);
     bool is_user = call->m->sessions.is_logged_in;
-    chy_p11_unlock(call->m);
+    chy_guest_unlock(&call->m->guest);
     CK_STATE state = is_rw ? (is_user ? CKS_RW_USER_FUNCTIONS : CKS_RW_PUBLIC_SESSION)
                            : (is_user ? CKS_RO_USER_FUNCTIONS : CKS_RO_PUBLIC_SESSION);
     *ret_info =
@@ -219,10 +219,10 @@ static CK_RV login_as(struct chy_p11_call *call, CK_USER_TYPE user)
                    : CKR_OPERATION_NOT_INITIALIZED;
     if (user != CKU_USER)
         return CKR_USER_TYPE_INVALID; /* there is no security officer */
-    chy_p11_lock(call->m);
+    chy_guest_lock(&call->m->guest);
     CK_RV rv = call->m->sessions.is_logged_in ? CKR_USER_ALREADY_LOGGED_IN : CKR_OK;
     call->m->sessions.is_logged_in = true;
-    chy_p11_unlock(call->m);
+    chy_guest_unlock(&call->m->guest);
     return rv;
 }
 
@@ -236,19 +236,19 @@ CK_RV chy_p11_login(struct chy_p11_call *call, CK_USER_TYPE user, const CK_UTF8C
 
 CK_RV chy_p11_logout(struct chy_p11_call *call)
 {
-    chy_p11_lock(call->m);
+    chy_guest_lock(&call->m->guest);
     CK_RV rv = call->m->sessions.is_logged_in ? CKR_OK : CKR_USER_NOT_LOGGED_IN;
     call->m->sessions.is_logged_in = false;
-    chy_p11_unlock(call->m);
+    chy_guest_unlock(&call->m->guest);
     return rv;
 }
 
 CK_ULONG chy_p11_session_count(struct chy_p11 *m, bool is_rw)
 {
     CK_ULONG n = 0;
-    chy_p11_lock(m);
+    chy_guest_lock(&m->guest);
     for (const struct chy_p11_session *s = m->sessions.first; s != NULL; s = s->hh.next)
         n += !is_rw || (s->flags & CKF_RW_SESSION) != 0;
-    chy_p11_unlock(m);
+    chy_guest_unlock(&m->guest);
     return n;
 }

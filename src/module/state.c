@@ -2,104 +2,37 @@
 #include "module/state.h"
 
 #include <fcntl.h>
-#include <time.h>
-#include <unistd.h>
 
+#include "guest/ask.h"
 #include "module/rv.h"
 #include "os/fd.h"
 #include "os/file_stream.h"
 #include "os/log.h"
 
+#define SOFTWARE "chancery-pkcs11 " CHY_VERSION
 #define LOG_MODE 0600
 
+static void disown_locked(struct chy_guest *g);
+
 /* The only mutable state of the module. */
-static struct chy_p11 module_state = {
-    .lock = PTHREAD_MUTEX_INITIALIZER,
-    .changed = PTHREAD_COND_INITIALIZER,
-    .fork_hooks = PTHREAD_ONCE_INIT,
-    .helper = { .control_fd = -1 },
-};
+static struct chy_p11 module_state = { .guest = CHY_GUEST_INITIALIZER(disown_locked) };
 
-void chy_p11_lock(struct chy_p11 *m)
+static void disown_locked(struct chy_guest *g)
 {
-    CHY_IGNORE(pthread_mutex_lock(&m->lock)); /* of the default kind: it has no failure */
-}
-
-void chy_p11_unlock(struct chy_p11 *m)
-{
-    CHY_IGNORE(pthread_mutex_unlock(&m->lock)); /* likewise */
-}
-
-void chy_p11_changed_locked(struct chy_p11 *m)
-{
-    CHY_IGNORE(pthread_cond_broadcast(&m->changed)); /* likewise */
-}
-
-static struct timespec timespec_of(int64_t us)
-{
-    return (struct timespec){ .tv_sec = us / 1000000, .tv_nsec = us % 1000000 * 1000 };
-}
-
-enum chy_err chy_p11_wait_locked(struct chy_p11 *m, int64_t until_us, struct chy_error *err)
-{
-    struct timespec until = timespec_of(until_us);
-    int e = pthread_cond_clockwait(&m->changed, &m->lock, CLOCK_MONOTONIC, &until);
-    if (m->phase != CHY_P11_UP)
-        return chy_fail(err, CHY_E_STATE, "C_Finalize was called meanwhile");
-    return e == 0 ? CHY_OK : chy_fail(err, CHY_E_TIMEOUT, "another call took too long");
-}
-
-/* --- fork --- */
-
-static void disown_locked(struct chy_p11 *m)
-{
-    chy_p11_links_disown_locked(&m->links);
-    chy_p11_helper_forget_locked(&m->helper);
+    struct chy_p11 *m = CHY_CONTAINER_OF(g, struct chy_p11, guest);
+    bool is_lost = g->phase == CHY_GUEST_ENDING;
     chy_p11_sessions_disown_locked(&m->sessions);
     chy_p11_objects_disown_locked(&m->objects);
-    m->calls = 0;
-    m->pid = getpid();
-    m->is_inherited = true;
-    if (m->phase == CHY_P11_ENDING) /* the thread that ended it is not here: all is lost memory */
-        *m = (struct chy_p11){ .fork_hooks = m->fork_hooks,
-                               .has_fork_hooks = m->has_fork_hooks,
-                               .helper = { .control_fd = -1 } };
-}
-
-static void fork_prepare(void)
-{
-    chy_p11_lock(&module_state);
-}
-
-static void fork_parent(void)
-{
-    chy_p11_unlock(&module_state);
-}
-
-/* No other thread is here, so nobody waits for either. */
-static void fork_child(void)
-{
-    if (module_state.phase != CHY_P11_DOWN)
-        disown_locked(&module_state);
-    module_state.lock = (pthread_mutex_t)PTHREAD_MUTEX_INITIALIZER;
-    module_state.changed = (pthread_cond_t)PTHREAD_COND_INITIALIZER;
-}
-
-/* Not under the mutex, which the handlers take: glibc has a lock of its own around the list. */
-static void fork_hooks_set(void)
-{
-    module_state.has_fork_hooks = pthread_atfork(fork_prepare, fork_parent, fork_child) == 0;
-}
-
-static void pid_check_locked(struct chy_p11 *m)
-{
-    if (m->phase == CHY_P11_UP && m->pid != getpid())
-        disown_locked(m);
+    m->is_inherited = !is_lost;
+    if (!is_lost)
+        return;
+    m->sessions = (struct chy_p11_sessions){ 0 };
+    m->objects = (struct chy_p11_objects){ 0 };
 }
 
 /* --- the log --- */
 
-static void log_failure(const struct chy_p11_call *call, const struct chy_p11_config *config,
+static void log_failure(const struct chy_p11_call *call, const struct chy_guest_config *config,
                         CK_RV rv)
 {
     CHY_CLEANUP(chy_fd_closep) int fd = -1;
@@ -130,31 +63,24 @@ static CK_RV arguments_check(const CK_C_INITIALIZE_ARGS *args)
 }
 
 /* Takes the configuration on CKR_OK. */
-static CK_RV up_locked(struct chy_p11 *m, struct chy_p11_config *config)
+static CK_RV up_locked(struct chy_p11 *m, struct chy_guest_config *config)
 {
-    while (m->phase == CHY_P11_ENDING)
-        CHY_IGNORE(pthread_cond_wait(&m->changed, &m->lock)); /* it has no failure */
-    pid_check_locked(m);
-    if (m->phase == CHY_P11_UP && !m->is_inherited)
+    chy_guest_settle_locked(&m->guest);
+    if (m->guest.phase == CHY_GUEST_UP && !m->is_inherited)
         return CKR_CRYPTOKI_ALREADY_INITIALIZED;
-    if (m->phase == CHY_P11_DOWN) {
-        m->config = *config;
-        *config = (struct chy_p11_config){ 0 };
-    }
-    m->phase = CHY_P11_UP;
-    m->pid = getpid();
+    if (m->guest.phase == CHY_GUEST_DOWN)
+        chy_guest_start_locked(&m->guest, config);
     m->is_inherited = false; /* 2.40 section 5.4: a child initialises for itself */
     return CKR_OK;
 }
 
-static CK_RV up(struct chy_p11 *m, struct chy_p11_config *config)
+static CK_RV up(struct chy_p11 *m, struct chy_guest_config *config, struct chy_error *err)
 {
-    CHY_IGNORE(pthread_once(&m->fork_hooks, fork_hooks_set)); /* it has no failure */
-    if (!m->has_fork_hooks)
+    if (chy_guest_watch_forks(&m->guest, err) != CHY_OK)
         return CKR_HOST_MEMORY;
-    chy_p11_lock(m);
+    chy_guest_lock(&m->guest);
     CK_RV rv = up_locked(m, config);
-    chy_p11_unlock(m);
+    chy_guest_unlock(&m->guest);
     return rv;
 }
 
@@ -164,42 +90,27 @@ CK_RV chy_p11_initialize(void *args)
     CK_RV rv = arguments_check(args);
     if (rv != CKR_OK)
         return rv;
-    struct chy_p11_config config;
-    enum chy_err r = chy_p11_config_read(&config, &call.err);
+    struct chy_guest_config config;
+    enum chy_err r = chy_guest_config_read(&config, SOFTWARE, NULL, &call.err);
     if (r == CHY_OK)
-        rv = up(&module_state, &config);
+        rv = up(&module_state, &config, &call.err);
     else
         rv = r == CHY_E_NOMEM ? CKR_HOST_MEMORY : CKR_GENERAL_ERROR;
     if (rv != CKR_OK)
         log_failure(&call, &config, rv);
-    chy_p11_config_done(&config);
+    chy_guest_config_done(&config);
     return rv;
 }
 
-static void release_locked(struct chy_p11 *m)
-{
-    chy_p11_sessions_done(&m->sessions);
-    chy_p11_objects_done(&m->objects);
-    chy_p11_links_done(&m->links);
-    chy_p11_helper_forget_locked(&m->helper);
-    chy_p11_config_done(&m->config);
-    m->phase = CHY_P11_DOWN;
-}
-
-/* Calls of other threads are not waited for longer than it takes to tell them: their connections
- * are shut, and whoever waits is woken. */
 static CK_RV down_locked(struct chy_p11 *m)
 {
-    pid_check_locked(m);
-    if (m->phase != CHY_P11_UP)
+    chy_guest_settle_locked(&m->guest);
+    if (m->guest.phase != CHY_GUEST_UP)
         return CKR_CRYPTOKI_NOT_INITIALIZED;
-    m->phase = CHY_P11_ENDING;
-    chy_p11_links_shut_locked(&m->links);
-    chy_p11_changed_locked(m);
-    while (m->calls != 0)
-        CHY_IGNORE(pthread_cond_wait(&m->changed, &m->lock)); /* it has no failure */
-    release_locked(m);
-    chy_p11_changed_locked(m);
+    chy_guest_stop_locked(&m->guest);
+    chy_p11_sessions_done(&m->sessions);
+    chy_p11_objects_done(&m->objects);
+    chy_guest_release_locked(&m->guest);
     return CKR_OK;
 }
 
@@ -208,34 +119,23 @@ CK_RV chy_p11_finalize(void *reserved)
     struct chy_p11 *m = &module_state;
     if (reserved != NULL)
         return CKR_ARGUMENTS_BAD;
-    chy_p11_lock(m);
+    chy_guest_lock(&m->guest);
     CK_RV rv = down_locked(m);
-    chy_p11_unlock(m);
+    chy_guest_unlock(&m->guest);
     return rv;
 }
 
 /* --- the frame around a call --- */
 
-static CK_RV enter_locked(struct chy_p11 *m)
-{
-    pid_check_locked(m);
-    if (m->phase != CHY_P11_UP)
-        return CKR_CRYPTOKI_NOT_INITIALIZED;
-    m->calls++;
-    return CKR_OK;
-}
-
 /* Whether C_Finalize waits for it. */
 static bool leave(struct chy_p11_call *call)
 {
     struct chy_p11 *m = call->m;
-    chy_p11_lock(m);
-    bool is_ending = m->phase == CHY_P11_ENDING;
+    chy_guest_lock(&m->guest);
     if (call->session != NULL)
         chy_p11_session_give_locked(m, call->session);
-    if (--m->calls == 0)
-        chy_p11_changed_locked(m);
-    chy_p11_unlock(m);
+    bool is_ending = chy_guest_leave_locked(&m->guest);
+    chy_guest_unlock(&m->guest);
     return is_ending;
 }
 
@@ -247,9 +147,9 @@ static void call_init(struct chy_p11_call *call, const char *function)
 bool chy_p11_begin(struct chy_p11_call *call, const char *function)
 {
     call_init(call, function);
-    chy_p11_lock(call->m);
-    call->rv = enter_locked(call->m);
-    chy_p11_unlock(call->m);
+    chy_guest_lock(&call->m->guest);
+    call->rv = chy_guest_enter_locked(&call->m->guest) ? CKR_OK : CKR_CRYPTOKI_NOT_INITIALIZED;
+    chy_guest_unlock(&call->m->guest);
     return call->rv == CKR_OK;
 }
 
@@ -257,9 +157,9 @@ bool chy_p11_begin_in(struct chy_p11_call *call, const char *function, CK_SESSIO
 {
     if (!chy_p11_begin(call, function))
         return false;
-    chy_p11_lock(call->m);
+    chy_guest_lock(&call->m->guest);
     call->session = chy_p11_session_take_locked(call->m, session);
-    chy_p11_unlock(call->m);
+    chy_guest_unlock(&call->m->guest);
     if (call->session != NULL)
         return true;
     call->rv = chy_p11_end(call, CKR_SESSION_HANDLE_INVALID);
@@ -277,9 +177,17 @@ static bool is_failure(CK_RV rv)
 CK_RV chy_p11_end(struct chy_p11_call *call, CK_RV rv)
 {
     if (is_failure(rv))
-        log_failure(call, &call->m->config, rv);
+        log_failure(call, &call->m->guest.config, rv);
     bool is_ending = leave(call);
     return rv != CKR_OK && is_ending ? CKR_CRYPTOKI_NOT_INITIALIZED : rv;
+}
+
+enum chy_err chy_p11_ask(struct chy_p11_call *call, struct chy_guest_ask *ask,
+                         struct chy_guest_answer *answer, void *ret_reply)
+{
+    enum chy_err r = chy_guest_ask(&call->m->guest, ask, answer, ret_reply, &call->err);
+    call->is_refused = answer->is_failure;
+    return r;
 }
 
 /* Where the agent did not say what is wrong, the way to it is. */

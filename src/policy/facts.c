@@ -4,8 +4,8 @@
 #include "base/compiler.h"
 #include "base/limits.h"
 
-/* Not here, and so private: application.path, application.command, application.parent, user,
- * artifact.name. */
+/* Not here, and so private: application.path, application.command, application.parent and its
+ * hash, user, artifact.name. */
 static const char *const public_names[] = {
     CHY_FACT_APPLICATION_SHA256, CHY_FACT_ARTIFACT_TYPE, CHY_FACT_CONTENT_SHA256,
     CHY_FACT_CONTENT_TYPE,       CHY_FACT_HOST,

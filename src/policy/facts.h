@@ -15,6 +15,8 @@
 #define CHY_FACT_APPLICATION_PARENT  "application.parent"  /* path of the program that started it */
 #define CHY_FACT_USER                "user"                /* whom the program runs as */
 #define CHY_FACT_ARTIFACT_TYPE       "artifact.type"
+/* Of the program that started it, lower-case hex. */
+#define CHY_FACT_APPLICATION_PARENT_SHA256 "application.parent.sha256"
 /* Found by the server in the bytes to be signed, where the caller shows them. */
 #define CHY_FACT_CONTENT_TYPE   "content.type"   /* one of CHY_CONTENT_... */
 #define CHY_FACT_CONTENT_SHA256 "content.sha256" /* lower-case hex */

@@ -68,6 +68,7 @@ static const struct chy_field front_config_fields[] = {
     NUMBER(S, max_calls),
     NUMBER(S, max_calls_per_principal),
     FLAG(S, metrics_for_everybody),
+    FLAG(S, signserver),
     NAME(S, log_level),
     NAME(S, user),
 };

@@ -78,6 +78,7 @@ struct chy_front_config {
     uint32_t max_calls;                /* in flight, all connections: past it 503 */
     uint32_t max_calls_per_principal;
     bool metrics_for_everybody; /* else /metrics needs the role auditor */
+    bool signserver;            /* SignServer's door is open */
     struct chy_str log_level;
     struct chy_str user; /* system user to change to when started as root; empty: stay */
 };

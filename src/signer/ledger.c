@@ -815,12 +815,13 @@ void ledger_turn(struct ledger *l, size_t in_flight)
         int64_t due = l->last_commit_us + (int64_t)l->s->config.commit_pace_us;
         /* One alone never waits for company: with nothing at the tokens nothing more will come by
          * itself. */
-        if (in_flight == 0 || now >= due)
-            commit(l);
-        else
+        if (in_flight > 0 && now < due) {
             chy_timer_set(l->pace, due);
-        if (!ledger_is_idle(l))
-            chy_loop_wake(l->s->loop);
+        } else {
+            commit(l);
+            if (!ledger_is_idle(l)) /* steps that followed wrote more */
+                chy_loop_wake(l->s->loop);
+        }
     }
     checkpoint_turn(l, now);
 }

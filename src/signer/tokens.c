@@ -10,7 +10,7 @@
 
 enum {
     FLIGHTS_MAX = 2, /* batches at one worker: while it signs one, the next is at hand */
-    BATCH_COST = 32, /* of a batch: 32 elliptic-curve digests */
+    BATCH_COST = 16, /* of a batch: 32 elliptic-curve digests */
     RSA_COST = 16,   /* an RSA-3072 signature takes as long as fifty of P-256 */
     ATTEMPTS_MAX = 2,
     KEY_TIMEOUT_FACTOR = 10, /* making an RSA-4096 key takes seconds */

@@ -114,6 +114,13 @@ static const struct chy_field metrics[] = {
 };
 SCHEMA("metrics", struct chy_config_metrics, metrics, "Figures for Prometheus.");
 
+static const struct chy_field signserver[] = {
+    CHY_F_BOOL(struct chy_config_signserver, enabled, 0,
+               "Whether /rest/v1/workers/NAME/process answers programs made for SignServer."),
+};
+SCHEMA("signserver", struct chy_config_signserver, signserver,
+       "SignServer's way of asking for signatures, a worker being a key.");
+
 #define S struct chy_config_run_as
 static const struct chy_field run_as[] = {
     NAME(S, front, 0, "Network and HTTP."),      NAME(S, query, 0, "Reads of the store."),
@@ -144,6 +151,8 @@ static const struct chy_field config_rows[] = {
                  "Limits. Times are in milliseconds where the name says so."),
     CHY_F_STRUCT(S, metrics, &metrics_schema, struct chy_config_metrics, 0,
                  "Figures for Prometheus."),
+    CHY_F_STRUCT(S, signserver, &signserver_schema, struct chy_config_signserver, 0,
+                 "SignServer's way of asking for signatures, a worker being a key."),
     CHY_F_ENUM(S, log_level, &level_enum, enum chy_log_level, 0,
                "What the operators' log shows: error, warning, notice, info or debug."),
     CHY_F_STRUCT(S, run_as, &run_as_schema, struct chy_config_run_as, 0,

@@ -73,6 +73,10 @@ struct chy_config_metrics {
     bool public;
 };
 
+struct chy_config_signserver {
+    bool enabled;
+};
+
 struct chy_config_run_as {
     struct chy_str front;
     struct chy_str query;
@@ -93,6 +97,7 @@ struct chy_config {
     struct chy_config_clients client_certificates;
     struct chy_config_limits limits;
     struct chy_config_metrics metrics;
+    struct chy_config_signserver signserver;
     enum chy_log_level log_level;
     struct chy_config_run_as run_as;
     uint8_t sha256[CHY_HASH_BYTES]; /* of the file's bytes; goes to the log when a server starts */

@@ -20,6 +20,7 @@ void chy_config_front(const struct chy_config *c, struct chy_front_config *ret)
         .max_calls = c->limits.max_calls,
         .max_calls_per_principal = c->limits.max_calls_per_principal,
         .metrics_for_everybody = c->metrics.public,
+        .signserver = c->signserver.enabled,
         .log_level = level_name(c),
         .user = c->run_as.front,
     };

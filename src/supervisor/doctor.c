@@ -43,7 +43,13 @@ static void look_at_configuration(struct doctor *d)
         problem(d, "put it right; chanceryd.yaml(5) tells what each setting takes", "%s", err.text);
 }
 
-/* "DATA/part" */
+/* What was not looked at is not well. */
+static void no_memory(struct doctor *d)
+{
+    problem(d, NULL, "there is no memory to look at it");
+}
+
+/* "DATA/part"; "" without memory, where nothing is */
 static const char *part(struct doctor *d, const char *name)
 {
     struct chy_str path = chy_arena_printf(d->arena, "%s/%s", d->plan->data, name);
@@ -68,7 +74,9 @@ static void look_at_part(struct doctor *d, const char *name, mode_t too_much)
 {
     struct stat st;
     const char *path = part(d, name);
-    if (stat(path, &st) != 0)
+    if (path[0] == '\0')
+        no_memory(d);
+    else if (stat(path, &st) != 0)
         problem(d, "restore it from a backup: chanceryd restore", "%s is not there", path);
     else if ((st.st_mode & too_much) != 0)
         problem(d, "take the rights away: chmod go-rwx (the group of store and anchor reads)",
@@ -129,8 +137,10 @@ static void look_at_tls(struct doctor *d)
     struct chy_x509_chain *chain = chy_arena_new(d->arena, struct chy_x509_chain);
     struct chy_error err;
     chy_buf_init(&text, (size_t)CHY_LIMIT_CHAIN * 2 * CHY_LIMIT_CERTIFICATE);
-    if (chain == NULL)
+    if (chain == NULL) {
+        no_memory(d);
         return;
+    }
     enum chy_err r = chy_file_read(AT_FDCWD, d->plan->tls_certificate, &text, &err);
     if (r == CHY_OK)
         r = chy_x509_chain_parse(d->arena, chy_buf_bytes(&text), chain, &err);
@@ -190,8 +200,8 @@ static void look_at_tokens(struct doctor *d)
         struct chy_str module = chy_arena_str(d->arena, t->module);
         struct chy_error err;
         if (module.p == NULL)
-            return;
-        if (chy_library_probe(module.p, "C_GetFunctionList", &err) != CHY_OK)
+            no_memory(d);
+        else if (chy_library_probe(module.p, "C_GetFunctionList", &err) != CHY_OK)
             problem(d, "install the vendor's module; module: in the configuration names it",
                     "%.*s: %s", CHY_STR_ARG(t->name), err.text);
         else
@@ -213,7 +223,9 @@ static void look_at_users(struct doctor *d)
     for (size_t i = 0; i < CHY_ARRAY_LEN(names); i++) {
         struct chy_user_ids ids;
         struct chy_str name = chy_arena_str(d->arena, names[i]);
-        if (name.p != NULL && name.n != 0 && chy_user_find(name.p, &ids, NULL) != CHY_OK)
+        if (name.p == NULL)
+            no_memory(d);
+        else if (name.n != 0 && chy_user_find(name.p, &ids, NULL) != CHY_OK)
             problem(d, "systemd-sysusers, or tools/install-packages", "there is no user %s",
                     name.p);
     }

@@ -69,11 +69,18 @@ static void signer_failed(struct token *t, const struct chy_error *err)
     signer_close(t);
 }
 
+/* Written at once and not at the end of the turn: another batch may be at hand, and while it is
+ * signed the signer makes use of this one. */
 static void signer_send(struct token *t, const struct chy_frame *frame)
 {
     struct chy_error err;
-    if (t->signer != NULL && chy_channel_send(t->signer, frame, &err) != CHY_OK)
+    if (t->signer == NULL)
+        return;
+    if (chy_channel_send(t->signer, frame, &err) != CHY_OK)
         signer_failed(t, &err);
+    else
+        /* What does not go now goes when the loop finds room, and it finds a peer that is gone. */
+        CHY_IGNORE(chy_channel_flush_wait(t->signer, 0, NULL));
 }
 
 static void quarantine_tell(struct token *t, const struct chy_job *job)

@@ -28,7 +28,7 @@ NUMBERS = {  # arch/x86/entry/syscalls/syscall_64.tbl
     "sendmsg": 46, "shutdown": 48, "bind": 49, "setsockopt": 54, "clone": 56, "fork": 57,
     "vfork": 58, "execve": 59, "kill": 62, "fcntl": 72, "chdir": 80, "rename": 82, "unlink": 87,
     "symlink": 88, "chmod": 90, "ptrace": 101, "getuid": 102, "setuid": 105, "capset": 126,
-    "personality": 135, "pivot_root": 155, "prctl": 157, "chroot": 161, "mount": 165,
+    "mknod": 133, "personality": 135, "pivot_root": 155, "prctl": 157, "chroot": 161, "mount": 165,
     "init_module": 175, "tkill": 200, "tgkill": 234, "keyctl": 250, "openat": 257, "unshare": 272,
     "vmsplice": 278, "perf_event_open": 298, "prlimit64": 302, "name_to_handle_at": 303,
     "open_by_handle_at": 304, "setns": 308, "process_vm_readv": 310, "process_vm_writev": 311,

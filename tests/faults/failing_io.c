@@ -8,8 +8,10 @@
 #include <errno.h>
 #include <stdatomic.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/compiler.h"
@@ -70,6 +72,24 @@ CHY_PUBLIC ssize_t pread64(int fd, void *bytes, size_t n, off64_t offset)
 {
     LIBC(pread64)
     return fails() ? -1 : real(fd, bytes, n, offset);
+}
+
+/* Sockets, pipes and event descriptors are no disks. */
+CHY_PUBLIC ssize_t write(int fd, const void *bytes, size_t n)
+{
+    LIBC(write)
+    struct stat st;
+    if (fstat(fd, &st) != 0 || !S_ISREG(st.st_mode) || !fails())
+        return real(fd, bytes, n);
+    CHY_IGNORE(real(fd, bytes, n / 2)); /* it fails either way */
+    errno = EIO;
+    return -1;
+}
+
+CHY_PUBLIC int renameat2(int from_fd, const char *from, int to_fd, const char *to, unsigned flags)
+{
+    LIBC(renameat2)
+    return fails() ? -1 : real(from_fd, from, to_fd, to, flags);
 }
 
 CHY_PUBLIC int ftruncate64(int fd, off64_t size)

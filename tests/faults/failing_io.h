@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* Files that cannot be written: a program that is linked with failing_io.c reads, writes, cuts and
- * syncs its files, SQLite's among them, by functions that fail when a test wants it. A failed write
- * has written half of what it was given, as on a disk that is full or goes bad. */
+/* Files that cannot be written: a program that is linked with failing_io.c reads, writes, cuts,
+ * syncs and renames its files, SQLite's among them, by functions that fail when a test wants it. A
+ * failed write has written half of what it was given, as on a disk that is full or goes bad. */
 #pragma once
 
 #include <stdbool.h>

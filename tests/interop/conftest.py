@@ -9,8 +9,10 @@ import tempfile
 import pytest
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
+import registry as images  # noqa: E402
 import signer  # noqa: E402
 import tsa as time_stamps  # noqa: E402
+from signer import SOURCE  # noqa: E402,F401  (logformat asks its conftest)
 
 
 @pytest.fixture(scope="session")
@@ -35,3 +37,11 @@ def tsa(tmp_path_factory):
     """A time-stamp authority (tsa.py)."""
     with time_stamps.Authority(tmp_path_factory.mktemp("tsa")) as authority:
         yield authority
+
+
+@pytest.fixture(scope="session")
+def registry(tmp_path_factory):
+    """A registry of images (registry.py)."""
+    signer.need("docker-registry", "umoci", "skopeo")
+    with images.Registry(tmp_path_factory.mktemp("registry")) as running:
+        yield running

@@ -3,7 +3,9 @@
 run. What tests take of tests/system is here too."""
 
 import importlib.util
+import os
 import pathlib
+import re
 import shutil
 import subprocess
 import sys
@@ -62,9 +64,11 @@ class Signer:
         place = self.folder / "server"
         place.mkdir()
         self.server = Server(place)  # noqa: F821
-        # Restarted, it must be where it was: clients know one address.
         self.server.set("denials_per_minute", 1000000)
+        self.server.set("enabled", "true")  # SignServer's door
         self.server.start()
+        # Restarted, it must be where it was: clients know one address.
+        self.server.set("listen", f"[{self.server.url.removeprefix('https://')}]")
         self.admin = self.server.admin()
         self.home = self.admin.home
         for name, kind in KINDS.items():
@@ -76,10 +80,19 @@ class Signer:
         self.admin.run("certs", "ca", "--out", "ca.pem")
         self.admin.policy(POLICY)
 
+    def restart(self):
+        """Again at the address that clients know."""
+        port = self.admin.url.rsplit(":", 1)[1]
+        config = self.server.config.read_text()
+        self.server.config.write_text(config.replace("127.0.0.1:0", f"127.0.0.1:{port}"))
+        self.server.stop()
+        self.server.start()
+
     def env(self, **more):
         """A tool's environment: the module starts the program that was built."""
-        return environment(HOME=str(self.home), CHANCERY_HELPER=str(CHANCERY),  # noqa: F821
-                           XDG_RUNTIME_DIR=str(self.folder), **more)
+        return environment(**{"HOME": str(self.home),  # noqa: F821
+                              "CHANCERY_HELPER": str(CHANCERY),  # noqa: F821
+                              "XDG_RUNTIME_DIR": str(self.folder), **more})
 
     def run(self, *words, env=None, **options):
         """A tool with no help of ours but the module."""
@@ -101,6 +114,16 @@ class Signer:
     def log(self, **query):
         words = [word for name, value in query.items() for word in (f"--{name}", str(value))]
         return self.admin.json("log", "list", "--limit", "1000", *words)["entries"]
+
+    def logged(self, done, key, program):
+        """The entry that exec told last of this key's signatures; it names the program."""
+        told = re.findall(rf"^chancery: signed: key {key}, .*log entry (\d+)", done.stderr, re.M)
+        assert told, done.stderr
+        row = next(row for row in self.log(key=key) if row["index"] == int(told[-1]))
+        assert row["kind"] == "sign.outcome", row
+        assert os.path.realpath(row["application"]["value"]) == \
+            os.path.realpath(shutil.which(program)), row
+        return row
 
     def verify(self, key, algorithm, data, signature):
         """Whether OpenSSL takes `signature` (a file) for one of `data` (a file)."""

@@ -7,6 +7,8 @@ import subprocess
 
 import pytest
 
+import plugins
+import test_firmware
 import tiny_pe
 import windows_samples
 from signer import CHANCERY, MODULE, SOON, SOURCE, artifact, need
@@ -18,11 +20,14 @@ PROGRAMS = {
     "java.md": ["jarsigner", "keytool", "apksigner"],
     "openssl.md": ["openssl"],
     "osslsigncode.md": ["osslsigncode", "wixl", "gcab"],
-    "firmware.md": ["sbsign", "evmctl"],
+    "firmware.md": ["gcc", "sbsign", "evmctl", test_firmware.SIGN_FILE or "sign-file"],
     "pkcs11.md": ["pkcs11-tool", "p11tool", "certtool"],
     "gpg.md": ["gpg", "gpgsm", "gnupg-pkcs11-scd"],
     "ssh.md": ["ssh-keygen"],
     "chancery-verify.md": ["openssl", "jarsigner", "keytool"],
+    "cosign.md": [],
+    "notation.md": [],
+    "xml.md": ["java", "xmlsec1"],
 }
 
 
@@ -43,6 +48,21 @@ def fixture_release(keys):
     keys.admin.run("keys", "disable", "android", check=False)
 
 
+def image(tool):
+    """What a reader of a page about images has: one, and the tool with our plug-in."""
+    def prepare(folder, request):
+        plugins.place(folder / "bin", **{tool: artifact(tool)})
+        (folder / "config").mkdir()
+        pushed = request.getfixturevalue("registry").push(f"page-{tool}", b"an image of a page\n")
+        # By this name notation speaks HTTP without being told to.
+        return {"IMAGE": pushed.replace("127.0.0.1", "localhost"),
+                "DOCKER_CONFIG": str(folder / "config")}
+    return prepare
+
+
+IMAGES = {"cosign.md": image("cosign"), "notation.md": image("notation")}
+
+
 def fill(folder, keys):
     """What a reader has before the first command."""
     for name in ("release.pem", "release.pub", "ca.pem"):
@@ -51,6 +71,9 @@ def fill(folder, keys):
     (folder / "app.apk").write_bytes(apk(keys).read_bytes())
     (folder / "boot.efi").write_bytes(tiny_pe.tiny_pe())
     (folder / "app.tar").write_text("what is delivered\n")
+    (folder / "app.ko").write_bytes(test_firmware.tiny_module(keys).read_bytes())
+    (folder / "sw-description").write_text('software = { version = "1.0"; };\n')
+    (folder / "release.xml").write_text('<release><file name="app.tar"/></release>\n')
     (folder / "gnupg").mkdir(mode=0o700)
 
 
@@ -62,7 +85,7 @@ def fill_windows(folder):
 
 
 @pytest.mark.parametrize("page", [p for p in PAGES if commands_of(p)], ids=lambda p: p.name)
-def test_page(release, tsa, page):
+def test_page(release, tsa, page, request):
     need(*PROGRAMS[page.name])
     folder = release.folder / f"page-{page.stem}"
     folder.mkdir()
@@ -70,8 +93,11 @@ def test_page(release, tsa, page):
     shutil.copy(tsa.ca, folder / "tsa.pem")
     if page.name in ("jsign.md", "osslsigncode.md"):
         fill_windows(folder)
-    env = release.env(CHANCERY_MODULE=str(MODULE), GNUPGHOME=str(folder / "gnupg"), TSA=tsa.url)
-    env["PATH"] = f"{CHANCERY.parent}:{env['PATH']}"
+    more = IMAGES[page.name](folder, request) if page.name in IMAGES else {}
+    env = release.env(CHANCERY_MODULE=str(MODULE), CHANCERY_SOURCE=str(SOURCE),
+                      GNUPGHOME=str(folder / "gnupg"), TSA=tsa.url)
+    env["PATH"] = f"{folder}/bin:{CHANCERY.parent}:{env['PATH']}"
+    env.update(more)
     try:
         done = subprocess.run(["bash", "-euo", "pipefail", "-c", commands_of(page)], cwd=folder,
                               env=env, capture_output=True, text=True, timeout=4 * SOON,
@@ -81,6 +107,25 @@ def test_page(release, tsa, page):
     assert done.returncode == 0, done.stdout + done.stderr
     if "exec" in commands_of(page):
         assert "chancery: signed: key release, " in done.stderr
+
+
+def test_signserver_page(release):
+    """docs/signserver.md, in the place of a program that was made for SignServer."""
+    need("java", "keytool", "osslsigncode", "wixl", "gcab", "curl")
+    folder = release.folder / "page-signserver"
+    folder.mkdir()
+    fill(folder, release)
+    fill_windows(folder)
+    shutil.copy(release.server.data / "tls/certificate.pem", folder / "server.pem")
+    env = release.env(URL=release.server.url)
+    env["PATH"] = f"{CHANCERY.parent}:{env['PATH']}"
+    done = subprocess.run(
+        ["bash", "-euo", "pipefail", "-c", commands_of(SOURCE / "docs/signserver.md")], cwd=folder,
+        env=env, capture_output=True, text=True, timeout=4 * SOON, check=False,
+        stdin=subprocess.DEVNULL)
+    assert done.returncode == 0, done.stdout + done.stderr
+    names = [row["application"]["value"] for row in release.log(key="release", principal="job")]
+    assert {"Jsign", "curl"} <= set(names)
 
 
 def test_every_tool_that_exec_knows_has_its_page(keys):

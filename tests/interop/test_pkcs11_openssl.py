@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""libp11's engine: OpenSSL's commands, osslsigncode, sbsign and others with every key type."""
+"""libp11's engine: OpenSSL's commands, osslsigncode and others with every key type."""
 
 import pathlib
 import subprocess
@@ -160,49 +160,6 @@ def test_osslsigncode(keys, key):
     changed[0x200] ^= 1  # its first instruction
     changed = keys.file("app-changed.exe", bytes(changed))
     assert keys.run(*words, changed, check=False).returncode != 0
-
-
-def test_sbsign(keys):
-    need("sbsign", "sbverify")
-    keys.file("boot.efi", tiny_pe.tiny_pe())
-    done = keys.exec("sbsign", "--key", uri("r3"), "--cert", keys.certificate("r3"), "--output",
-                     "boot-signed.efi", "boot.efi")
-    assert "chancery: signed: key r3, rsa-pkcs1-sha256" in done.stderr
-    done = keys.run("sbverify", "--cert", keys.certificate("r3"), "boot-signed.efi")
-    assert "Signature verification OK" in done.stdout
-
-
-def test_evmctl(keys):
-    need("evmctl")
-    keys.file("module.bin", b"what the kernel measures\n")
-    done = keys.exec("evmctl", "ima_sign", "--sigfile", "--hashalgo", "sha256",
-                     "--keyid-from-cert", keys.certificate("r3"), "--key", uri("r3"),
-                     "module.bin")
-    assert "chancery: signed: key r3, rsa-pkcs1-sha256" in done.stderr
-    # Type 3, version 2, SHA-256, a key's id, a length; then the signature (evmctl(1)).
-    signature = (keys.home / "module.bin.sig").read_bytes()
-    assert signature[:3] == bytes([3, 2, 4])
-    keys.verify("r3", "rsa-pkcs1-sha256", keys.home / "module.bin",
-                keys.file("module.raw", signature[9:]))
-
-
-def test_mkimage(keys):
-    need("mkimage", "dtc")
-    keys.file("kernel.bin", b"a kernel\n")
-    keys.file("image.its", """\
-/dts-v1/;
-/ {
-    description = "one image";
-    images { kernel { description = "k"; data = /incbin/("kernel.bin"); type = "kernel";
-        arch = "arm64"; os = "linux"; compression = "none"; load = <0>; entry = <0>;
-        hash { algo = "sha256"; };
-        signature { algo = "sha256,rsa3072"; key-name-hint = "r3"; }; }; };
-    configurations { default = "c"; c { kernel = "kernel"; }; };
-};
-""")
-    done = keys.exec("mkimage", "-f", "image.its", "-N", "pkcs11", "-k", "token=Chancery",
-                     "image.itb")
-    assert "chancery: signed: key r3, rsa-pkcs1-sha256" in done.stderr
 
 
 def test_ssh_keygen__certifies_by_a_ca_key(keys):

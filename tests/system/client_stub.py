@@ -73,6 +73,7 @@ class Request:
         certificate = handler.connection.getpeercert()
         subject = dict(pair[0] for pair in certificate["subject"]) if certificate else {}
         self.principal = subject.get("commonName")
+        self.serial = certificate["serialNumber"] if certificate else None
 
 
 def problem(status, name, detail):

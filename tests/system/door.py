@@ -92,7 +92,7 @@ REPLIES = {WELCOME: "Welcome", FAILED: "Failure", KEY_PAGE: "KeyPage", SIGNED: "
            VERIFIED: "Empty", HASH_ADDED: "Empty", HASHED: "Hashed", CALLED: "Called",
            WATCHING: "Empty", EVENT: "Event", UNWATCHED: "Empty", STATUS_REPLY: "Status",
            LISTENING: "Empty"}
-OP_WHOAMI, OP_SIGN, OP_RENEW = 4, 5, 3
+OP_RENEW, OP_WHOAMI, OP_SIGN, OP_USERS_LIST = 3, 4, 5, 6
 
 
 def encode_value(kind, value):

@@ -25,7 +25,7 @@ from cryptography.hazmat.primitives.asymmetric import ec, ed25519, padding, rsa,
 
 import door
 import logformat
-from conftest import CHANCERY, SOON, SOURCE, Server, environment, run
+from conftest import CHANCERY, SOON, SOURCE, Client, Server, environment, run
 from door import ECDSA, ED25519, RSA_PKCS1, RSA_PSS, SHA256, SHA384, SHA512, Agent, Failed
 
 KINDS = {"rsa": "rsa-3072", "p256": "p256", "p384": "p384", "p521": "p521", "ed": "ed25519"}
@@ -381,6 +381,8 @@ def test_facts__what_is_seen(full, trusted, tmp_path):
     digest = hashlib.sha256(copy.read_bytes()).hexdigest()
     assert facts["application.sha256"] == (digest, "agent")
     assert facts["application.parent"] == (PYTHON, "agent")
+    digest = hashlib.sha256(pathlib.Path(PYTHON).read_bytes()).hexdigest()
+    assert facts["application.parent.sha256"] == (digest, "agent")
     assert facts["user"] == (pwd.getpwuid(os.geteuid()).pw_name, "agent")
     assert facts["host"] == (socket.gethostname().lower(), "agent")
     command, basis = facts["application.command"]
@@ -858,3 +860,27 @@ def test_helper__nonsense_ends_it(signing):
         helper.listen("not/absolute")
     assert caught.value.code == 2
     helper.control.close()
+
+
+def test_memory_of_the_agent_is_its_own(shared, full, folder):
+    """Who has the same user can neither read it nor trace it, and it leaves no core: it is not
+    dumpable, so that its files in /proc are root's."""
+    if shared.is_loose:
+        return  # a leak checker must see its memory
+    user = pwd.getpwnam("nobody") if os.geteuid() == 0 else pwd.getpwuid(os.geteuid())
+    home = folder / "home"
+    shutil.copytree(full.home, home)
+    for path in (home, *home.rglob("*")):
+        os.chown(path, user.pw_uid, user.pw_gid)
+    folder.chmod(0o755)
+    other = Agent(Client(home, full.url), user=user.pw_name).start()
+    try:
+        pid = other.process.pid
+        status = pathlib.Path(f"/proc/{pid}/status").read_text()
+        assert re.search(rf"^Uid:\s+{user.pw_uid}\s", status, re.M)
+        assert os.stat(f"/proc/{pid}/mem").st_uid == 0
+        script = f"open('/proc/{pid}/mem', 'rb')"
+        refused = run(PYTHON, "-c", script, user=user.pw_name, check=False)
+        assert refused.returncode != 0 and "PermissionError" in refused.stderr
+    finally:
+        other.stop()

@@ -20,12 +20,25 @@ echo called >>"$CHANCERY_CACHE/calls"
 %s
 """
 
+GO = r"""#!/bin/sh
+echo "$@" >>"$CHANCERY_CACHE/calls"
+case $1 in
+    mod) printf '{\n\t"Sum": "h1:%s",\n\t"Dir": "%s"\n}\n' ;;
+    build)
+        while [ "$1" != -o ]; do shift; done
+        cp "$0" "$2"
+        ;;
+esac
+"""
+MAVEN_ROW = f"thing maven a.b:thing 1.0 {hashlib.sha256(CONTENT).hexdigest()}"
+GO_ROW = "thing go example.org/thing/v2:cmd/thing:some v2.0.0 h1:right="
+
 
 @pytest.fixture(name="fetch")
-def fixture_fetch(tmp_path):
-    """The script with a table of one row, and a Maven that does as a test says."""
+def fixture_fetch(tmp_path, request):
+    """The script with a table of one row, and a client that does as a test says."""
     script = tmp_path / "fetch-artifacts"
-    row = f"thing maven a.b:thing 1.0 {hashlib.sha256(CONTENT).hexdigest()}"
+    row = getattr(request, "param", MAVEN_ROW)
     table, rest = SCRIPT.read_text(encoding="utf-8").split('artifacts="\n', 1)
     script.write_text(f'{table}artifacts="\n{row}\n{rest[rest.index(chr(34)):]}',
                       encoding="utf-8")
@@ -34,10 +47,11 @@ def fixture_fetch(tmp_path):
     cache.mkdir()
     (tmp_path / "bin").mkdir()
 
-    def call(*words, mvn="exit 1"):
-        program = tmp_path / "bin/mvn"
-        program.write_text(MVN % mvn, encoding="utf-8")
-        program.chmod(0o755)
+    def call(*words, mvn="exit 1", go_sum="right="):
+        for name, text in (("mvn", MVN % mvn), ("go", GO % (go_sum, tmp_path))):
+            program = tmp_path / "bin" / name
+            program.write_text(text, encoding="utf-8")
+            program.chmod(0o755)
         env = {"PATH": f"{tmp_path}/bin:{os.environ['PATH']}", "CHANCERY_CACHE": str(cache)}
         return subprocess.run([script, *words], env=env, capture_output=True, text=True,
                               check=False)
@@ -82,3 +96,30 @@ def test_a_registry_that_does_not_answer(fetch):
 def test_words(fetch, words, code):
     assert fetch(*words).returncode == code
     assert not (fetch.cache / "calls").exists()
+
+
+@pytest.mark.parametrize("fetch", [GO_ROW], indirect=True)
+def test_go__built_once(fetch):
+    for _ in range(2):
+        done = fetch()
+        assert (done.returncode, done.stdout) == (0, f"{fetch.cache}/thing-v2.0.0\n"), done.stderr
+    assert os.access(fetch.cache / "thing-v2.0.0", os.X_OK)
+    download, build = (fetch.cache / "calls").read_text().splitlines()
+    assert download == "mod download -json example.org/thing/v2@v2.0.0"
+    assert " -tags some " in build and build.endswith(" ./cmd/thing")
+
+
+@pytest.mark.parametrize("fetch", [GO_ROW], indirect=True)
+def test_go__another_source_is_not_built(fetch):
+    done = fetch(go_sum="wrong=")
+    assert (done.returncode, done.stdout) == (1, "")
+    assert "example.org/thing/v2 v2.0.0 has another hash" in done.stderr
+    assert (fetch.cache / "calls").read_text().count("\n") == 1
+
+
+def test_one_that_is_not_to_be_had_does_not_keep_others_away(fetch):
+    script = fetch.cache.parent / "fetch-artifacts"
+    text = script.read_text(encoding="utf-8")
+    script.write_text(text.replace(MAVEN_ROW, f"{MAVEN_ROW}\n{GO_ROW}"), encoding="utf-8")
+    done = fetch()
+    assert (done.returncode, done.stdout) == (1, f"{fetch.cache}/thing-v2.0.0\n")

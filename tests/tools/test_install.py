@@ -14,31 +14,42 @@ import pytest
 TOP = pathlib.Path(__file__).resolve().parents[2]
 BUILD = pathlib.Path(os.environ.get("CHANCERY_BUILD", TOP / "build/release")).resolve()
 
-MODULE = f"lib/{sysconfig.get_config_var('MULTIARCH')}/pkcs11/chancery-pkcs11.so"
+LIB = f"lib/{sysconfig.get_config_var('MULTIARCH')}"
+MODULE = f"{LIB}/pkcs11/chancery-pkcs11.so"
+PROVIDER = f"{LIB}/ossl-modules/chancery.so"
+GUESTS = {  # library: what it needs, what it shows
+    MODULE: (["libc.so.6"], {"C_GetFunctionList", "C_GetInterface", "C_GetInterfaceList"}),
+    PROVIDER: (["libcrypto.so.3", "libc.so.6"], {"OSSL_provider_init"}),
+}
 
 FILES = {
-    "bin/chancery", "bin/chanceryd", MODULE, "share/p11-kit/modules/chancery.module",
+    "bin/chancery", "bin/chanceryd", "bin/notation-chancery", "bin/sigstore-kms-chancery",
+    MODULE, PROVIDER, "share/p11-kit/modules/chancery.module",
     "lib/systemd/system/chanceryd.service", "lib/sysusers.d/chancery.conf",
     "lib/systemd/system/chancery-agent@.service", "lib/systemd/user/chancery-agent.service",
     "share/bash-completion/completions/chancery", "share/bash-completion/completions/chanceryd",
     "share/fish/vendor_completions.d/chancery.fish",
     "share/fish/vendor_completions.d/chanceryd.fish",
+    "share/man/man1/notation-chancery.1", "share/man/man1/sigstore-kms-chancery.1",
     "share/man/man1/chancery.1", "share/man/man5/chancery-config.5",
     "share/man/man5/chanceryd.yaml.5", "share/man/man8/chanceryd.8",
     "share/zsh/site-functions/_chancery", "share/zsh/site-functions/_chanceryd",
     "share/doc/chancery/LICENSE", "share/doc/chancery/client.md",
     "share/doc/chancery/log-events.md", "share/doc/chancery/operations.md",
     "share/doc/chancery/policy.md", "share/doc/chancery/security.md",
-    "share/doc/chancery/token.md",
+    "share/doc/chancery/signserver.md", "share/doc/chancery/token.md",
     "share/doc/chancery/tools/README.md",
     "share/doc/chancery/tools/cosign.md",
     "share/doc/chancery/tools/firmware.md",
     "share/doc/chancery/tools/gpg.md",
     "share/doc/chancery/tools/java.md",
+    "share/doc/chancery/tools/jsign.md",
+    "share/doc/chancery/tools/notation.md",
     "share/doc/chancery/tools/openssl.md",
     "share/doc/chancery/tools/osslsigncode.md",
     "share/doc/chancery/tools/pkcs11.md",
     "share/doc/chancery/tools/ssh.md",
+    "share/doc/chancery/tools/xml.md",
     "share/doc/chancery/formats/log.md", "share/doc/chancery/formats/policy.md",
 }
 
@@ -84,15 +95,24 @@ def test_install__everything_and_nothing_else(root, installed):
 def test_install__modes(installed):
     for name in FILES:
         mode = (installed / name).stat().st_mode & 0o7777
-        assert mode == (0o755 if name.startswith("bin/") or name == MODULE else 0o644), name
+        assert mode == (0o755 if name.startswith("bin/") or name in GUESTS else 0o644), name
 
 
 @pytest.mark.parametrize("words", [("chanceryd", "--version"), ("chanceryd", "--help"),
-                                   ("chancery", "version"), ("chancery", "help")])
+                                   ("chancery", "version"), ("chancery", "help"),
+                                   ("notation-chancery", "--version"),
+                                   ("sigstore-kms-chancery", "--help")])
 def test_install__programs_run_from_there(installed, words, tmp_path):
     done = run(installed / "bin" / words[0], *words[1:], env={"HOME": str(tmp_path)})
     assert done.returncode == 0, done.stderr
     assert done.stdout
+
+
+@needs("mandoc")
+@pytest.mark.parametrize("page", ["notation-chancery.1", "sigstore-kms-chancery.1"])
+def test_install__manual_pages_are_clean(installed, page):
+    done = run("mandoc", "-T", "lint", "-W", "warning", installed / "share/man/man1" / page)
+    assert done.returncode == 0, done.stdout
 
 
 def test_install__p11_kit_is_told_where_the_module_is(installed, prefix):
@@ -100,17 +120,18 @@ def test_install__p11_kit_is_told_where_the_module_is(installed, prefix):
     assert f"\nmodule: {prefix}/{MODULE}\n" in told
 
 
-def test_install__the_module_needs_libc_alone_and_shows_three_names(installed):
-    dynamic = run("readelf", "-W", "--dynamic", installed / MODULE).stdout
-    needed = re.findall(r"\(NEEDED\).*\[(.+)\]", dynamic)
-    assert needed == ["libc.so.6"]
-    symbols = run("nm", "--dynamic", "--defined-only", installed / MODULE).stdout
-    assert {line.split()[-1] for line in symbols.splitlines()} == {
-        "C_GetFunctionList", "C_GetInterface", "C_GetInterfaceList"}
+@pytest.mark.parametrize("library", GUESTS)
+def test_install__a_guest_needs_little_and_shows_less(installed, library):
+    needed, shown = GUESTS[library]
+    dynamic = run("readelf", "-W", "--dynamic", installed / library).stdout
+    assert re.findall(r"\(NEEDED\).*\[(.+)\]", dynamic) == needed
+    symbols = run("nm", "--dynamic", "--defined-only", installed / library).stdout
+    assert {line.split()[-1] for line in symbols.splitlines()} == shown
 
 
-def test_install__the_module_changes_nothing_of_its_process(installed):
-    symbols = run("nm", "--dynamic", "--undefined-only", installed / MODULE).stdout
+@pytest.mark.parametrize("library", GUESTS)
+def test_install__a_guest_changes_nothing_of_its_process(installed, library):
+    symbols = run("nm", "--dynamic", "--undefined-only", installed / library).stdout
     calls = {line.split()[-1].split("@")[0] for line in symbols.splitlines()}
     assert not calls & {
         "exit", "_exit", "atexit", "__cxa_atexit", "setlocale", "chdir", "fchdir", "umask",

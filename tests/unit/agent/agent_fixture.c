@@ -27,6 +27,7 @@ struct chy_door_failure failure;
 static pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER; /* of the fake and of what follows */
 static pthread_cond_t changed = PTHREAD_COND_INITIALIZER;
 static bool is_held;
+static bool is_hung; /* what is of key "hangs" */
 static unsigned held;
 
 /* --- the server --- */
@@ -38,10 +39,18 @@ void fake_hold(void)
     pthread_mutex_unlock(&mutex);
 }
 
+void fake_hang(void)
+{
+    pthread_mutex_lock(&mutex);
+    is_hung = true;
+    pthread_mutex_unlock(&mutex);
+}
+
 void fake_release(void)
 {
     pthread_mutex_lock(&mutex);
     is_held = false;
+    is_hung = false;
     pthread_cond_broadcast(&changed);
     pthread_mutex_unlock(&mutex);
 }
@@ -125,12 +134,13 @@ static enum chy_err list_keys(const struct chy_key_query *query, struct chy_aren
     return CHY_OK;
 }
 
-static void hold(void)
+static void hold(const struct chy_sign_item *first)
 {
+    bool may_hang = chy_str_equal_c(first->key, "hangs");
     pthread_mutex_lock(&mutex);
     held++;
     pthread_cond_broadcast(&changed);
-    while (is_held)
+    while (is_held || (may_hang && is_hung))
         pthread_cond_wait(&changed, &mutex);
     held--;
     pthread_mutex_unlock(&mutex);
@@ -141,7 +151,7 @@ static enum chy_err sign_item(const struct chy_sign_item *item, struct chy_arena
                               struct chy_sign_result *ret, struct chy_error *err)
 {
     static const struct chy_log_index intent = { 10 };
-    static const struct chy_log_index outcome = { 11 };
+    static const struct chy_log_index outcome = { FAKE_OUTCOME };
     const struct chy_key *key = find_key(item->key);
     *ret = (struct chy_sign_result){ .intent = &intent };
     if (key == NULL || chy_str_equal_c(item->key, "denied")) {
@@ -173,7 +183,7 @@ static enum chy_err sign_item(const struct chy_sign_item *item, struct chy_arena
 static enum chy_err sign(const struct chy_sign_request *request, struct chy_arena *arena,
                          struct chy_sign_response *ret, struct chy_error *err)
 {
-    hold();
+    hold(request->items.p);
     pthread_mutex_lock(&mutex);
     chy_arena_reset(&fake.last_arena);
     enum chy_err r =
@@ -188,11 +198,54 @@ static enum chy_err sign(const struct chy_sign_request *request, struct chy_aren
             r = chy_fail(err, CHY_E_MALFORMED, "items[%zu]: it is wrong", i);
         else
             r = sign_item(&request->items.p[i], arena, &results[i], err);
+        if (r == CHY_OK && results[i].is_signed && request->receipt == CHY_RECEIPT_FULL)
+            results[i].receipt = fake.receipt;
     }
     pthread_mutex_unlock(&mutex);
     *ret =
         (struct chy_sign_response){ .results = { results, request->items.n }, .policy_number = 3 };
     return r;
+}
+
+static enum chy_err show_key(const struct chy_key_name *asked, struct chy_key *ret,
+                             struct chy_error *err)
+{
+    const struct chy_key *key = find_key(asked->name);
+    if (key == NULL)
+        return chy_fail(err, CHY_E_NOT_FOUND, "there is no such key");
+    *ret = *key;
+    return CHY_OK;
+}
+
+static void say_hello(struct chy_hello *ret)
+{
+    *ret = (struct chy_hello){ .server = CHY_STR("fake"),
+                               .api_min = CHY_API_MIN,
+                               .api_max = CHY_API_MAX,
+                               .time_us = chy_clock_realtime_us() };
+}
+
+static void say_whoami(struct chy_whoami *ret)
+{
+    *ret = (struct chy_whoami){ .principal = CHY_STR("alice"),
+                                .method = CHY_AUTH_CERTIFICATE,
+                                .is_agent = fake.is_agent };
+}
+
+static void list_tokens(struct chy_token_list *ret)
+{
+    static const struct chy_token_info token = { .name = { "soft", 4 },
+                                                 .is_ready = true,
+                                                 .workers = 1 };
+    *ret = (struct chy_token_list){ .tokens = { &token, 1 } };
+}
+
+static void test_policy(struct chy_policy_test_result *ret)
+{
+    static const struct chy_policy_explanation x = { .key = { "p", 1 },
+                                                     .decision = CHY_DECISION_ALLOWED,
+                                                     .summary = { "allowed", 7 } };
+    *ret = (struct chy_policy_test_result){ .policy_number = 3, .items = { &x, 1 } };
 }
 
 static enum chy_err fake_call(void *client, enum chy_op op, const void *request,
@@ -209,30 +262,27 @@ static enum chy_err fake_call(void *client, enum chy_op op, const void *request,
         return sign(request, arena, response, err);
     if (op == CHY_OP_KEYS_LIST)
         return list_keys(request, arena, response, err);
-    if (op == CHY_OP_WHOAMI) {
-        *(struct chy_whoami *)response = (struct chy_whoami){ .principal = CHY_STR("alice"),
-                                                              .method = CHY_AUTH_CERTIFICATE,
-                                                              .is_agent = fake.is_agent };
-        return CHY_OK;
-    }
-    if (op == CHY_OP_KEYS_SHOW) {
-        const struct chy_key *key = find_key(((const struct chy_key_name *)request)->name);
-        if (key == NULL)
-            return chy_fail(err, CHY_E_NOT_FOUND, "there is no such key");
-        *(struct chy_key *)response = *key;
-        return CHY_OK;
-    }
-    return chy_fail(err, CHY_E_UNSUPPORTED, "not in this test");
+    if (op == CHY_OP_KEYS_SHOW)
+        return show_key(request, response, err);
+    if (op == CHY_OP_HELLO)
+        say_hello(response);
+    else if (op == CHY_OP_WHOAMI)
+        say_whoami(response);
+    else if (op == CHY_OP_TOKENS_LIST)
+        list_tokens(response);
+    else if (op == CHY_OP_POLICIES_TEST)
+        test_policy(response);
+    else
+        return chy_fail(err, CHY_E_UNSUPPORTED, "not in this test");
+    return CHY_OK;
 }
 
-const struct chy_upstream fake_upstream = {
-    .open = fake_open,
-    .close = fake_close,
-    .call = fake_call,
-    .request_id = fake_request_id,
-    .set_patience = fake_patience,
-    .renew = fake_renew,
-};
+#define FAKE_UPSTREAM                                                                         \
+    .open = fake_open, .close = fake_close, .call = fake_call, .request_id = fake_request_id, \
+    .set_patience = fake_patience, .renew = fake_renew
+
+const struct chy_upstream fake_upstream = { FAKE_UPSTREAM, .slow_us = 60000000 };
+const struct chy_upstream fake_upstream_in_a_hurry = { FAKE_UPSTREAM, .slow_us = 20000 };
 
 /* --- keys --- */
 
@@ -290,6 +340,11 @@ void fake_add_key(const char *name, enum chy_key_type type, bool has_chain)
 
 void fixture_init(struct fixture *f)
 {
+    fixture_init_with(f, &fake_upstream);
+}
+
+void fixture_init_with(struct fixture *f, const struct chy_upstream *upstream)
+{
     *f = (struct fixture){ .env = { .url = "https://127.0.0.1:1" } };
     fake = (struct fake){ .n = 0 };
     root = (struct chy_bytes){ 0 };
@@ -300,7 +355,7 @@ void fixture_init(struct fixture *f)
     CHY_ASSERT(chy_login_new(&f->env, &f->options, &f->login, NULL) == CHY_OK);
     CHY_ASSERT(chy_programs_new(&f->programs, NULL) == CHY_OK);
     chy_peer_place_init(&f->place, f->programs);
-    CHY_ASSERT(chy_workers_new(f->loop, f->login, &fake_upstream, &f->workers, NULL) == CHY_OK);
+    CHY_ASSERT(chy_workers_new(f->loop, f->login, upstream, &f->workers, NULL) == CHY_OK);
     const struct chy_porter_options options = {
         f->loop, f->login, f->workers, &f->place, &f->log,
     };

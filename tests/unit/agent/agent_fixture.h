@@ -23,17 +23,24 @@ struct fake {
     unsigned calls[CHY_OP_LAST + 1];
     struct chy_sign_request last; /* copied into `last_arena` */
     size_t most_items;            /* of one request */
+    struct chy_str receipt;       /* answered where one is wanted; of entry FAKE_OUTCOME */
     struct chy_arena arena;       /* of keys */
     struct chy_arena last_arena;
 };
 extern struct fake fake;
+#define FAKE_OUTCOME 11
+/* Calls hang after a minute. */
 extern const struct chy_upstream fake_upstream;
+/* After some milliseconds. */
+extern const struct chy_upstream fake_upstream_in_a_hurry;
 
 /* Signatures wait from now on, until they are released. */
 void fake_hold(void);
 void fake_release(void);
 /* Until so many calls are held. */
 void fake_wait_held(unsigned n);
+/* A request whose first item is of key "hangs" waits as if it were held; so from now on. */
+void fake_hang(void);
 /* Add a key of this type, with or without a certificate and a CA above it. */
 void fake_add_key(const char *name, enum chy_key_type type, bool has_chain);
 
@@ -51,6 +58,7 @@ struct fixture {
 
 /* A porter with a login at https://127.0.0.1:1, and no keys. */
 void fixture_init(struct fixture *f);
+void fixture_init_with(struct fixture *f, const struct chy_upstream *upstream);
 void fixture_done(struct fixture *f);
 /* Turn the loop until it is so. */
 void fixture_turn_until(struct fixture *f, bool (*is_so)(void *ctx), void *ctx);

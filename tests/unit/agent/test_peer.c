@@ -186,8 +186,11 @@ static void test_facts__of_a_process_that_has_ended(void **state)
     assert_int_equal(chy_peer_facts(before, CHY_BASIS_AGENT, &arena, &facts, NULL), CHY_OK);
     assert_true(fact(&facts, "application.path").n != 0);
     char path[CHY_LIMIT_PATH];
+    char hex[CHY_HEX_SIZE(CHY_HASH_BYTES)];
     own_path(path);
+    own_hash(hex);
     assert_fact(&facts, "application.parent", path); /* that is us */
+    assert_fact(&facts, "application.parent.sha256", hex);
     assert_int_equal(write(fds[1], "", 1), 1);
     assert_int_equal(waitpid(pid, NULL, 0), pid);
     assert_int_equal(chy_peer_new(fds[0], &place, &after, NULL), CHY_OK);
@@ -199,6 +202,7 @@ static void test_facts__of_a_process_that_has_ended(void **state)
         assert_int_equal(fact(&facts, "application.sha256").n, 0);
         assert_int_equal(fact(&facts, "application.command").n, 0);
         assert_int_equal(fact(&facts, "application.parent").n, 0);
+        assert_int_equal(fact(&facts, "application.parent.sha256").n, 0);
         chy_peer_unref(peers[i]);
     }
     chy_fd_closep(&fds[0]);

@@ -14,6 +14,7 @@
 struct piece {
     struct chy_work work;
     int kind;
+    bool hangs;   /* at the server */
     size_t chain; /* how many were done with it, if it was the first */
     bool is_done;
 };
@@ -39,7 +40,8 @@ static int teardown(void **state)
 /* By a call of the server, which the fake can hold. */
 static void run(struct chy_work *first, struct chy_worker *w)
 {
-    const struct chy_sign_item item = { .key = CHY_STR("none"),
+    const struct piece *head = (const struct piece *)first;
+    const struct chy_sign_item item = { .key = head->hangs ? CHY_STR("hangs") : CHY_STR("none"),
                                         .algorithm = CHY_ALG_ECDSA_SHA256,
                                         .hashed_by = CHY_HASHED_BY_TOOL };
     const struct chy_sign_request request = { .items = { &item, 1 } };
@@ -76,6 +78,11 @@ static bool is_over(void *ctx)
 {
     (void)ctx;
     return chy_workers_pending(f.workers) == 0;
+}
+
+static bool is_done(void *ctx)
+{
+    return ((const struct piece *)ctx)->is_done;
 }
 
 static enum chy_err add(struct piece *p, const struct chy_work_kind *kind, size_t bytes)
@@ -191,6 +198,86 @@ static void test_add__too_late(void **state)
     assert_int_equal(p.chain, 0);
 }
 
+/* What waits is told when its time is over, though nobody gets round to it. */
+static void test_add__is_told_in_time(void **state)
+{
+    (void)state;
+    struct piece busy[CHY_WORKERS_MAX];
+    struct piece p;
+    occupy(busy);
+    p = (struct piece){ .work = { .kind = &alone,
+                                  .deadline_us = chy_clock_monotonic_us() + 1000 } };
+    assert_int_equal(chy_workers_add(f.workers, &p.work, NULL), CHY_OK);
+    fixture_turn_until(&f, is_done, &p);
+    assert_int_equal(p.work.code, CHY_E_TIMEOUT);
+    assert_int_equal(done_n, 1);
+    fake_release();
+    fixture_turn_until(&f, is_over, NULL);
+}
+
+static int setup_hurry(void **state)
+{
+    (void)state;
+    done_n = 0;
+    fixture_init_with(&f, &fake_upstream_in_a_hurry);
+    return 0;
+}
+
+static void hang(struct piece *p)
+{
+    *p = (struct piece){
+        .work = { .kind = &alone, .deadline_us = chy_clock_monotonic_us() + 60000000 },
+        .hangs = true,
+    };
+    assert_int_equal(chy_workers_add(f.workers, &p->work, NULL), CHY_OK);
+}
+
+/* As many as may work at once hang: the next is done all the same. */
+static void test_hang__holds_up_nobody(void **state)
+{
+    (void)state;
+    struct piece hung[2 * CHY_WORKERS_MAX];
+    struct piece p;
+    fake_hang();
+    for (size_t i = 0; i < CHY_ARRAY_LEN(hung); i++) {
+        hang(&hung[i]);
+        assert_int_equal(add(&p, &together, 0), CHY_OK);
+        fixture_turn_until(&f, is_done, &p);
+        assert_int_equal(p.work.code, CHY_OK);
+    }
+    assert_int_equal(done_n, CHY_ARRAY_LEN(hung));
+    fake_release();
+    fixture_turn_until(&f, is_over, NULL);
+    assert_int_equal(done_n, 2 * CHY_ARRAY_LEN(hung));
+}
+
+static bool is_refused(void *ctx)
+{
+    struct piece *p = ctx;
+    bool is_with_workers = p->work.kind != NULL && !p->is_done;
+    return !is_with_workers && add(p, &alone, 0) == CHY_E_BUSY;
+}
+
+/* A server that answers nothing: more is refused at once, until it answers. */
+static void test_hang__has_an_end(void **state)
+{
+    (void)state;
+    struct piece hung[CHY_WORKERS_HUNG_MAX];
+    struct piece p = { .is_done = true };
+    struct piece waits;
+    fake_hang();
+    for (unsigned i = 0; i < CHY_ARRAY_LEN(hung); i++)
+        hang(&hung[i]);
+    assert_int_equal(add(&waits, &alone, 0), CHY_OK); /* behind all of them */
+    fixture_turn_until(&f, is_refused, &p);
+    fixture_turn_until(&f, is_done, &waits);
+    fake_release();
+    fixture_turn_until(&f, is_over, NULL);
+    assert_int_equal(add(&p, &alone, 0), CHY_OK);
+    fixture_turn_until(&f, is_over, NULL);
+    assert_int_equal(p.work.code, CHY_OK);
+}
+
 static void test_finish__tells_what_to_do(void **state)
 {
     (void)state;
@@ -220,6 +307,9 @@ int main(void)
         TEST(test_add__as_many_as_may_wait),
         TEST(test_add__as_many_bytes_as_may_wait),
         TEST(test_add__too_late),
+        TEST(test_add__is_told_in_time),
+        cmocka_unit_test_setup_teardown(test_hang__holds_up_nobody, setup_hurry, teardown),
+        cmocka_unit_test_setup_teardown(test_hang__has_an_end, setup_hurry, teardown),
         TEST(test_finish__tells_what_to_do),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

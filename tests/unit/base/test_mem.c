@@ -6,6 +6,7 @@
 
 #include <cmocka.h>
 
+#include "base/arena.h"
 #include "base/mem.h"
 
 static void test_mem__allocates_and_frees(void **state)
@@ -75,6 +76,26 @@ static void test_mem_fail_after__counts(void **state)
     chy_free(p);
 }
 
+static void test_mem_fail_from__arenas_and_once(void **state)
+{
+    (void)state;
+    struct chy_arena arena;
+    chy_arena_init(&arena, 10000);
+    chy_mem_fail_from(2, CHY_MEM_ARENAS); /* a piece, and the block it is cut from */
+    assert_non_null(chy_arena_alloc(&arena, 1, 1));
+    assert_null(chy_arena_alloc(&arena, 1, 1)); /* of the same block */
+    assert_null(chy_arena_alloc(&arena, 1, 1));
+    chy_mem_fail_from(0, CHY_MEM_ARENAS | CHY_MEM_ONCE);
+    assert_null(chy_arena_alloc(&arena, 1, 1));
+    assert_true(chy_mem_has_failed());
+    assert_non_null(chy_arena_alloc(&arena, 1, 1));
+    chy_mem_fail_from(0, 0);
+    assert_non_null(chy_arena_alloc(&arena, 1, 1));
+    assert_false(chy_mem_has_failed());
+    chy_mem_fail_after(SIZE_MAX);
+    chy_arena_done(&arena);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -82,6 +103,7 @@ int main(void)
         cmocka_unit_test(test_mem_calloc__overflow_is_null),
         cmocka_unit_test(test_mem_strdup),
         cmocka_unit_test(test_mem_fail_after__counts),
+        cmocka_unit_test(test_mem_fail_from__arenas_and_once),
     };
     return cmocka_run_group_tests_name("mem", tests, NULL, NULL);
 }

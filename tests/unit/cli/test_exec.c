@@ -38,6 +38,7 @@ static int make_setup(void **state)
         .engine = CHY_STR("/e.so"),
         .openssl_cnf = CHY_STR("/o.cnf"),
         .openssl_section = CHY_STR("its_init"),
+        .provider = CHY_STR("/p.so"),
         .socket = CHY_STR("/d/agent.sock"),
         .tag = CHY_STR("00ff"),
     };
@@ -217,12 +218,42 @@ static void test_plan__files(void **state)
     assert_string_equal(file("/d/java.security"), "security.provider.13=SunPKCS11 /d/pkcs11.cfg\n");
     assert_string_equal(variable("JDK_JAVA_OPTIONS"),
                         "-Xmx1g -Djava.security.properties=/d/java.security");
-    assert_int_equal(plan_of("openssl version"), CHY_OK);
+    assert_int_equal(plan_of("openssl dgst -sign pkcs11:object=k"), CHY_OK);
     assert_string_equal(variable("OPENSSL_CONF"), "/d/openssl.cnf");
     const char *cnf = file("/d/openssl.cnf");
     assert_int_equal(strncmp(cnf, ".include /o.cnf\n", 16), 0);
     assert_non_null(strstr(cnf, "\nopenssl_conf = its_init\n[its_init]\nengines = "));
     assert_non_null(strstr(cnf, "\ndynamic_path = /e.so\nMODULE_PATH = /m.so\n"));
+    assert_null(strstr(cnf, "provider"));
+    assert_int_equal(plan_of("openssl version"), CHY_OK);
+    cnf = file("/d/openssl.cnf");
+    assert_null(strstr(cnf, "engine"));
+    assert_non_null(strstr(cnf, "\nproviders = chancery_providers\n"));
+    assert_non_null(strstr(cnf, "\n[chancery_providers]\ndefault = chancery_default\nchancery = "));
+    assert_non_null(strstr(cnf, "\nmodule = /p.so\nactivate = 1\n"));
+}
+
+/* Those that know engines alone are not made to load more. */
+static void test_plan__engines_and_providers(void **state)
+{
+    (void)state;
+    assert_int_equal(plan_of("sbsign a"), CHY_OK);
+    assert_null(strstr(file("/d/openssl.cnf"), "providers"));
+    assert_int_equal(plan_of("openssl dgst -engine pkcs11 -sign k"), CHY_OK);
+    assert_null(strstr(file("/d/openssl.cnf"), "providers"));
+    assert_int_equal(plan_of("make all"), CHY_OK);
+    assert_null(strstr(file("/d/openssl.cnf"), "providers"));
+    setup.openssl_providers = CHY_STR("theirs");
+    setup.engine = (struct chy_str){ 0 };
+    assert_int_equal(plan_of("openssl dgst -sign chancery:k"), CHY_OK);
+    assert_int_equal(plan.argv.n, 4);
+    const char *cnf = file("/d/openssl.cnf");
+    assert_null(strstr(cnf, "engines"));
+    assert_non_null(strstr(cnf, "\nproviders = theirs\n[theirs]\ndefault = chancery_default\n"));
+    assert_int_equal(plan_of("make all"), CHY_OK);
+    assert_non_null(strstr(file("/d/openssl.cnf"), "module = /p.so"));
+    assert_int_equal(plan_of("rauc bundle"), CHY_OK);
+    assert_int_equal(plan.files.n, 0);
 }
 
 static void test_plan__nothing_configured_before(void **state)
@@ -242,6 +273,7 @@ static void test_plan__no_engine(void **state)
 {
     (void)state;
     setup.engine = (struct chy_str){ 0 };
+    setup.provider = (struct chy_str){ 0 };
     assert_int_equal(plan_of("osslsigncode sign -in a"), CHY_E_NOT_FOUND);
     assert_non_null(strstr(err.text, "libengine-pkcs11-openssl"));
     assert_int_equal(plan_of("openssl cms -inkey pkcs11:object=k"), CHY_E_NOT_FOUND);
@@ -320,10 +352,25 @@ static void test_section__of_a_configuration(void **state)
         { "", "" },
     };
     for (size_t i = 0; i < CHY_ARRAY_LEN(rows); i++) {
-        struct chy_str s = chy_machine_openssl_section(chy_str_of(rows[i].text));
+        struct chy_str s =
+            chy_machine_openssl_value(chy_str_of(rows[i].text), CHY_STR("default"), "openssl_conf");
         assert_int_equal(s.n, strlen(rows[i].section));
         assert_true(chy_str_equal_c(s, rows[i].section));
     }
+}
+
+static void test_section__within_another(void **state)
+{
+    (void)state;
+    const char *text = "providers = no\n[a]\nproviders = b\n[ c ]\nproviders = d\n[a]\nother = e\n";
+    static const struct {
+        const char *section;
+        const char *value;
+    } rows[] = { { "a", "b" }, { "c", "d" }, { "default", "no" }, { "none", "" } };
+    for (size_t i = 0; i < CHY_ARRAY_LEN(rows); i++)
+        assert_true(chy_str_equal_c(
+            chy_machine_openssl_value(chy_str_of(text), chy_str_of(rows[i].section), "providers"),
+            rows[i].value));
 }
 
 static struct chy_exec_report report_of(const struct chy_door_event *events, size_t n)
@@ -422,11 +469,13 @@ int main(void)
         T(test_plan__our_variables),
         T(test_plan__files),
         T(test_plan__nothing_configured_before),
+        T(test_plan__engines_and_providers),
         T(test_plan__no_engine),
         T(test_table__every_row),
         T(test_plan__out_of_memory),
         T(test_print__a_shell_reads_it_back),
         T(test_section__of_a_configuration),
+        T(test_section__within_another),
         T(test_report__signed_and_refused),
         T(test_report__many_do_not_hide_the_refusal),
         T(test_report__nothing_and_why),

@@ -45,7 +45,7 @@ static void test_record__sentences_one_a_line(void **state)
     const struct chy_key key = { .name = CHY_STR("k"),
                                  .type = CHY_KEY_P256,
                                  .warnings = { warnings, 2 } };
-    chy_cli_print_record(out, &chy_key_schema, &key);
+    assert_int_equal(chy_cli_print_record(out, &chy_key_schema, &key, NULL), CHY_OK);
     assert_int_equal(fclose(out), 0);
     assert_non_null(strstr(text, "\nwarnings:\n  - it ends, soon\n  - so?what\n"));
 }
@@ -61,7 +61,7 @@ static void test_record__of_a_user(void **state)
     struct chy_user user = { .name = CHY_STR("alice"),
                              .groups = { groups, 2 },
                              .api_tokens = { &token, 1 } };
-    chy_cli_print_record(out, &chy_user_schema, &user);
+    assert_int_equal(chy_cli_print_record(out, &chy_user_schema, &user, NULL), CHY_OK);
     assert_printed("name:        alice\n"
                    "is_disabled: no\n"
                    "groups:      a, b?c\n"
@@ -76,7 +76,7 @@ static void test_record__lines_are_set_in(void **state)
 {
     (void)state;
     struct chy_pem pem = { CHY_STR("one\n\x1b[2Jtwo\n") };
-    chy_cli_print_record(out, &chy_pem_schema, &pem);
+    assert_int_equal(chy_cli_print_record(out, &chy_pem_schema, &pem, NULL), CHY_OK);
     assert_printed("pem:\n  one\n  ?[2Jtwo\n");
 }
 
@@ -85,9 +85,9 @@ static void test_record__long_bytes_are_cut(void **state)
     (void)state;
     static const uint8_t bytes[37];
     struct chy_raw raw = { .content_type = CHY_STR("x"), .body = { bytes, 36 } };
-    chy_cli_print_record(out, &chy_raw_schema, &raw);
+    assert_int_equal(chy_cli_print_record(out, &chy_raw_schema, &raw, NULL), CHY_OK);
     raw.body.n = 37;
-    chy_cli_print_record(out, &chy_raw_schema, &raw);
+    assert_int_equal(chy_cli_print_record(out, &chy_raw_schema, &raw, NULL), CHY_OK);
     assert_printed("content_type: x\n"
                    "body:         AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA\n"
                    "max_age_s:    0\n"
@@ -108,7 +108,8 @@ static void test_view__table(void **state)
         { .name = { "b", 1 }, .is_disabled = true, .description = { "builds", 6 } },
     };
     struct chy_user_list list = { { users, 2 } };
-    chy_cli_print_view(out, &chy_view_users, &chy_user_list_schema, &list);
+    assert_int_equal(chy_cli_print_view(out, &chy_view_users, &chy_user_list_schema, &list, NULL),
+                     CHY_OK);
     assert_printed("NAME   STATE     ROLES  GROUPS  TOKENS  DESCRIPTION\n"
                    "al\xc3\xad"
                    "ce  active    a\n"
@@ -119,7 +120,8 @@ static void test_view__empty_table(void **state)
 {
     (void)state;
     struct chy_user_list list = { 0 };
-    chy_cli_print_view(out, &chy_view_users, &chy_user_list_schema, &list);
+    assert_int_equal(chy_cli_print_view(out, &chy_view_users, &chy_user_list_schema, &list, NULL),
+                     CHY_OK);
     assert_printed("There are no principals.\n");
 }
 
@@ -127,7 +129,7 @@ static void test_view__none_is_a_record(void **state)
 {
     (void)state;
     struct chy_csr csr = { CHY_STR("x") };
-    chy_cli_print_view(out, NULL, &chy_csr_schema, &csr);
+    assert_int_equal(chy_cli_print_view(out, NULL, &chy_csr_schema, &csr, NULL), CHY_OK);
     assert_printed("csr: x\n");
 }
 

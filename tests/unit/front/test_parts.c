@@ -210,7 +210,7 @@ static void test_openapi__limit(void **state)
     (void)state;
     struct chy_buf b;
     chy_buf_init(&b, 1000);
-    assert_int_equal(chy_openapi_write(CHY_STR("1"), &b, NULL), CHY_E_LIMIT);
+    assert_int_equal(chy_openapi_write(CHY_STR("1"), true, &b, NULL), CHY_E_LIMIT);
     chy_buf_done(&b);
 }
 

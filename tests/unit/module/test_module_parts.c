@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* The module's pure parts, each on its own: replies, objects with their limits, configuration. */
+/* The module's pure parts, each on its own: return values, objects with their limits,
+ * mechanisms. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -14,10 +15,8 @@
 #include "base/limits.h"
 #include "base/mem.h"
 #include "module/attributes.h"
-#include "module/config.h"
 #include "module/mechanisms.h"
 #include "module/objects.h"
-#include "module/reply.h"
 #include "module/rv.h"
 #include "proto/door.h"
 #include "proto/types.h"
@@ -26,88 +25,6 @@
     {                                           \
         (const uint8_t *)(lit), sizeof(lit) - 1 \
     }
-
-/* --- replies --- */
-
-static struct chy_buf body;
-static struct chy_arena arena;
-
-static int setup(void **state)
-{
-    (void)state;
-    chy_buf_init(&body, CHY_LIMIT_FRAME);
-    chy_arena_init(&arena, CHY_LIMIT_ARENA);
-    return 0;
-}
-
-static int teardown(void **state)
-{
-    (void)state;
-    chy_buf_done(&body);
-    chy_arena_done(&arena);
-    return 0;
-}
-
-static enum chy_err welcome_read(uint16_t type, struct chy_door_welcome *ret_welcome,
-                                 bool *ret_is_answered, struct chy_error *err)
-{
-    struct chy_frame frame = { .type = type, .id = 1, .body = chy_buf_bytes(&body) };
-    return chy_p11_reply_read(&frame, CHY_DOOR_WELCOME, &chy_door_welcome_schema, &arena,
-                              ret_welcome, ret_is_answered, err);
-}
-
-static void failure_put(uint32_t code, const char *text, const char *request)
-{
-    struct chy_door_failure failure = { .code = code,
-                                        .text = chy_str_of(text),
-                                        .request_id = chy_str_of(request) };
-    chy_buf_clear(&body);
-    assert_int_equal(chy_schema_encode(&chy_door_failure_schema, &failure, &body, NULL), CHY_OK);
-}
-
-static void test_reply_read__what_was_asked_for(void **state)
-{
-    (void)state;
-    bool is_answered = true;
-    struct chy_door_welcome welcome = { 1, CHY_STR("agent") };
-    assert_int_equal(chy_schema_encode(&chy_door_welcome_schema, &welcome, &body, NULL), CHY_OK);
-    assert_int_equal(welcome_read(CHY_DOOR_WELCOME, &welcome, &is_answered, NULL), CHY_OK);
-    assert_true(chy_str_equal_c(welcome.software, "agent"));
-    assert_false(is_answered);
-    assert_int_equal(welcome_read(CHY_DOOR_SIGNED, &welcome, &is_answered, NULL), CHY_E_PROTOCOL);
-    chy_buf_append_u8(&body, 0);
-    assert_int_equal(welcome_read(CHY_DOOR_WELCOME, &welcome, &is_answered, NULL), CHY_E_PROTOCOL);
-    assert_false(is_answered);
-}
-
-static void test_reply_read__failures(void **state)
-{
-    (void)state;
-    bool is_answered = false;
-    struct chy_door_welcome welcome;
-    struct chy_error err;
-    failure_put(-CHY_E_DENIED, "no", "17");
-    assert_int_equal(welcome_read(CHY_DOOR_FAILED, &welcome, &is_answered, &err), CHY_E_DENIED);
-    assert_true(is_answered);
-    assert_string_equal(err.text, "no (request 17)");
-    failure_put(-CHY_E_RATE, "slow down", "");
-    assert_int_equal(welcome_read(CHY_DOOR_FAILED, &welcome, &is_answered, &err), CHY_E_RATE);
-    assert_string_equal(err.text, "slow down");
-}
-
-static void test_reply_read__codes_that_are_none(void **state)
-{
-    (void)state;
-    static const uint32_t codes[] = { 0, 25, 32767, 32768, 0x80000000U, UINT32_MAX };
-    for (size_t i = 0; i < CHY_ARRAY_LEN(codes); i++) {
-        bool is_answered = true;
-        struct chy_door_welcome welcome;
-        failure_put(codes[i], "", "");
-        assert_int_equal(welcome_read(CHY_DOOR_FAILED, &welcome, &is_answered, NULL),
-                         CHY_E_PROTOCOL);
-        assert_false(is_answered);
-    }
-}
 
 static void test_rv__of_each_error(void **state)
 {
@@ -287,105 +204,6 @@ static void test_signature_bytes__of_each_type(void **state)
     }
 }
 
-/* --- configuration --- */
-
-static void environment_clear(void)
-{
-    static const char *const names[] = {
-        "CHANCERY_AGENT_SOCK", "CHANCERY_HELPER",   "CHANCERY_LOG",      "CHANCERY_KEYS",
-        "CHANCERY_REASON",     "CHANCERY_RECEIPTS", "CHANCERY_EXEC_TAG", "CHANCERY_PROFILE",
-        "CHANCERY_URL",        "XDG_RUNTIME_DIR",   "XDG_CONFIG_HOME",   "HOME"
-    };
-    for (size_t i = 0; i < CHY_ARRAY_LEN(names); i++)
-        unsetenv(names[i]);
-}
-
-static enum chy_err config_with(const char *name, const char *value, struct chy_p11_config *ret)
-{
-    environment_clear();
-    setenv(name, value, 1);
-    enum chy_err r = chy_p11_config_read(ret, NULL);
-    environment_clear();
-    return r;
-}
-
-static enum chy_err config_try(const char *name, const char *value)
-{
-    struct chy_p11_config config;
-    enum chy_err r = config_with(name, value, &config);
-    chy_p11_config_done(&config);
-    return r;
-}
-
-static void test_config__of_nothing(void **state)
-{
-    (void)state;
-    struct chy_p11_config config;
-    environment_clear();
-    assert_int_equal(chy_p11_config_read(&config, NULL), CHY_OK);
-    assert_null(config.sockets[0]);
-    assert_null(config.sockets[1]);
-    assert_false(config.is_socket_given);
-    assert_string_equal(config.helper, CHY_P11_HELPER);
-    assert_null(config.log);
-    chy_p11_config_done(&config);
-}
-
-static void test_config__sockets(void **state)
-{
-    (void)state;
-    struct chy_p11_config config;
-    assert_int_equal(config_with("HOME", "/home/x", &config), CHY_OK);
-    assert_null(config.sockets[0]);
-    assert_string_equal(config.sockets[1], "/home/x/.config/chancery/agent.sock");
-    chy_p11_config_done(&config);
-    assert_int_equal(config_with("XDG_RUNTIME_DIR", "/run/user/7", &config), CHY_OK);
-    assert_string_equal(config.sockets[0], "/run/user/7/chancery/agent.sock");
-    chy_p11_config_done(&config);
-    assert_int_equal(config_with("XDG_RUNTIME_DIR", "relative", &config), CHY_OK);
-    assert_null(config.sockets[0]);
-    chy_p11_config_done(&config);
-    assert_int_equal(config_with("CHANCERY_AGENT_SOCK", "/a", &config), CHY_OK);
-    assert_string_equal(config.sockets[0], "/a");
-    assert_true(config.is_socket_given);
-    chy_p11_config_done(&config);
-    assert_int_equal(config_with("CHANCERY_AGENT_SOCK", "none", &config), CHY_OK);
-    assert_null(config.sockets[0]);
-    assert_false(config.is_socket_given);
-    chy_p11_config_done(&config);
-    assert_int_equal(config_try("CHANCERY_AGENT_SOCK", "a"), CHY_E_ARG);
-}
-
-/* `n` times `word`, in static memory. */
-static const char *many(const char *word, size_t n)
-{
-    static char text[65536];
-    size_t len = strlen(word);
-    assert_true(n * len < sizeof text);
-    for (size_t i = 0; i < n; i++)
-        memcpy(text + i * len, word, len);
-    text[n * len] = '\0';
-    return text;
-}
-
-static void test_config__limits(void **state)
-{
-    (void)state;
-    assert_int_equal(config_try("CHANCERY_KEYS", many("a,", CHY_LIMIT_DOOR_PATTERNS)), CHY_OK);
-    assert_int_equal(config_try("CHANCERY_KEYS", many("a ", CHY_LIMIT_DOOR_PATTERNS + 1)),
-                     CHY_E_LIMIT);
-    assert_int_equal(config_try("CHANCERY_KEYS", many("k", CHY_LIMIT_NAME)), CHY_OK);
-    assert_int_equal(config_try("CHANCERY_KEYS", many("k", CHY_LIMIT_NAME + 1)), CHY_E_LIMIT);
-    assert_int_equal(config_try("CHANCERY_REASON", many("r", CHY_LIMIT_TEXT)), CHY_OK);
-    assert_int_equal(config_try("CHANCERY_REASON", many("r", CHY_LIMIT_TEXT + 1)), CHY_E_LIMIT);
-    assert_int_equal(config_try("CHANCERY_REASON", "a\x1b"), CHY_E_ARG);
-    assert_int_equal(config_try("CHANCERY_RECEIPTS", many("/", CHY_LIMIT_PATH)), CHY_OK);
-    assert_int_equal(config_try("CHANCERY_RECEIPTS", many("/", CHY_LIMIT_PATH + 1)), CHY_E_LIMIT);
-    assert_int_equal(config_try("CHANCERY_EXEC_TAG", many("0", 32)), CHY_OK);
-    assert_int_equal(config_try("CHANCERY_EXEC_TAG", many("0", 31)), CHY_E_ARG);
-    assert_int_equal(config_try("CHANCERY_EXEC_TAG", many("0", 33)), CHY_E_ARG);
-}
-
 /* --- mechanisms --- */
 
 static void test_mechanisms__all_of_a_type_are_allowed_to_it(void **state)
@@ -407,14 +225,11 @@ static void test_mechanisms__all_of_a_type_are_allowed_to_it(void **state)
     }
 }
 
-#define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+#define T(name) cmocka_unit_test(name)
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        T(test_reply_read__what_was_asked_for),
-        T(test_reply_read__failures),
-        T(test_reply_read__codes_that_are_none),
         T(test_rv__of_each_error),
         T(test_objects_add__a_key_twice_is_one),
         T(test_objects_add__a_renewed_certificate_is_one_more_object),
@@ -422,9 +237,6 @@ int main(void)
         T(test_objects_add__a_modulus_at_the_limit),
         T(test_objects_add__as_many_as_the_limit),
         T(test_signature_bytes__of_each_type),
-        T(test_config__of_nothing),
-        T(test_config__sockets),
-        T(test_config__limits),
         T(test_mechanisms__all_of_a_type_are_allowed_to_it),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

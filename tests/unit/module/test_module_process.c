@@ -138,7 +138,7 @@ static void test_threads__with_sessions_of_their_own(void **state)
 static void test_threads__more_than_connections(void **state)
 {
     (void)state;
-    assert_true(CHY_ARRAY_LEN(threads) > CHY_LIMIT_P11_LINKS);
+    assert_true(CHY_ARRAY_LEN(threads) > CHY_LIMIT_GUEST_LINKS);
     threads_start(CHY_ARRAY_LEN(threads), work_run);
     threads_join(CHY_ARRAY_LEN(threads));
     for (size_t i = 0; i < CHY_ARRAY_LEN(threads); i++)

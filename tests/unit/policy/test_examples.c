@@ -222,9 +222,9 @@ static void test_examples__answer_as_the_page_says(void **state)
         take_block(&e, kind, text);
         at += 4;
     }
-    assert_int_equal(e.policies, 9);
+    assert_int_equal(e.policies, 10);
     assert_int_equal(e.guards, 1);
-    assert_int_equal(e.requests, 41);
+    assert_int_equal(e.requests, 46);
     chy_policy_rules_free(e.rules);
     chy_policy_guard_free(e.guard);
     free(page);

@@ -6,6 +6,7 @@
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include <cmocka.h>
 
@@ -728,6 +729,37 @@ static void test_sign__one_alone_never_waits_for_company(void **state)
     finish();
 }
 
+static int64_t signer_cpu_us(void)
+{
+    clockid_t clock;
+    struct timespec spent;
+    assert_int_equal(clock_getcpuclockid(f.pid, &clock), 0);
+    assert_int_equal(clock_gettime(clock, &spent), 0);
+    return (int64_t)spent.tv_sec * SECOND_US + spent.tv_nsec / 1000;
+}
+
+/* What waits for its commit takes no processor meanwhile. */
+static void test_sign__the_pace_is_slept(void **state)
+{
+    (void)state;
+    start_with(slow_pace);
+    f.workers[0].mode = f.workers[1].mode = WORKER_HOLDS;
+    uint64_t first = fx_sign(&f, "k", 1);
+    fx_pump(&f, SECOND_US / 10, NULL);
+    int64_t before = signer_cpu_us();
+    uint64_t second = fx_sign(&f, "k", 1);
+    fx_pump(&f, SECOND_US / 2, NULL);
+    assert_true(signer_cpu_us() - before < SECOND_US / 50);
+    fx_release(&f, 0);
+    fx_release(&f, 1);
+    assert_int_equal(fx_signed(&f, first, NULL), CHY_OK);
+    f.workers[0].mode = f.workers[1].mode = WORKER_SIGNS;
+    fx_release(&f, 0);
+    fx_release(&f, 1);
+    assert_int_equal(fx_signed(&f, second, NULL), CHY_OK);
+    finish();
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -765,6 +797,7 @@ int main(void)
                                   teardown),
         cmocka_unit_test_teardown(test_sign__many_frames_share_a_commit, teardown),
         cmocka_unit_test_teardown(test_sign__one_alone_never_waits_for_company, teardown),
+        cmocka_unit_test_teardown(test_sign__the_pace_is_slept, teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

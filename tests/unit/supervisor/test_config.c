@@ -88,6 +88,7 @@ static void test_config__every_default(void **state)
     assert_int_equal(c->limits.denials_per_minute, 60);
     assert_int_equal(c->limits.commit_pace_us, 250);
     assert_false(c->metrics.public);
+    assert_false(c->signserver.enabled);
     assert_int_equal(c->log_level, CHY_LOG_NOTICE);
     assert_text(c->run_as.front, "chancery-front");
     assert_text(c->run_as.query, "chancery-query");
@@ -163,6 +164,7 @@ static void test_config__reads_every_setting(void **state)
                          "client_certificates: {hours: 1}\n"
                          "limits: {max_connections: 1, denials_per_minute: 2}\n"
                          "metrics: {public: true}\n"
+                         "signserver: {enabled: true}\n"
                          "log_level: debug\n"
                          "run_as: {front: f}\n"));
     if (r != CHY_OK)
@@ -188,6 +190,7 @@ static void test_config__reads_every_setting(void **state)
     assert_int_equal(c->limits.max_connections, 1);
     assert_int_equal(c->limits.header_timeout_ms, 10000);
     assert_true(c->metrics.public);
+    assert_true(c->signserver.enabled);
     assert_int_equal(c->log_level, CHY_LOG_DEBUG);
     assert_text(c->run_as.front, "f");
     assert_text(c->run_as.query, "chancery-query");
@@ -223,6 +226,7 @@ static const struct {
     { "limits: {max_queues: 1}\n", "line 6: limits.max_queues is not known", false },
     { "limits:\n", "line 6: limits is empty", false },
     { "metrics: {public: yes}\n", "line 6: metrics.public is \"yes\"", false },
+    { "signserver: {enabled: 1}\n", "line 6: signserver.enabled is \"1\"", false },
     { "log_level: loud\n", "line 6: log_level is \"loud\", expected one of: error, warning",
       false },
     { "run_as: {root: root}\n", "line 6: run_as.root is not known", false },

@@ -316,6 +316,7 @@ static void test_run__the_environment_is_not_handed_on(void **state)
     assert_int_equal(count(&s->told, "planted"), 0);
     assert_int_equal(count(&s->told, "ENV PATH="), 0);
     assert_int_equal(count(&s->told, "ENV SOFTHSM2_CONF="), 2); /* the tokens' */
+    assert_int_equal(count(&s->told, "ENV GLIBC_TUNABLES=glibc.malloc.tcache_count=127\n"), ROLES);
     place_of(s, "token soft 0 ", "/data/tokens/soft/softhsm2.conf");
 }
 

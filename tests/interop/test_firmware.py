@@ -1,0 +1,274 @@
+# SPDX-License-Identifier: MIT
+"""What boots machines: kernel modules, UEFI programs, IMA signatures, FIT images, RAUC bundles and
+SWUpdate's descriptions. Each is signed by its own tool, checked by its own verifier, broken in one
+byte, and found in the log."""
+
+import hashlib
+import pathlib
+import struct
+import subprocess
+
+import pytest
+
+import tiny_pe
+from signer import POLICY, need
+
+SIGN_FILE = next(iter(sorted(pathlib.Path("/usr/lib").glob("linux-kbuild-*/scripts/sign-file"))),
+                 None)
+URI = "pkcs11:object=r3"
+
+
+def broken(path, at):
+    content = bytearray(path.read_bytes())
+    content[at] ^= 1
+    other = path.with_name(f"broken-{path.name}")
+    other.write_bytes(content)
+    return other
+
+
+def refuses(keys, *words):
+    done = keys.run(*words, check=False)
+    assert done.returncode != 0, done
+    return done
+
+
+# --- kernel modules ---
+
+MODULE_C = """\
+#define INFO(text) static const char info_ ## __LINE__ [] \
+    __attribute__((used, section(".modinfo"))) = text
+INFO("license=MIT\\0name=tiny\\0vermagic=6.1.0 SMP");
+"""
+MAGIC = b"~Module signature appended~\n"
+
+
+def tiny_module(keys):
+    """What of a module modinfo reads; it is never loaded."""
+    keys.file("tiny.c", MODULE_C)
+    keys.run("gcc", "-c", "-o", "tiny.ko", "tiny.c")
+    return keys.home / "tiny.ko"
+
+
+def cut(signed):
+    """A signed module's image and its signature: include/linux/module_signature.h."""
+    content = signed.read_bytes()
+    assert content.endswith(MAGIC)
+    content = content[:-len(MAGIC)]
+    kind, length = struct.unpack(">2xB5xI", content[-12:])
+    assert kind == 2  # PKEY_ID_PKCS7
+    return content[:-12 - length], content[-12 - length:-12]
+
+
+def test_kernel_module(keys):
+    if SIGN_FILE is None:
+        pytest.skip("linux-kbuild is not installed")
+    need("gcc", "modinfo")
+    module = tiny_module(keys)
+    done = keys.exec("openssl", "cms", "-sign", "-binary", "-noattr", "-nocerts", "-md", "sha512",
+                     "-signer", "chancery:r3", "-inkey", "chancery:r3", "-in", module, "-outform",
+                     "DER", "-out", "tiny.p7s")
+    keys.run(SIGN_FILE, "-s", "tiny.p7s", "sha512", keys.certificate("r3"), module, "signed.ko")
+    image, signature = cut(keys.home / "signed.ko")
+    assert image == module.read_bytes()
+    check = ["openssl", "cms", "-verify", "-binary", "-inform", "DER", "-in",
+             keys.file("cut.p7s", signature), "-certfile", keys.certificate("r3"), "-CAfile",
+             keys.home / "ca.pem", "-purpose", "any", "-out", "/dev/null", "-content"]
+    assert "successful" in keys.run(*check, keys.file("cut.ko", image)).stderr
+    refuses(keys, *check, broken(keys.home / "cut.ko", 100))
+    shown = keys.run("modinfo", "./signed.ko").stdout
+    assert "sig_id:         PKCS#7" in shown
+    assert "sig_hashalgo:   sha512" in shown
+    keys.logged(done, "r3", "openssl")
+
+
+# --- UEFI ---
+
+def test_sbsign(keys):
+    need("sbsign", "sbverify")
+    keys.file("boot.efi", tiny_pe.tiny_pe())
+    done = keys.exec("sbsign", "--key", URI, "--cert", keys.certificate("r3"), "--output",
+                     "boot-signed.efi", "boot.efi")
+    check = ["sbverify", "--cert", keys.certificate("r3")]
+    assert "Signature verification OK" in keys.run(*check, "boot-signed.efi").stdout
+    refuses(keys, *check, broken(keys.home / "boot-signed.efi", 0x200))  # its first instruction
+    keys.logged(done, "r3", "sbsign")
+
+
+# --- IMA ---
+
+def test_evmctl(keys):
+    need("evmctl")
+    keys.file("measured.bin", b"what the kernel measures\n")
+    keys.exec("openssl", "req", "-x509", "-new", "-key", "chancery:r3", "-subj", "/CN=IMA",
+              "-outform", "DER", "-out", "ima.der")
+    done = keys.exec("evmctl", "ima_sign", "--sigfile", "--hashalgo", "sha256",
+                     "--keyid-from-cert", "ima.der", "--key", URI, "measured.bin")
+    check = ["evmctl", "ima_verify", "--sigfile", "--key", "ima.der"]
+    shown = keys.run(*check, "measured.bin")
+    assert "verification is OK" in shown.stdout + shown.stderr
+    keys.file("broken-measured.bin.sig", (keys.home / "measured.bin.sig").read_bytes())
+    refuses(keys, *check, broken(keys.home / "measured.bin", 3))
+    keys.logged(done, "r3", "evmctl")
+
+
+# --- U-Boot ---
+
+def fit_value(path, node, name):
+    shown = subprocess.run(["fdtget", "-t", "bx", path, node, name], check=True,
+                           capture_output=True, text=True).stdout
+    return bytes(int(byte, 16) for byte in shown.split())
+
+
+def fit_source(keys):
+    keys.file("kernel.bin", b"a kernel\n" * 9)
+    return keys.file("image.its", """\
+/dts-v1/;
+/ {
+    description = "one image";
+    images { kernel { description = "k"; data = /incbin/("kernel.bin"); type = "kernel";
+        arch = "arm64"; os = "linux"; compression = "none"; load = <0>; entry = <0>;
+        signature { algo = "sha256,rsa3072"; key-name-hint = "r3"; }; }; };
+    configurations { default = "c"; c { kernel = "kernel"; }; };
+};
+""")
+
+
+def test_mkimage(keys):
+    """What U-Boot checks of an image is its signature over its data (fit_image_check_sig()): here
+    the two are taken out of the tree by fdtget, and OpenSSL checks them."""
+    need("mkimage", "dtc", "fdtget")
+    fit_source(keys)
+    done = keys.exec("mkimage", "-f", "image.its", "-N", "pkcs11", "-k", "token=Chancery",
+                     "image.itb")
+    image = keys.home / "image.itb"
+    data = keys.file("fit.data", fit_value(image, "/images/kernel", "data"))
+    assert data.read_bytes() == b"a kernel\n" * 9
+    signature = keys.file("fit.sig", fit_value(image, "/images/kernel/signature", "value"))
+    keys.verify("r3", "rsa-pkcs1-sha256", data, signature)
+    at = image.read_bytes().index(b"a kernel")
+    data = keys.file("fit.data", fit_value(broken(image, at), "/images/kernel", "data"))
+    refuses(keys, "openssl", "dgst", "-sha256", "-verify", keys.public_key("r3"), "-signature",
+            signature, data)
+    keys.logged(done, "r3", "mkimage")
+
+
+# --- RAUC ---
+
+def rauc_folder(keys):
+    folder = keys.home / "bundle"
+    folder.mkdir(exist_ok=True)
+    (folder / "rootfs.img").write_bytes(b"a root file system\n" * 500)
+    (folder / "manifest.raucm").write_text(
+        "[update]\ncompatible=tiny\nversion=1\n[bundle]\nformat=plain\n"
+        "[image.rootfs]\nfilename=rootfs.img\n")
+    return folder
+
+
+def rauc_conf(keys):
+    return keys.file("rauc.conf", f"""\
+[system]
+compatible=tiny
+bootloader=noop
+[keyring]
+path={keys.home}/ca.pem
+check-purpose=codesign
+""")
+
+
+def test_rauc(keys):
+    need("rauc", "mksquashfs")
+    bundle = keys.home / "update.raucb"
+    bundle.unlink(missing_ok=True)
+    conf = rauc_conf(keys)
+    done = keys.exec("rauc", "--conf", conf, "bundle", "--cert", keys.certificate("r3"), "--key",
+                     URI, rauc_folder(keys), bundle)
+    check = ["rauc", "--conf", conf, "info"]
+    assert "Compatible" in keys.run(*check, bundle).stdout
+    refuses(keys, *check, broken(bundle, 200))
+    keys.logged(done, "r3", "rauc")
+
+
+# --- SWUpdate ---
+
+def cpio(files):
+    """The archive of an update, in cpio's form `crc` (cpio(5), newc with a checksum)."""
+    out = b""
+    for number, (name, content) in enumerate([*files, ("TRAILER!!!", b"")]):
+        fields = [number, 0o100644, 0, 0, 1, 0, len(content), 0, 0, 0, 0, len(name) + 1,
+                  sum(content) & 0xffffffff]
+        out += b"070702" + b"".join(b"%08X" % field for field in fields)
+        out += name.encode() + b"\0"
+        out += b"\0" * (-len(out) % 4) + content
+        out += b"\0" * (-len(out) % 4)
+    return out + b"\0" * (-len(out) % 512)
+
+
+def test_swupdate(keys):
+    need("swupdate")
+    image = b"a root file system\n" * 100
+    description = keys.file("sw-description", f"""\
+software = {{
+    version = "1.0";
+    hardware-compatibility: ["1.0"];
+    files: ({{ filename = "rootfs.img"; path = "/tmp/never"; type = "rawfile";
+              sha256 = "{hashlib.sha256(image).hexdigest()}"; }});
+}}
+""")
+    done = keys.exec("openssl", "cms", "-sign", "-binary", "-nosmimecap", "-md", "sha256",
+                     "-signer", "chancery:r3", "-inkey", "chancery:r3", "-in", description,
+                     "-outform", "DER", "-out", "sw-description.sig")
+    signature = (keys.home / "sw-description.sig").read_bytes()
+
+    def update(name, text):
+        return keys.file(name, cpio([("sw-description", text), ("sw-description.sig", signature),
+                                     ("rootfs.img", image)]))
+
+    check = ["swupdate", "-c", "-k", keys.home / "ca.pem", "--cert-purpose", "codeSigning", "-H",
+             "tiny:1.0", "-i"]
+    # Debian's 2022.12 ends with 1 after a good check, too.
+    shown = keys.run(*check, update("good.swu", description.read_bytes()), check=False)
+    assert "SWUPDATE successful" in shown.stdout + shown.stderr, shown
+    changed = description.read_bytes().replace(b'version = "1.0"', b'version = "1.1"')
+    shown = refuses(keys, *check, update("bad.swu", changed))
+    assert "SWUPDATE successful" not in shown.stdout + shown.stderr
+    assert "Signature verification failed" in shown.stdout + shown.stderr
+    keys.logged(done, "r3", "openssl")
+
+
+# --- refused by policy ---
+
+FROZEN = POLICY + """\
+  - name: frozen
+    effect: require
+    requirement: reason
+    match: {key: r3}
+"""
+TOOLS = {
+    "sbsign": lambda keys: ["sbsign", "--key", URI, "--cert", keys.certificate("r3"), "--output",
+                            "never.efi", keys.file("boot.efi", tiny_pe.tiny_pe())],
+    "evmctl": lambda keys: ["evmctl", "ima_sign", "--sigfile", "--hashalgo", "sha256",
+                            "--keyid-from-cert", keys.certificate("r3"), "--key", URI,
+                            keys.file("never.bin", b"what the kernel measures\n")],
+    "mkimage": lambda keys: ["mkimage", "-f", fit_source(keys), "-N", "pkcs11", "-k",
+                             "token=Chancery", "never.itb"],
+    "rauc": lambda keys: ["rauc", "--conf", rauc_conf(keys), "bundle", "--cert",
+                          keys.certificate("r3"), "--key", URI, rauc_folder(keys), "never.raucb"],
+}
+
+
+@pytest.fixture(name="frozen", scope="module")
+def fixture_frozen(keys):
+    keys.admin.policy(FROZEN)
+    yield keys
+    keys.admin.policy(POLICY)
+
+
+@pytest.mark.parametrize("tool", TOOLS)
+def test_refused(frozen, tool):
+    """The tool ends with its own failure; exec says which rule decided."""
+    need(tool)
+    done = frozen.exec(*TOOLS[tool](frozen), check=False)
+    assert done.returncode not in (0, 134, 139), done
+    assert "chancery: REFUSED: key r3, rsa-pkcs1-sha256, log entry" in done.stderr, done.stderr
+    assert "decided by rule frozen" in done.stderr
+    assert not list(frozen.home.glob("never.raucb")) + list(frozen.home.glob("never.efi"))
