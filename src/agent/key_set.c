@@ -4,6 +4,7 @@
 #include <stdlib.h>
 
 #include "base/mem.h"
+#include "codec/hex.h"
 #include "crypto/attributes.h"
 #include "crypto/hash.h"
 
@@ -139,6 +140,31 @@ static enum chy_err authority_add(struct maker *m, const struct chy_certificate 
 
 /* --- keys --- */
 
+static enum chy_err signum_name(struct chy_held_key *held, struct chy_arena *arena,
+                                struct chy_error *err)
+{
+    uint8_t sha1[CHY_SHA1_BYTES];
+    char hex[CHY_HEX_SIZE(CHY_SHA1_BYTES)];
+    held->signum = held->door;
+    if (held->door.certificate == NULL)
+        return CHY_OK;
+    CHY_TRY(chy_sha1(held->certificate.der, sha1, err));
+    chy_hex_encode((struct chy_bytes){ sha1, sizeof sha1 }, hex);
+    for (char *c = hex; *c != '\0'; c++)
+        *c = *c >= 'a' ? (char)(*c - 'a' + 'A') : *c;
+    held->signum_certificate = held->certificate;
+    held->signum.certificate = &held->signum_certificate;
+    held->signum.id = chy_arena_bytes(arena, (struct chy_bytes){ sha1, sizeof sha1 });
+    held->signum.label = chy_arena_printf(arena, "%s - Private key", hex);
+    held->signum_certificate.id = held->signum.id;
+    held->signum_certificate.label = chy_arena_printf(arena, "%s - Certificate", hex);
+    held->bytes += sizeof hex + sizeof hex;
+    return held->signum.id.p != NULL && held->signum.label.p != NULL &&
+                   held->signum_certificate.label.p != NULL
+               ? CHY_OK
+               : no_memory(err);
+}
+
 static enum chy_err chain_add(struct maker *m, const struct chy_key *key, struct chy_held_key *held,
                               struct chy_error *err)
 {
@@ -199,6 +225,7 @@ static enum chy_err key_add(struct maker *m, const struct chy_key *key, struct c
     held->door.ec_params = a.ec_params;
     held->door.ec_point = a.ec_point;
     CHY_TRY(chain_add(m, key, held, err));
+    CHY_TRY(signum_name(held, arena, err));
     m->set->n++;
     return CHY_OK;
 }
@@ -411,6 +438,26 @@ enum chy_err chy_key_set_fetch_one(struct chy_worker *w, struct chy_str name, st
 }
 
 /* --- looking --- */
+
+const struct chy_door_key *chy_held_key_named(const struct chy_held_key *held,
+                                              enum chy_door_naming naming)
+{
+    return naming == CHY_DOOR_NAMING_SIGNUM ? &held->signum : &held->door;
+}
+
+const struct chy_held_key *chy_key_set_find_signum(const struct chy_key_set *set,
+                                                   struct chy_str label, struct chy_bytes id)
+{
+    for (size_t i = 0; i < set->n; i++) {
+        const struct chy_door_key *key = &set->keys[i].signum;
+        bool is_label = label.n == 0 || chy_str_equal(key->label, label) ||
+                        chy_str_equal(key->name, label) ||
+                        (key->certificate != NULL && chy_str_equal(key->certificate->label, label));
+        if (is_label && (id.n == 0 || chy_bytes_equal(key->id, id)))
+            return &set->keys[i];
+    }
+    return NULL;
+}
 
 const struct chy_held_key *chy_key_set_find(const struct chy_key_set *set, struct chy_str name,
                                             struct chy_bytes id)

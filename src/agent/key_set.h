@@ -9,6 +9,8 @@
 struct chy_held_key {
     struct chy_door_key door; /* its certificate lies beside it */
     struct chy_door_certificate certificate;
+    struct chy_door_key signum; /* the same, as CHY_DOOR_NAMING_SIGNUM names it */
+    struct chy_door_certificate signum_certificate;
     const uint32_t *authorities; /* places in the set's, of its chain */
     size_t n;
     size_t bytes; /* of it in a page, authorities left out */
@@ -39,6 +41,13 @@ CHY_MUST_USE enum chy_err chy_key_set_make(const struct chy_key *keys, size_t n,
 void chy_key_set_free(struct chy_key_set *set);
 void chy_key_set_freep(struct chy_key_set **set);
 
+/* The key under the names that somebody wants. */
+const struct chy_door_key *chy_held_key_named(const struct chy_held_key *held,
+                                              enum chy_door_naming naming);
+/* NULL if there is none; by its names under CHY_DOOR_NAMING_SIGNUM: label of the key or of the
+ * certificate, or its own name, which the OpenSSL provider asks for; or id. Looks at all. */
+const struct chy_held_key *chy_key_set_find_signum(const struct chy_key_set *set,
+                                                   struct chy_str label, struct chy_bytes id);
 /* NULL if there is none; what is empty fits all. */
 const struct chy_held_key *chy_key_set_find(const struct chy_key_set *set, struct chy_str name,
                                             struct chy_bytes id);

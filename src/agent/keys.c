@@ -95,7 +95,8 @@ static bool page_init(struct page *page, const struct chy_key_set *set, struct c
 }
 
 /* False when the page is full. */
-static bool page_add(struct page *page, const struct chy_held_key *held)
+static bool page_add(struct page *page, const struct chy_held_key *held,
+                     enum chy_door_naming naming)
 {
     size_t bytes = held->bytes;
     for (size_t i = 0; i < held->n; i++) {
@@ -105,7 +106,7 @@ static bool page_add(struct page *page, const struct chy_held_key *held)
     if (page->n == CHY_LIMIT_KEY_PAGE || (page->n != 0 && page->bytes + bytes > PAGE_BYTES))
         return false;
     page->bytes += bytes;
-    page->keys[page->n++] = held->door;
+    page->keys[page->n++] = *chy_held_key_named(held, naming);
     for (size_t i = 0; i < held->n; i++) {
         uint32_t place = held->authorities[i];
         if (!page->has[place])
@@ -144,7 +145,7 @@ static void answer_all(struct conn *c, uint64_t frame_id, const struct chy_door_
         return;
     }
     for (size_t i = chy_key_set_after(set, asked->after); i < set->n && next.n == 0; i++) {
-        if (is_shown(c, &set->keys[i]) && !page_add(&page, &set->keys[i]))
+        if (is_shown(c, &set->keys[i]) && !page_add(&page, &set->keys[i], c->hello.naming))
             next = page.keys[page.n - 1].name;
     }
     page_send(c, frame_id, &page, set->revision, next);
@@ -155,14 +156,16 @@ static void answer_one(struct conn *c, uint64_t frame_id, const struct chy_door_
 {
     struct page page;
     struct chy_error err;
-    const struct chy_held_key *held = chy_key_set_find(set, asked->label, asked->id);
+    const struct chy_held_key *held = c->hello.naming == CHY_DOOR_NAMING_SIGNUM
+                                          ? chy_key_set_find_signum(set, asked->label, asked->id)
+                                          : chy_key_set_find(set, asked->label, asked->id);
     if (!page_init(&page, set, arena)) {
         CHY_IGNORE(chy_fail(&err, CHY_E_NOMEM, "no memory for a key"));
         conn_fail(c, frame_id, &err);
         return;
     }
     if (held != NULL && is_shown(c, held))
-        CHY_IGNORE(page_add(&page, held)); /* it is the first */
+        CHY_IGNORE(page_add(&page, held, c->hello.naming)); /* it is the first */
     page_send(c, frame_id, &page, 0, (struct chy_str){ 0 });
 }
 
@@ -234,13 +237,20 @@ static void fetch_run(struct chy_work *first, struct chy_worker *w)
     chy_worker_finish(w, first, r, &err);
 }
 
+static bool is_single(const struct chy_door_keys *asked)
+{
+    return asked->label.n != 0 || asked->id.n != 0;
+}
+
 static void answer_waiting(struct keys *k, const struct chy_work *work)
 {
     struct keys_request *q = CHY_TAKE(k->waiting);
     while (q != NULL) {
         struct keys_request *next = q->next;
         if (work->code == CHY_OK) {
-            answer_all(q->request.conn, q->request.frame_id, &q->asked, k->all, &q->request.arena);
+            struct conn *c = q->request.conn;
+            (is_single(&q->asked) ? answer_one : answer_all)(c, q->request.frame_id, &q->asked,
+                                                             k->all, &q->request.arena);
             request_free(q);
         } else {
             q->request.work.error = work->error;
@@ -303,17 +313,24 @@ const struct chy_held_key *keys_known(const struct keys *k, struct chy_str name)
     return is_younger(k, KNOWN_US) ? chy_key_set_find(k->all, name, any) : NULL;
 }
 
+/* The server knows no thumbprints: one key is then looked for among all. */
+static bool is_by_thumbprint(const struct conn *c)
+{
+    return c->hello.naming == CHY_DOOR_NAMING_SIGNUM;
+}
+
 /* What can be answered from here; false: the server must be asked. */
 static bool answer_now(struct conn *c, uint64_t frame_id, const struct chy_door_keys *asked)
 {
     struct keys *k = c->porter->keys;
-    bool is_single = asked->label.n != 0 || asked->id.n != 0;
-    bool is_fresh = is_younger(k, asked->after.n != 0 && !is_single ? PAGES_US : FRESH_US);
+    bool is_one = is_single(asked);
+    bool is_fresh = is_younger(k, asked->after.n != 0 && !is_one ? PAGES_US : FRESH_US);
     if (is_fresh && !is_younger(k, REFRESH_US))
         CHY_IGNORE(fetch_start(k, NULL)); /* the next one asks again */
-    if (is_single) {
-        const struct chy_key_set *one =
-            is_fresh ? k->all : recent_find(k, asked->label, asked->id, FRESH_US);
+    if (is_one) {
+        const struct chy_key_set *one = is_fresh ? k->all : NULL;
+        if (one == NULL && !is_by_thumbprint(c))
+            one = recent_find(k, asked->label, asked->id, FRESH_US);
         if (one != NULL)
             answer_one(c, frame_id, asked, one, &c->porter->scratch);
         return one != NULL;
@@ -329,18 +346,18 @@ void on_keys(struct conn *c, uint64_t frame_id, const void *value)
     struct keys *k = c->porter->keys;
     struct keys_request *q = NULL;
     struct chy_error err;
-    bool is_single = asked->label.n != 0 || asked->id.n != 0;
+    bool is_one = is_single(asked) && !is_by_thumbprint(c);
     if (answer_now(c, frame_id, asked))
         return;
     enum chy_err r = request_new(c, frame_id, sizeof *q, &one_kind, &q, &err);
     if (r == CHY_OK)
         r = chy_schema_copy(&chy_door_keys_schema, asked, &q->request.arena, &q->asked, &err);
-    if (r == CHY_OK && !is_single)
+    if (r == CHY_OK && !is_one)
         r = fetch_start(k, &err);
     if (r != CHY_OK) {
         conn_fail(c, frame_id, &err);
         request_free(q);
-    } else if (is_single) {
+    } else if (is_one) {
         request_send(q);
     } else {
         q->next = k->waiting;

@@ -3,6 +3,7 @@
 #include "cli/command.h"
 #include "cli/view.h"
 #include "format/format.h"
+#include "proto/door.h"
 
 #define POS(text, fld, flgs)                                    \
     {                                                           \
@@ -200,6 +201,8 @@ static const struct chy_cli_option exec_options[] = {
     OWN("reason", "TEXT", 0, "why; a policy may require it"),
     OWN("key", "NAME", CHY_CLI_REPEATED,
         "show the tool this key alone; Ed25519 keys are shown only so"),
+    OWN_ENUM("naming", "NAMING", &chy_door_naming_enum, 0,
+             "how keys are named: plain, by their names; signum, by their certificates' SHA-1"),
     OWN("receipts", "DIR", CHY_CLI_FILE, "write a receipt of every signature into DIR"),
     OWN("report", "FILE", CHY_CLI_FILE, "write what became of the signatures to FILE, JSON"),
     { .name = "dry-run", .help = "print what the tool would get, and run nothing" },

@@ -21,7 +21,13 @@ static enum chy_err set_up(struct run *run, struct chy_error *err)
 {
     struct chy_exec_setup *s = &run->setup;
     struct chy_arena *arena = &run->cli->arena;
+    int naming;
     CHY_TRY(chy_exec_setup_make(run->cli, run->args, s, err));
+    s->naming = chy_cli_arg(run->args, "naming");
+    if (s->naming.n != 0 &&
+        chy_enum_find(&chy_door_naming_enum, s->naming, &naming, NULL) != CHY_OK)
+        return chy_fail(err, CHY_E_ARG, "--naming is plain or signum, not \"%.*s\"",
+                        CHY_STR_ARG(s->naming));
     CHY_TRY(chy_cli_arg_all(run->args, "TOOL", arena, &s->words, err));
     CHY_TRY(chy_cli_arg_all(run->args, "key", arena, &s->keys, err));
     CHY_TRY(chy_exec_random(arena, run->tag, sizeof run->tag, &s->tag, err));

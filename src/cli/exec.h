@@ -81,6 +81,7 @@ struct chy_exec_setup {
     struct chy_str reason;            /* empty: as the environment says */
     struct chy_str receipts;          /* likewise */
     struct chy_strs keys;             /* likewise */
+    struct chy_str naming;            /* likewise */
 };
 
 /* Variables that one plan sets: some for every tool, and those of a row. */

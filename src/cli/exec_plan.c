@@ -242,6 +242,7 @@ static enum chy_err set_ours(struct planner *p)
         { "CHANCERY_EXEC_TAG", p->setup->tag },
         { "CHANCERY_REASON", p->setup->reason },
         { "CHANCERY_KEYS", keys },
+        { "CHANCERY_NAMING", p->setup->naming },
         { "CHANCERY_RECEIPTS", p->setup->receipts },
         /* libp11's engine and some other programs look there. */
         { "PKCS11_MODULE_PATH", p->setup->module },

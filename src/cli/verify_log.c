@@ -7,8 +7,13 @@
 #include "cli/verify.h"
 #include "client/receipt.h"
 #include "crypto/hash.h"
+#include "os/clock.h"
+#include "os/fd.h"
 #include "os/file.h"
 #include "os/tree.h"
+
+#define RECEIPT_US      INT64_C(10000000) /* until the log's head covers a new entry */
+#define RECEIPT_PACE_US INT64_C(100000)
 
 /* --- keys of the log --- */
 
@@ -213,6 +218,23 @@ void verify_receipt_alone(struct verify_file *f)
 
 /* --- the server --- */
 
+/* The head of the log follows its entries by a moment: what was signed just now has no receipt
+ * yet. */
+static enum chy_err receipt_ask(struct verify_file *f, uint64_t index, struct chy_log_receipt *ret,
+                                struct chy_error *err)
+{
+    const struct chy_log_index asked = { index };
+    int64_t deadline_us = chy_clock_monotonic_us() + RECEIPT_US;
+    for (;;) {
+        enum chy_err r =
+            chy_client_call(f->v->cli->client, CHY_OP_LOG_RECEIPT, &asked, f->arena, ret, err);
+        int64_t now_us = chy_clock_monotonic_us();
+        if (r != CHY_E_STATE || now_us >= deadline_us)
+            return r;
+        CHY_IGNORE(chy_fd_wait(-1, 0, now_us + RECEIPT_PACE_US, NULL)); /* it is a pause */
+    }
+}
+
 static enum chy_err row_take(struct verify_file *f, const struct chy_log_row *row,
                              bool *ret_is_found, struct chy_error *err)
 {
@@ -220,11 +242,10 @@ static enum chy_err row_take(struct verify_file *f, const struct chy_log_row *ro
     struct chy_entry e;
     struct verify_receipt receipt;
     struct chy_log_receipt answer;
-    const struct chy_log_index index = { row->index };
     if (chy_schema_decode(&chy_entry_schema, row->entry, f->arena, &e, NULL) != CHY_OK ||
         !is_of_file(f, &e))
         return CHY_OK;
-    CHY_TRY(chy_client_call(v->cli->client, CHY_OP_LOG_RECEIPT, &index, f->arena, &answer, err));
+    CHY_TRY(receipt_ask(f, row->index, &answer, err));
     CHY_TRY(receipt_prove(v, answer.receipt, f->arena, &receipt, err));
     if (receipt.index != row->index || !is_of_file(f, &receipt.entry))
         return chy_fail(err, CHY_E_INTEGRITY, "the server's receipt is of another entry");

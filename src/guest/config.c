@@ -153,6 +153,16 @@ static enum chy_err tag_read(struct chy_door_hello *hello, uint8_t tag[CHY_ID_BY
     return CHY_OK;
 }
 
+static enum chy_err naming_read(struct chy_door_hello *hello, struct chy_error *err)
+{
+    int naming = CHY_DOOR_NAMING_PLAIN;
+    struct chy_str text = env("CHANCERY_NAMING");
+    if (text.n != 0 && chy_enum_find(&chy_door_naming_enum, text, &naming, NULL) != CHY_OK)
+        return chy_fail(err, CHY_E_ARG, "CHANCERY_NAMING is neither plain nor signum");
+    hello->naming = (enum chy_door_naming)naming;
+    return CHY_OK;
+}
+
 static enum chy_err hello_make(struct chy_guest_config *c, const char *software, const char *keys,
                                struct chy_arena *arena, struct chy_error *err)
 {
@@ -160,9 +170,9 @@ static enum chy_err hello_make(struct chy_guest_config *c, const char *software,
     struct chy_door_hello hello = {
         .version = CHY_DOOR_VERSION,
         .software = chy_str_of(software),
-        .naming = CHY_DOOR_NAMING_PLAIN,
         .reason = env("CHANCERY_REASON"),
     };
+    CHY_TRY(naming_read(&hello, err));
     CHY_TRY(keys_read(&hello, keys, arena, err));
     CHY_TRY(receipts_read(&hello, arena, err));
     CHY_TRY(tag_read(&hello, tag, err));

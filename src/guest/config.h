@@ -6,6 +6,7 @@
  *     CHANCERY_HELPER      the helper's program, where it is not the installed one
  *     CHANCERY_LOG         absolute path of a file that gets a line for each failed call
  *     CHANCERY_KEYS        names or patterns of the keys to show, by commas or blanks
+ *     CHANCERY_NAMING      how objects are named: plain, or signum
  *     CHANCERY_REASON, CHANCERY_RECEIPTS, CHANCERY_EXEC_TAG   see struct chy_door_hello
  *
  * Who says who to be (CHANCERY_PROFILE, CHANCERY_URL, CHANCERY_TOKEN, CHANCERY_TOKEN_FILE,

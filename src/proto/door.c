@@ -14,6 +14,7 @@
 
 static const struct chy_enum_value namings[] = {
     { CHY_DOOR_NAMING_PLAIN, "plain", NULL },
+    { CHY_DOOR_NAMING_SIGNUM, "signum", NULL },
 };
 const struct chy_enum chy_door_naming_enum = CHY_ENUM("naming", namings);
 

@@ -71,6 +71,10 @@ enum chy_door_msg {
 /* How objects are named to PKCS#11. */
 enum chy_door_naming {
     CHY_DOOR_NAMING_PLAIN = 0, /* label: the key's name; CKA_ID: the key's id, 16 bytes */
+    /* As Signum's agent has it. CKA_ID: the SHA-1 of the certificate, 20 bytes; label: that in hex,
+     * with " - Certificate" or, of the key, " - Private key". A key without a certificate:
+     * plain. */
+    CHY_DOOR_NAMING_SIGNUM = 1,
 };
 
 struct chy_door_hello {
