@@ -1,11 +1,16 @@
 /* SPDX-License-Identifier: MIT */
-/* What chancery verify reads of a stranger's file: CMS, and where a file has its signatures. */
+/* What chancery verify reads of a stranger's file: CMS, where a file has its signatures, and what
+ * was signed of the forms that tools verify. */
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/mman.h>
+#include <unistd.h>
 
 #include "base/arena.h"
 #include "client/pgp_armour.h"
+#include "client/verify.h"
 #include "crypto/signed_data.h"
+#include "format/openpgp_read.h"
 #include "format/place.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n);
@@ -59,6 +64,44 @@ static void place_read(place_fn *fn, struct chy_bytes in)
     }
 }
 
+static void seals_read(struct chy_bytes in)
+{
+    struct chy_openpgp_seal s;
+    struct chy_buf value;
+    for (struct chy_bytes rest = in; chy_openpgp_seal_take(&rest, &s, NULL) == CHY_OK;) {
+        CHY_ASSERT(lies_in(s.hashed, in) && lies_in(s.numbers, in));
+        chy_buf_init(&value, 1024);
+        CHY_IGNORE(chy_openpgp_seal_value(&s, &value, NULL)); /* any answer will do */
+        chy_buf_done(&value);
+    }
+}
+
+/* The input is the file, and the signature that is beside it. */
+static void signed_read(struct chy_bytes in)
+{
+    static const enum chy_verify_form forms[] = {
+        CHY_VERIFY_OPENPGP, CHY_VERIFY_CLEARTEXT, CHY_VERIFY_DEB,    CHY_VERIFY_RPM,
+        CHY_VERIFY_SSH,     CHY_VERIFY_APK,       CHY_VERIFY_DIGEST,
+    };
+    const struct chy_trust trust = { .n_keys = 0 };
+    int fd = memfd_create("file", MFD_CLOEXEC);
+    CHY_ASSERT(fd >= 0 && write(fd, in.p, in.n) == (ssize_t)in.n);
+    for (size_t i = 0; i < CHY_ARRAY_LEN(forms); i++) {
+        const struct chy_verify_input input = {
+            .form = forms[i], .fd = fd, .size_bytes = in.n, .signature = in, .trust = &trust
+        };
+        struct chy_verify_found found;
+        struct chy_arena arena;
+        chy_arena_init(&arena, 1 << 25);
+        if (chy_verify_here(&input, &arena, &found, NULL) == CHY_OK) {
+            for (size_t k = 0; k < found.signers.n; k++)
+                CHY_ASSERT(!found.signers.p[k].is_good && found.signers.p[k].digest.n != 0);
+        }
+        chy_arena_done(&arena);
+    }
+    (void)close(fd);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
 {
     const struct chy_bytes in = { data, n };
@@ -67,6 +110,11 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
     place_read(chy_format_pe_place, in);
     place_read(chy_format_module_place, in);
     place_read(chy_format_deb_place, in);
+    place_read(chy_format_rpm_place, in);
+    place_read(chy_format_apk_place, in);
+    seals_read(in);
+    if (n <= 1 << 20)
+        signed_read(in);
     chy_buf_init(&key, 1 << 20);
     CHY_IGNORE(chy_pgp_armour_take(chy_bytes_str(in), &key, NULL)); /* any answer will do */
     chy_buf_done(&key);

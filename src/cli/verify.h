@@ -97,6 +97,8 @@ struct verify_file {
     struct chy_str beside; /* the signature that a tool is to look at, if it is beside */
     struct chy_verify_signer signers[CHY_LIMIT_VERIFY_SIGNERS];
     size_t n_signers;
+    struct chy_verify_signer made[CHY_LIMIT_VERIFY_SIGNERS]; /* what was signed, of tools */
+    size_t n_made;
     struct chy_str verifiers[8];
 };
 
@@ -107,9 +109,18 @@ void verify_say(struct verify_file *f, enum verify_verdict verdict, const char *
 /* The same of an error of ours. */
 void verify_say_error(struct verify_file *f, enum chy_err r, const char *verifier,
                       const struct chy_error *why);
+struct chy_verify_signer *verify_add_signer(struct verify_file *f);
+
+/* --- verify_own.c --- */
+
 /* Our own verification; adds its signers. */
 void verify_own(struct verify_file *f, enum chy_verify_form form, struct chy_bytes signature);
-struct chy_verify_signer *verify_add_signer(struct verify_file *f);
+/* What was signed, of what a tool has verified: the tool's signers begin at `first`. */
+void verify_learn(struct verify_file *f, enum chy_verify_form form, struct chy_bytes signature,
+                  size_t first);
+/* SHA-256 of the file. Errors: as chy_verify_file() */
+CHY_MUST_USE enum chy_err verify_file_digest(struct verify_file *f, struct chy_bytes *ret_digest,
+                                             struct chy_error *err);
 
 /* --- verify_tools.c --- */
 
@@ -121,6 +132,7 @@ enum verify_tool_id {
     VERIFY_TOOL_RPMKEYS,
     VERIFY_TOOL_DEB,
     VERIFY_TOOL_GPGV,
+    VERIFY_TOOL_GPGV_TEXT, /* clear-signed */
     VERIFY_TOOL_SSH,
     VERIFY_TOOL_FIT,
     VERIFY_TOOL_XMLSEC,

@@ -16,13 +16,13 @@
 /* Who verifies what a file holds: we ourselves, or a tool. */
 static const struct {
     enum chy_format_kind kind;
-    enum chy_verify_form own;
+    enum chy_verify_form own; /* with a tool: what was signed */
     enum verify_tool_id tool;
 } embedded[] = {
     { CHY_FORMAT_JAR, 0, VERIFY_TOOL_JARSIGNER },
     { CHY_FORMAT_WAR, 0, VERIFY_TOOL_JARSIGNER },
     { CHY_FORMAT_EAR, 0, VERIFY_TOOL_JARSIGNER },
-    { CHY_FORMAT_APK, 0, VERIFY_TOOL_APKSIGNER },
+    { CHY_FORMAT_APK, CHY_VERIFY_APK, VERIFY_TOOL_APKSIGNER },
     { CHY_FORMAT_MSIX, 0, VERIFY_TOOL_OSSLSIGNCODE },
     { CHY_FORMAT_NUGET, 0, VERIFY_TOOL_NUGET },
     { CHY_FORMAT_PE, CHY_VERIFY_PE, VERIFY_TOOL_NONE },
@@ -31,8 +31,8 @@ static const struct {
     { CHY_FORMAT_CAB, 0, VERIFY_TOOL_OSSLSIGNCODE },
     { CHY_FORMAT_CAT, CHY_VERIFY_PKCS7, VERIFY_TOOL_NONE },
     { CHY_FORMAT_POWERSHELL, 0, VERIFY_TOOL_OSSLSIGNCODE },
-    { CHY_FORMAT_RPM, 0, VERIFY_TOOL_RPMKEYS },
-    { CHY_FORMAT_DEB, 0, VERIFY_TOOL_DEB },
+    { CHY_FORMAT_RPM, CHY_VERIFY_RPM, VERIFY_TOOL_RPMKEYS },
+    { CHY_FORMAT_DEB, CHY_VERIFY_DEB, VERIFY_TOOL_DEB },
     { CHY_FORMAT_MODULE, CHY_VERIFY_MODULE, VERIFY_TOOL_NONE },
     { CHY_FORMAT_FIT, 0, VERIFY_TOOL_FIT },
     { CHY_FORMAT_XML, 0, VERIFY_TOOL_XMLSEC },
@@ -90,55 +90,18 @@ struct chy_verify_signer *verify_add_signer(struct verify_file *f)
     return &f->signers[f->n_signers - 1];
 }
 
-/* --- our own verification --- */
-
-/* One signer who is trusted is enough; a signature that is wrong is one too many: who else signed
- * may be somebody whom this trust file does not know. */
-static void signers_judge(struct verify_file *f, const struct chy_verify_found *found)
-{
-    const struct chy_verify_signer *good = NULL;
-    const struct chy_verify_signer *bad = NULL;
-    for (size_t i = 0; i < found->signers.n; i++) {
-        const struct chy_verify_signer *s = &found->signers.p[i];
-        struct chy_verify_signer *row = verify_add_signer(f);
-        if (row != NULL)
-            *row = *s;
-        bool is_wrong = chy_str_equal_c(s->problem, chy_err_type(CHY_E_INTEGRITY)) ||
-                        chy_str_equal_c(s->problem, chy_err_type(CHY_E_MALFORMED));
-        good = s->is_good ? s : good;
-        bad = is_wrong || (bad == NULL && !s->is_good) ? s : bad;
-        if (is_wrong)
-            verify_say(f, VERIFY_BAD, OWN, "%.*s", CHY_STR_ARG(s->detail));
-    }
-    if (good != NULL)
-        verify_say(f, VERIFY_GOOD, OWN, "%s", "");
-    else if (bad != NULL)
-        verify_say(f, VERIFY_BAD, OWN, "%.*s", CHY_STR_ARG(bad->detail));
-    else
-        verify_say(f, VERIFY_BAD, OWN, "%s", "nobody has signed it");
-}
-
-void verify_own(struct verify_file *f, enum chy_verify_form form, struct chy_bytes signature)
-{
-    const struct chy_verify_input input = {
-        .form = form,
-        .fd = f->fd,
-        .size_bytes = f->size_bytes,
-        .signature = signature,
-        .trust = f->v->trust,
-        .now_us = f->v->now_us,
-    };
-    struct chy_verify_found found;
-    struct chy_error why;
-    f->is_signed = true;
-    enum chy_err r = chy_verify_file(&input, f->arena, &found, &why);
-    if (r == CHY_OK)
-        signers_judge(f, &found);
-    else
-        verify_say_error(f, r, OWN, &why);
-}
-
 /* --- beside the file --- */
+
+/* Its verdict, and what was signed, for the log; `form` 0: that is not known. */
+static void look_by_tool(struct verify_file *f, enum verify_tool_id tool, enum chy_verify_form form,
+                         struct chy_bytes signature)
+{
+    size_t first = f->n_signers;
+    f->is_signed = true;
+    verify_by_tool(f, tool);
+    if (form != 0)
+        verify_learn(f, form, signature, first);
+}
 
 static void look_cms(struct verify_file *f, struct chy_str path, struct chy_bytes content)
 {
@@ -146,12 +109,15 @@ static void look_cms(struct verify_file *f, struct chy_str path, struct chy_byte
     verify_own(f, CHY_VERIFY_CMS, content);
 }
 
+#define CLEARTEXT_MARK "-----BEGIN PGP SIGNED MESSAGE-----"
+
+/* Detached, or the text again with its signature, which gpgv wants alone. */
 static void look_openpgp(struct verify_file *f, struct chy_str path, struct chy_bytes content)
 {
-    (void)content;
-    f->is_signed = true;
+    bool is_text = chy_str_starts(chy_bytes_str(content), CLEARTEXT_MARK);
     f->beside = path;
-    verify_by_tool(f, VERIFY_TOOL_GPGV);
+    look_by_tool(f, is_text ? VERIFY_TOOL_GPGV_TEXT : VERIFY_TOOL_GPGV,
+                 is_text ? CHY_VERIFY_CLEARTEXT : CHY_VERIFY_OPENPGP, content);
 }
 
 /* Of SSH it has an armour; a packet of OpenPGP begins with a tag whose top bit is set, and so do
@@ -162,9 +128,9 @@ static void look_sig(struct verify_file *f, struct chy_str path, struct chy_byte
     f->is_signed = true;
     f->beside = path;
     if (chy_str_starts(text, "-----BEGIN SSH SIGNATURE-----"))
-        verify_by_tool(f, VERIFY_TOOL_SSH);
-    else if (chy_str_starts(text, "-----BEGIN PGP SIGNATURE-----") || f->v->trust->n_keys == 0)
-        verify_by_tool(f, VERIFY_TOOL_GPGV);
+        look_by_tool(f, VERIFY_TOOL_SSH, CHY_VERIFY_SSH, content);
+    else if (chy_str_starts(text, "-----BEGIN PGP SIG") || f->v->trust->n_keys == 0)
+        look_openpgp(f, path, content);
     else
         verify_own(f, CHY_VERIFY_RAW, content);
 }
@@ -235,12 +201,35 @@ static void embedded_look(struct verify_file *f)
             continue;
         f->is_signed = true;
         if (embedded[i].tool != VERIFY_TOOL_NONE)
-            verify_by_tool(f, embedded[i].tool);
+            look_by_tool(f, embedded[i].tool, embedded[i].own, (struct chy_bytes){ NULL, 0 });
         else if (embedded[i].own == CHY_VERIFY_PKCS7)
             verify_own_whole(f);
         else
             verify_own(f, embedded[i].own, (struct chy_bytes){ NULL, 0 });
     }
+}
+
+/* Clear-signed, whatever its name is (InRelease, SHA256SUMS.asc). */
+static bool cleartext_look(struct verify_file *f)
+{
+    CHY_CLEANUP(chy_buf_done) struct chy_buf content;
+    struct chy_error why;
+    uint8_t mark[sizeof CLEARTEXT_MARK - 1];
+    size_t n = 0;
+    struct chy_str name = chy_arena_str(f->arena, f->path);
+    chy_buf_init(&content, CHY_LIMIT_CMS);
+    if (chy_file_pread(f->fd, mark, sizeof mark, 0, &n, &why) != CHY_OK || n != sizeof mark ||
+        !chy_str_equal_c(chy_bytes_str((struct chy_bytes){ mark, n }), CLEARTEXT_MARK) ||
+        name.p == NULL)
+        return false;
+    f->is_signed = true;
+    f->row.kind = CHY_STR("cleartext");
+    enum chy_err r = chy_file_read(AT_FDCWD, name.p, &content, &why);
+    if (r == CHY_OK)
+        look_openpgp(f, f->path, chy_buf_bytes(&content));
+    else
+        verify_say_error(f, r, NULL, &why);
+    return true;
 }
 
 static enum chy_err file_open(struct verify_file *f, struct chy_error *err)
@@ -280,7 +269,8 @@ static void file_look(struct verify_file *f)
     }
     f->row.kind = chy_str_of(chy_enum_name(&chy_format_kind_enum, (int)f->facts.kind));
     struct chy_str base;
-    if (verify_is_beside(f->path, &base)) {
+    bool is_text = cleartext_look(f);
+    if (!is_text && verify_is_beside(f->path, &base)) {
         verify_receipt_alone(f);
         return;
     }

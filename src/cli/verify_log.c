@@ -64,22 +64,50 @@ static bool is_set(const uint8_t hash[CHY_HASH_BYTES])
     return !hash_equal(hash, none);
 }
 
-/* The very signature: what was signed, by which key, and what came out. */
+/* The signer that is looked for: who was verified by us, then what a tool's was; NULL past all. */
+static const struct chy_verify_signer *candidate(const struct verify_file *f, size_t i)
+{
+    if (i < f->n_signers)
+        return &f->signers[i];
+    return i - f->n_signers < f->n_made ? &f->made[i - f->n_signers] : NULL;
+}
+
+/* The log can be searched for it. */
+static bool is_known(const struct chy_verify_signer *s)
+{
+    return s->digest.n != 0 && is_set(s->signature_sha256);
+}
+
+static bool is_done(const struct chy_entry *e)
+{
+    return e->kind == CHY_ENTRY_SIGN_OUTCOME && e->outcome == CHY_OUTCOME_DONE;
+}
+
+/* The very signature: what was signed, what came out, and by which key; of OpenPGP, SSH and APK the
+ * key is not known as the log names it, and what came out tells. */
 static bool is_of(const struct chy_entry *e, const struct chy_verify_signer *s)
 {
-    return e->kind == CHY_ENTRY_SIGN_OUTCOME && e->outcome == CHY_OUTCOME_DONE &&
-           s->digest.n != 0 && chy_bytes_equal(e->digest, s->digest) &&
-           hash_equal(e->key_sha256, s->key_sha256) &&
+    return is_done(e) && is_known(s) && chy_bytes_equal(e->digest, s->digest) &&
+           (!is_set(s->key_sha256) || hash_equal(e->key_sha256, s->key_sha256)) &&
            hash_equal(e->result_sha256, s->signature_sha256);
 }
 
 static bool is_of_file(const struct verify_file *f, const struct chy_entry *e)
 {
-    for (size_t i = 0; i < f->n_signers; i++) {
-        if (is_of(e, &f->signers[i]))
+    const struct chy_verify_signer *s;
+    for (size_t i = 0; (s = candidate(f, i)) != NULL; i++) {
+        if (is_of(e, s))
             return true;
     }
     return false;
+}
+
+static bool has_known(const struct verify_file *f)
+{
+    const struct chy_verify_signer *s = candidate(f, 0);
+    for (size_t i = 1; s != NULL && !is_known(s); i++)
+        s = candidate(f, i);
+    return s != NULL;
 }
 
 static void log_set(struct verify_file *f, const struct chy_entry *e, uint64_t index,
@@ -161,6 +189,23 @@ static bool find_in_folder(struct verify_file *f)
     return false;
 }
 
+/* --- the file, where what was signed is not known --- */
+
+/* Weaker: it tells that somebody had the server sign something of this file, not that this is that
+ * signature. */
+static bool artifact_say(struct verify_file *f, const struct chy_entry *e, uint64_t index,
+                         struct chy_bytes digest, const char *by)
+{
+    if (!is_done(e) || !chy_bytes_equal(e->artifact_digest, digest))
+        return false;
+    f->row.log_detail = chy_arena_printf(
+        f->arena,
+        "%s a file of this digest was signed, which is less than this signature: log entry "
+        "%llu, %.*s with key %.*s",
+        by, (unsigned long long)index, CHY_STR_ARG(e->principal), CHY_STR_ARG(e->subject));
+    return true;
+}
+
 /* --- the receipt beside a file --- */
 
 /* One that lies there as if it proved something, and does not, is worse than none. */
@@ -182,6 +227,8 @@ static bool find_beside(struct verify_file *f)
         verify_say(f, VERIFY_UNKNOWN, NULL, "its receipt cannot be checked: %s", why.text);
     else if (r != CHY_OK)
         verify_say(f, VERIFY_BAD, NULL, "its receipt is not good: %s", why.text);
+    else if (!has_known(f))
+        return false; /* whether it is this signature's cannot be told */
     else if (!is_of_file(f, &receipt.entry))
         verify_say(f, VERIFY_BAD, NULL, "its receipt is of another signature");
     else
@@ -291,9 +338,10 @@ static void find_at_server(struct verify_file *f)
     if (v->server_trouble.n != 0)
         return;
     enum chy_err r = chy_cli_client(v->cli, v->args, &why);
-    for (size_t i = 0; r == CHY_OK && i < f->n_signers && !is_found; i++) {
-        if (f->signers[i].digest.n != 0)
-            r = ask_server(f, &f->signers[i], &is_found, &why);
+    const struct chy_verify_signer *s;
+    for (size_t i = 0; r == CHY_OK && !is_found && (s = candidate(f, i)) != NULL; i++) {
+        if (is_known(s))
+            r = ask_server(f, s, &is_found, &why);
     }
     if (r == CHY_E_INTEGRITY)
         verify_say(f, VERIFY_BAD, NULL, "%s", why.text);
@@ -303,23 +351,61 @@ static void find_at_server(struct verify_file *f)
         f->row.log_detail = CHY_STR("the server's log has no such signature");
 }
 
-/* --- one file --- */
+/* --- the log, asked for the file --- */
 
-static bool is_known(const struct verify_file *f)
+static bool artifact_in_folder(struct verify_file *f, struct chy_bytes digest)
 {
-    for (size_t i = 0; i < f->n_signers; i++) {
-        if (f->signers[i].digest.n != 0 && is_set(f->signers[i].key_sha256))
+    const struct verify *v = f->v;
+    for (size_t i = 0; i < v->n_receipts; i++) {
+        if (artifact_say(f, &v->receipts[i].entry, v->receipts[i].index, digest,
+                         "a receipt proves that"))
             return true;
     }
     return false;
 }
 
+static enum chy_err artifact_ask(struct verify_file *f, struct chy_bytes digest,
+                                 struct chy_error *err)
+{
+    const struct chy_log_query query = { .digest = digest, .newest_first = true };
+    struct chy_log_page page;
+    CHY_TRY(chy_cli_client(f->v->cli, f->v->args, err));
+    CHY_TRY(chy_client_call(f->v->cli->client, CHY_OP_LOG_LIST, &query, f->arena, &page, err));
+    for (size_t i = 0; i < page.entries.n; i++) {
+        const struct chy_log_row *row = &page.entries.p[i];
+        struct chy_entry e;
+        if (chy_schema_decode(&chy_entry_schema, row->entry, f->arena, &e, NULL) == CHY_OK &&
+            artifact_say(f, &e, row->index, digest, "the server says that"))
+            break;
+    }
+    return CHY_OK;
+}
+
+static void find_artifact(struct verify_file *f)
+{
+    struct verify *v = f->v;
+    struct chy_bytes digest;
+    struct chy_error why;
+    if (f->row.log_detail.n == 0)
+        f->row.log_detail = CHY_STR("what was signed is not known, so the log cannot be searched");
+    enum chy_err r = verify_file_digest(f, &digest, &why);
+    if (r != CHY_OK || artifact_in_folder(f, digest))
+        return;
+    if (v->is_offline || !has_profile(v) || v->server_trouble.n != 0)
+        return;
+    r = artifact_ask(f, digest, &why);
+    if (r != CHY_OK)
+        server_give_up(f, &why);
+}
+
+/* --- one file --- */
+
 void verify_find_in_log(struct verify_file *f)
 {
     if (find_beside(f) || find_in_folder(f))
         return;
-    if (!is_known(f))
-        f->row.log_detail = CHY_STR("what was signed is not known, so the log cannot be searched");
+    if (!has_known(f))
+        find_artifact(f);
     else if (f->v->is_offline || !has_profile(f->v))
         f->row.log_detail = CHY_STR("there is no receipt of it, and no server is asked");
     else

@@ -215,6 +215,13 @@ static void gpgv_run(struct verify_tool_run *run, const char *signature, const c
                CHY_STR_ARG(s->name));
 }
 
+/* `data` NULL ends the words: the signature holds the text. */
+static void run_gpgv_text(struct verify_tool_run *run)
+{
+    const char *signature = verify_tool_path(run, run->f->beside);
+    gpgv_run(run, signature, NULL);
+}
+
 static void run_gpgv(struct verify_tool_run *run)
 {
     const char *signature = verify_tool_path(run, run->f->beside);
@@ -408,6 +415,7 @@ static const struct {
     { VERIFY_TOOL_RPMKEYS, "rpmkeys", run_rpmkeys },
     { VERIFY_TOOL_DEB, "gpgv", run_deb },
     { VERIFY_TOOL_GPGV, "gpgv", run_gpgv },
+    { VERIFY_TOOL_GPGV_TEXT, "gpgv", run_gpgv_text },
     { VERIFY_TOOL_SSH, "ssh-keygen", run_ssh },
     { VERIFY_TOOL_FIT, "fit_check_sign", run_fit },
     { VERIFY_TOOL_XMLSEC, "xmlsec1", run_xmlsec },

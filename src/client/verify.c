@@ -53,16 +53,23 @@ static enum chy_err hash_range(const struct verify_run *run, struct chy_hasher *
     return CHY_OK;
 }
 
+enum chy_err verify_hash_add(const struct verify_run *run, const struct verify_ranges *ranges,
+                             struct chy_hasher *hasher, struct chy_error *err)
+{
+    uint8_t *part = chy_arena_array(run->arena, uint8_t, PART_BYTES);
+    if (part == NULL)
+        return chy_fail(err, CHY_E_NOMEM, "no memory to read a file");
+    for (size_t i = 0; i < ranges->n; i++)
+        CHY_TRY(hash_range(run, hasher, part, ranges->p[i].offset, ranges->p[i].size, err));
+    return CHY_OK;
+}
+
 enum chy_err verify_hash(const struct verify_run *run, const struct verify_ranges *ranges,
                          enum chy_hash_alg alg, uint8_t *out, struct chy_error *err)
 {
     CHY_CLEANUP(chy_hasher_freep) struct chy_hasher *hasher = NULL;
-    uint8_t *part = chy_arena_array(run->arena, uint8_t, PART_BYTES);
-    if (part == NULL)
-        return chy_fail(err, CHY_E_NOMEM, "no memory to read a file");
     CHY_TRY(chy_hasher_new(alg, &hasher, err));
-    for (size_t i = 0; i < ranges->n; i++)
-        CHY_TRY(hash_range(run, hasher, part, ranges->p[i].offset, ranges->p[i].size, err));
+    CHY_TRY(verify_hash_add(run, ranges, hasher, err));
     chy_hasher_end(hasher, out);
     return CHY_OK;
 }
@@ -92,9 +99,13 @@ enum chy_err chy_verify_here(const struct chy_verify_input *input, struct chy_ar
         enum chy_verify_form form;
         enum chy_err (*run)(struct verify_run *run, struct chy_error *err);
     } forms[] = {
-        { CHY_VERIFY_CMS, verify_cms },       { CHY_VERIFY_RAW, verify_raw },
-        { CHY_VERIFY_MODULE, verify_module }, { CHY_VERIFY_PE, verify_pe },
-        { CHY_VERIFY_JAR, verify_jar },       { CHY_VERIFY_PKCS7, verify_pkcs7 },
+        { CHY_VERIFY_CMS, verify_cms },         { CHY_VERIFY_RAW, verify_raw },
+        { CHY_VERIFY_MODULE, verify_module },   { CHY_VERIFY_PE, verify_pe },
+        { CHY_VERIFY_JAR, verify_jar },         { CHY_VERIFY_PKCS7, verify_pkcs7 },
+        { CHY_VERIFY_OPENPGP, verify_openpgp }, { CHY_VERIFY_CLEARTEXT, verify_cleartext },
+        { CHY_VERIFY_DEB, verify_deb },         { CHY_VERIFY_RPM, verify_rpm },
+        { CHY_VERIFY_SSH, verify_ssh },         { CHY_VERIFY_APK, verify_apk },
+        { CHY_VERIFY_DIGEST, verify_digest },
     };
     struct verify_run run = {
         .input = input,

@@ -14,6 +14,16 @@ enum chy_verify_form {
     CHY_VERIFY_JAR,     /* the signature files of a JAR, whose manifest its tool has looked at */
     CHY_VERIFY_PKCS7,   /* `signature` is CMS around its content; that the content is of a file, its
                          * tool has found */
+    /* Verified by tools alone. What is found of these is what was signed, to look for in the log:
+     * `digest`, `signature_sha256`, `algorithm`; nobody is good by it. */
+    CHY_VERIFY_OPENPGP,   /* `signature` is detached, in armour or not */
+    CHY_VERIFY_CLEARTEXT, /* `signature` is a clear-signed text, alone in its file; the file is
+                           * that, or has the same text */
+    CHY_VERIFY_DEB,       /* by debsigs */
+    CHY_VERIFY_RPM,       /* the header's */
+    CHY_VERIFY_SSH,       /* `signature` is that of ssh-keygen -Y sign */
+    CHY_VERIFY_APK,       /* schemes v2 and v3 */
+    CHY_VERIFY_DIGEST,    /* nothing but the SHA-256 of the file, as `digest` */
 };
 
 struct chy_verify_input {
@@ -46,11 +56,12 @@ struct chy_verify_found {
 };
 extern const struct chy_schema chy_verify_signer_schema, chy_verify_found_schema;
 
-/* Everybody who signed, good or not; `ret_found` is in the arena.
+/* Everybody who signed, good or not (rather: what was signed, of the forms that tools verify);
+ * `ret_found` is in the arena.
  * Errors: CHY_E_NOT_FOUND    there is no signature
  *         CHY_E_MALFORMED    it, or the file around it, is broken
  *         CHY_E_INTEGRITY    no key of the trust file made a bare signature; what Authenticode
- *                            signed is another file
+ *                            signed is another file; a clear-signed text is another than the file
  *         CHY_E_UNSUPPORTED, CHY_E_LIMIT
  *         CHY_E_TIMEOUT, CHY_E_IO, CHY_E_BUSY, CHY_E_NOMEM  nothing was found out */
 CHY_MUST_USE enum chy_err chy_verify_file(const struct chy_verify_input *input,

@@ -142,41 +142,13 @@ enum chy_err verify_pkcs7(struct verify_run *run, struct chy_error *err)
 
 /* --- within a file --- */
 
-static enum chy_err read_at(void *ctx, uint64_t offset, void *to, size_t n, size_t *ret_n,
-                            struct chy_error *err)
-{
-    const struct chy_verify_input *input = ctx;
-    return chy_file_pread(input->fd, to, n, offset, ret_n, err);
-}
-
-static struct chy_format_source source_of(const struct chy_verify_input *input)
-{
-    return (struct chy_format_source){ input->size_bytes, read_at,
-                                       CHY_UNCONST(struct chy_verify_input, input) };
-}
-
-static enum chy_err blob_read(struct verify_run *run, uint64_t offset, uint64_t size,
-                              struct chy_bytes *ret, struct chy_error *err)
-{
-    size_t n = 0;
-    if (size > CHY_LIMIT_CMS)
-        return chy_fail(err, CHY_E_LIMIT, "a signature of %llu bytes, %d are the most",
-                        (unsigned long long)size, CHY_LIMIT_CMS);
-    uint8_t *bytes = chy_arena_array(run->arena, uint8_t, (size_t)size);
-    if (bytes == NULL)
-        return no_memory(err);
-    CHY_TRY(chy_file_pread(run->input->fd, bytes, (size_t)size, offset, &n, err));
-    *ret = (struct chy_bytes){ bytes, n };
-    return n == size ? CHY_OK : chy_fail(err, CHY_E_IO, "the file became shorter");
-}
-
 static enum chy_err place_check(struct verify_run *run, const struct chy_format_place *place,
                                 size_t i, struct chy_signed_data *ret_data,
                                 struct verify_ranges *ret_ranges, struct chy_error *err)
 {
     struct chy_bytes der;
     _Static_assert(CHY_FORMAT_RANGES <= VERIFY_RANGES, "ranges of a format fit");
-    CHY_TRY(blob_read(run, place->signatures[i].offset, place->signatures[i].size, &der, err));
+    CHY_TRY(verify_read(run, place->signatures[i].offset, place->signatures[i].size, &der, err));
     ret_ranges->n = place->n_covered;
     for (size_t k = 0; k < place->n_covered; k++) {
         ret_ranges->p[k].offset = place->covered[k].offset;
@@ -187,7 +159,7 @@ static enum chy_err place_check(struct verify_run *run, const struct chy_format_
 
 enum chy_err verify_module(struct verify_run *run, struct chy_error *err)
 {
-    const struct chy_format_source source = source_of(run->input);
+    const struct chy_format_source source = verify_source(run);
     struct chy_format_place place;
     struct chy_signed_data data;
     struct verify_ranges ranges;
@@ -222,7 +194,7 @@ static enum chy_err authenticode_check(struct verify_run *run, const struct chy_
 
 enum chy_err verify_pe(struct verify_run *run, struct chy_error *err)
 {
-    const struct chy_format_source source = source_of(run->input);
+    const struct chy_format_source source = verify_source(run);
     struct chy_format_place place;
     struct verify_ranges ranges;
     CHY_TRY(chy_format_pe_place(&source, &place, err));

@@ -5,6 +5,7 @@
 #include "client/verify.h"
 #include "crypto/hash.h"
 #include "crypto/signed_data.h"
+#include "format/place.h"
 
 #define VERIFY_RANGES 4
 
@@ -28,6 +29,19 @@ struct verify_run {
 CHY_MUST_USE enum chy_err verify_hash(const struct verify_run *run,
                                       const struct verify_ranges *ranges, enum chy_hash_alg alg,
                                       uint8_t *out, struct chy_error *err);
+/* Add them to what is being hashed. */
+CHY_MUST_USE enum chy_err verify_hash_add(const struct verify_run *run,
+                                          const struct verify_ranges *ranges,
+                                          struct chy_hasher *hasher, struct chy_error *err);
+static inline struct verify_ranges verify_whole(const struct verify_run *run)
+{
+    return (struct verify_ranges){ { { 0, run->input->size_bytes } }, 1 };
+}
+/* A part of the file, in memory. Errors: CHY_E_LIMIT over CHY_LIMIT_CMS; CHY_E_IO, CHY_E_NOMEM */
+CHY_MUST_USE enum chy_err verify_read(const struct verify_run *run, uint64_t offset, uint64_t size,
+                                      struct chy_bytes *ret, struct chy_error *err);
+/* The file as what finds the places in it reads it. */
+struct chy_format_source verify_source(const struct verify_run *run);
 /* The next row; NULL past the limit. */
 struct chy_verify_signer *verify_signer_add(struct verify_run *run);
 
@@ -39,6 +53,12 @@ CHY_MUST_USE enum chy_err verify_signed_data(struct verify_run *run,
                                              const struct verify_ranges *ranges,
                                              struct chy_error *err);
 
+/* A row of what was signed: the digest, or of Ed25519 the message. `signature` as our server gives
+ * it. */
+CHY_MUST_USE enum chy_err verify_signed_add(struct verify_run *run, enum chy_sign_alg alg,
+                                            struct chy_bytes signed_, struct chy_bytes signature,
+                                            struct chy_error *err);
+
 /* --- one for each form --- */
 
 enum chy_err verify_cms(struct verify_run *run, struct chy_error *err);
@@ -47,3 +67,10 @@ enum chy_err verify_module(struct verify_run *run, struct chy_error *err);
 enum chy_err verify_pe(struct verify_run *run, struct chy_error *err);
 enum chy_err verify_jar(struct verify_run *run, struct chy_error *err);
 enum chy_err verify_pkcs7(struct verify_run *run, struct chy_error *err);
+enum chy_err verify_openpgp(struct verify_run *run, struct chy_error *err);
+enum chy_err verify_cleartext(struct verify_run *run, struct chy_error *err);
+enum chy_err verify_deb(struct verify_run *run, struct chy_error *err);
+enum chy_err verify_rpm(struct verify_run *run, struct chy_error *err);
+enum chy_err verify_ssh(struct verify_run *run, struct chy_error *err);
+enum chy_err verify_apk(struct verify_run *run, struct chy_error *err);
+enum chy_err verify_digest(struct verify_run *run, struct chy_error *err);

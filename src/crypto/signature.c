@@ -178,3 +178,14 @@ enum chy_err chy_hash_alg_write(struct chy_der_writer *w, enum chy_hash_alg hash
     }
     return chy_fail(err, CHY_E_ARG, "no such hash: %d", (int)hash);
 }
+
+size_t chy_rsa_signature_bytes(size_t n)
+{
+    static const enum chy_key_type types[] = { CHY_KEY_RSA_2048, CHY_KEY_RSA_3072,
+                                               CHY_KEY_RSA_4096 };
+    for (size_t i = 0; i < CHY_ARRAY_LEN(types); i++) {
+        if (n <= chy_key_type_modulus_bytes(types[i]))
+            return chy_key_type_modulus_bytes(types[i]);
+    }
+    return n;
+}

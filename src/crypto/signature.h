@@ -45,3 +45,7 @@ CHY_MUST_USE enum chy_err chy_sign_alg_write(struct chy_der_writer *w, enum chy_
  * Source: RFC 5754 section 2 */
 CHY_MUST_USE enum chy_err chy_hash_alg_write(struct chy_der_writer *w, enum chy_hash_alg hash,
                                              struct chy_error *err);
+
+/* Formats that write RSA's signature as a number drop its zeros in front: as long as the shortest
+ * modulus of ours that holds `n` bytes. */
+size_t chy_rsa_signature_bytes(size_t n);

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #include "format/openpgp_read.h"
 
+#include "crypto/signature.h"
+
 enum {
     TAG_SIGNATURE = 2,
     TAG_KEY = 6,
@@ -13,7 +15,7 @@ enum {
 
 static enum chy_err broken(struct chy_error *err)
 {
-    return chy_fail(err, CHY_E_MALFORMED, "the OpenPGP certificate is truncated or no such thing");
+    return chy_fail(err, CHY_E_MALFORMED, "what should be OpenPGP is truncated or no such thing");
 }
 
 static bool take(struct chy_bytes *in, size_t n, struct chy_bytes *ret)
@@ -74,16 +76,23 @@ static enum chy_err take_packet(struct chy_bytes *in, size_t want, struct chy_by
     size_t found = (tag & 0x40) != 0 ? tag & 0x3f : tag >> 2 & 0x0f;
     if (found != want)
         return chy_fail(err, CHY_E_MALFORMED,
-                        "a packet of kind %zu stands where the certificate must have kind %zu: it "
-                        "is none of ours",
-                        found, want);
+                        "a packet of kind %zu stands where one of kind %zu must be", found, want);
     return CHY_OK;
 }
 
-/* --- the certification --- */
+/* --- signatures --- */
 
-static enum chy_err take_signature(struct chy_bytes body, struct chy_openpgp_certificate *c,
-                                   struct chy_error *err)
+static enum chy_hash_alg hash_of(uint8_t number)
+{
+    for (int h = CHY_HASH_SHA256; h <= CHY_HASH_SHA512; h++) {
+        if (chy_openpgp_hash_number((enum chy_hash_alg)h) == number)
+            return (enum chy_hash_alg)h;
+    }
+    return CHY_HASH_NONE;
+}
+
+static enum chy_err body_read(struct chy_bytes body, struct chy_openpgp_seal *s,
+                              struct chy_error *err)
 {
     const uint8_t *start = body.p;
     struct chy_bytes head;
@@ -92,19 +101,47 @@ static enum chy_err take_signature(struct chy_bytes body, struct chy_openpgp_cer
     size_t n;
     if (!take(&body, 4, &head))
         return broken(err);
-    if (head.p[0] != VERSION || head.p[1] != CHY_OPENPGP_CERTIFICATION)
-        return chy_fail(err, CHY_E_UNSUPPORTED,
-                        "a signature of version %u and class 0x%02x is none that we made",
-                        (unsigned)head.p[0], (unsigned)head.p[1]);
-    c->algorithm = head.p[2];
-    c->hash = head.p[3];
+    if (head.p[0] != VERSION)
+        return chy_fail(err, CHY_E_UNSUPPORTED, "a signature of version %u, not 4",
+                        (unsigned)head.p[0]);
+    s->class = head.p[1];
+    s->algorithm = head.p[2];
+    s->hash = head.p[3];
     if (!take_uint(&body, 2, &n) || !take(&body, n, &skipped))
         return broken(err);
-    c->hashed = (struct chy_bytes){ start, (size_t)(body.p - start) };
+    s->hashed = (struct chy_bytes){ start, (size_t)(body.p - start) };
     if (!take_uint(&body, 2, &n) || !take(&body, n, &skipped) || !take(&body, 2, &left))
         return broken(err);
-    chy_copy(c->left, left.p, sizeof c->left);
-    c->numbers = body;
+    chy_copy(s->left, left.p, sizeof s->left);
+    s->numbers = body;
+    return CHY_OK;
+}
+
+enum chy_err chy_openpgp_seal_take(struct chy_bytes *in, struct chy_openpgp_seal *ret,
+                                   struct chy_error *err)
+{
+    struct chy_bytes rest = *in;
+    struct chy_bytes body;
+    CHY_TRY(take_packet(&rest, TAG_SIGNATURE, &body, err));
+    CHY_TRY(body_read(body, ret, err));
+    *in = rest;
+    return CHY_OK;
+}
+
+static enum chy_err take_signature(struct chy_bytes body, struct chy_openpgp_certificate *c,
+                                   struct chy_error *err)
+{
+    struct chy_openpgp_seal s;
+    CHY_TRY(body_read(body, &s, err));
+    if (s.class != CHY_OPENPGP_CERTIFICATION)
+        return chy_fail(err, CHY_E_UNSUPPORTED,
+                        "a signature of class 0x%02x is no certification that we made",
+                        (unsigned)s.class);
+    c->algorithm = s.algorithm;
+    c->hash = s.hash;
+    c->hashed = s.hashed;
+    c->numbers = s.numbers;
+    chy_copy(c->left, s.left, sizeof c->left);
     return CHY_OK;
 }
 
@@ -168,7 +205,8 @@ static enum chy_err put_number(struct chy_bytes *in, size_t width, struct chy_bu
     static const uint8_t zeros[CHY_LIMIT_RAW_SIGNATURE] = { 0 };
     size_t bits;
     struct chy_bytes number;
-    if (!take_uint(in, 2, &bits) || (bits + 7) / 8 > width || !take(in, (bits + 7) / 8, &number))
+    if (!take_uint(in, 2, &bits) || (bits + 7) / 8 > width || width > sizeof zeros ||
+        !take(in, (bits + 7) / 8, &number))
         return not_good("its signature is no number of the key's size", err);
     chy_buf_append(out, (struct chy_bytes){ zeros, width - number.n });
     chy_buf_append(out, number);
@@ -202,15 +240,6 @@ static enum chy_err digest_of(const struct chy_openpgp_certificate *c,
     return chy_hash(hash, chy_buf_bytes(&data), digest, err);
 }
 
-static enum chy_hash_alg hash_of(uint8_t number)
-{
-    for (int h = CHY_HASH_SHA256; h <= CHY_HASH_SHA512; h++) {
-        if (chy_openpgp_hash_number((enum chy_hash_alg)h) == number)
-            return (enum chy_hash_alg)h;
-    }
-    return CHY_HASH_NONE;
-}
-
 enum chy_err chy_openpgp_certificate_check(const struct chy_openpgp_certificate *c,
                                            const struct chy_openpgp_key *key,
                                            const struct chy_pubkey *pubkey, struct chy_error *err)
@@ -235,4 +264,67 @@ enum chy_err chy_openpgp_certificate_check(const struct chy_openpgp_certificate 
     if (c->left[0] != digest[0] || c->left[1] != digest[1])
         return not_good("it names another digest", err);
     return CHY_OK;
+}
+
+/* --- what the log has of a signature --- */
+
+/* By the number of the algorithm: how many numbers it has, and the type of some key of its kind;
+ * ECDSA's are as wide as those of the longest curve, which DER does not show. */
+static const struct value_form {
+    enum chy_key_type type;
+    size_t numbers;
+    size_t width; /* 0: of the shortest modulus that holds it */
+} value_forms[] = {
+    { CHY_KEY_RSA_2048, 1, 0 },
+    { CHY_KEY_P521, 2, 66 },
+    { CHY_KEY_ED25519, 2, 32 },
+};
+
+static const struct value_form *form_of(const struct chy_openpgp_seal *s)
+{
+    for (size_t i = 0; i < CHY_ARRAY_LEN(value_forms); i++) {
+        if (chy_openpgp_algorithm_number(value_forms[i].type) == s->algorithm)
+            return &value_forms[i];
+    }
+    return NULL;
+}
+
+enum chy_sign_alg chy_openpgp_seal_alg(const struct chy_openpgp_seal *s)
+{
+    const struct value_form *form = form_of(s);
+    enum chy_hash_alg hash = hash_of(s->hash);
+    return form == NULL || hash == CHY_HASH_NONE ? CHY_ALG_NONE
+                                                 : chy_openpgp_sign_alg(form->type, hash);
+}
+
+enum chy_hash_alg chy_openpgp_seal_hash(const struct chy_openpgp_seal *s)
+{
+    return hash_of(s->hash);
+}
+
+enum chy_err chy_openpgp_seal_value(const struct chy_openpgp_seal *s, struct chy_buf *out,
+                                    struct chy_error *err)
+{
+    CHY_CLEANUP(chy_buf_done) struct chy_buf numbers;
+    const struct value_form *form = form_of(s);
+    struct chy_bytes rest = s->numbers;
+    size_t bits = 0;
+    chy_buf_init(&numbers, CHY_LIMIT_RAW_SIGNATURE);
+    if (form == NULL)
+        return chy_fail(err, CHY_E_UNSUPPORTED, "a signature of algorithm %u, none of ours",
+                        (unsigned)s->algorithm);
+    struct chy_bytes first = rest;
+    if (!take_uint(&first, 2, &bits))
+        return broken(err);
+    size_t width = form->width != 0 ? form->width : chy_rsa_signature_bytes((bits + 7) / 8);
+    for (size_t i = 0; i < form->numbers; i++) {
+        if (put_number(&rest, width, &numbers, err) != CHY_OK)
+            return broken(err);
+    }
+    if (rest.n != 0)
+        return broken(err);
+    if (form->type == CHY_KEY_P521)
+        return chy_ecdsa_to_der(chy_buf_bytes(&numbers), out, err);
+    chy_buf_append(out, chy_buf_bytes(&numbers));
+    return chy_buf_check(out, err);
 }

@@ -16,7 +16,7 @@ struct chy_format_range {
 struct chy_format_place {
     struct chy_format_range covered[CHY_FORMAT_RANGES]; /* in order */
     size_t n_covered;
-    struct chy_format_range signatures[CHY_FORMAT_SIGNATURES]; /* CMS, DER */
+    struct chy_format_range signatures[CHY_FORMAT_SIGNATURES]; /* CMS, DER, where not said */
     size_t n_signatures;                                       /* 1 at least */
 };
 
@@ -47,3 +47,21 @@ CHY_MUST_USE enum chy_err chy_format_deb_place(const struct chy_format_source *s
 CHY_MUST_USE enum chy_err chy_format_module_place(const struct chy_format_source *source,
                                                   struct chy_format_place *ret_place,
                                                   struct chy_error *err);
+
+/* An RPM: its main header, by the signatures over that alone (OpenPGP).
+ * Errors: CHY_E_NOT_FOUND, CHY_E_MALFORMED, CHY_E_LIMIT, of the source */
+CHY_MUST_USE enum chy_err chy_format_rpm_place(const struct chy_format_source *source,
+                                               struct chy_format_place *ret_place,
+                                               struct chy_error *err);
+
+/* An APK: all but its signing block; the signatures are the values there of the schemes v2, v3 and
+ * v3.1, each behind its number (u32, little-endian). Only that of the end record which says where
+ * the directory is, is covered as if the block were not there.
+ * Errors: CHY_E_NOT_FOUND, CHY_E_MALFORMED, CHY_E_LIMIT, of the source
+ * Source: Android's "APK Signature Scheme v2", "APK Signing Block" */
+CHY_MUST_USE enum chy_err chy_format_apk_place(const struct chy_format_source *source,
+                                               struct chy_format_place *ret_place,
+                                               struct chy_error *err);
+#define CHY_FORMAT_APK_V2   0x7109871a
+#define CHY_FORMAT_APK_V3   0xf05368c0
+#define CHY_FORMAT_APK_V3_1 0x1b93ad61

@@ -10,6 +10,7 @@
  */
 #include "base/limits.h"
 #include "format/kinds.h"
+#include "format/place.h"
 
 #define END_BYTES     22
 #define LOCATOR_BYTES 20
@@ -185,4 +186,70 @@ bool format_zip(struct format_reader *r, struct chy_str name, struct chy_format_
     if (facts->kind == CHY_FORMAT_APK)
         facts->is_signed = facts->is_signed || has_signing_block(r, d.at);
     return true;
+}
+
+/* --- the signing block --- */
+
+/* u64 size of what follows; pairs of u64 size, u32 number, value; u64 size; the mark. */
+#define BLOCK_MARK  16
+#define BLOCK_TAIL  (8 + BLOCK_MARK)
+#define PAIR_HEAD   12
+#define NUMBER_SIZE 4
+
+static bool is_scheme(uint32_t number)
+{
+    return number == CHY_FORMAT_APK_V2 || number == CHY_FORMAT_APK_V3 ||
+           number == CHY_FORMAT_APK_V3_1;
+}
+
+static bool pairs_read(struct format_reader *r, uint64_t at, uint64_t end,
+                       struct chy_format_place *place)
+{
+    while (at != end) {
+        uint64_t size = format_u64le(r, at);
+        if (end - at < PAIR_HEAD || size < NUMBER_SIZE || size > end - at - 8)
+            return false;
+        if (is_scheme(format_u32le(r, at + 8))) {
+            if (place->n_signatures == CHY_FORMAT_SIGNATURES)
+                return false;
+            place->signatures[place->n_signatures++] =
+                (struct chy_format_range){ at + PAIR_HEAD, size - NUMBER_SIZE };
+        }
+        at += 8 + size;
+    }
+    return true;
+}
+
+static bool block_read(struct format_reader *r, uint64_t directory, struct chy_format_place *place)
+{
+    uint64_t size = format_u64le(r, directory - BLOCK_TAIL);
+    if (size < BLOCK_TAIL || size > directory - 8)
+        return false;
+    uint64_t start = directory - size - 8;
+    place->covered[0] = (struct chy_format_range){ 0, start };
+    place->covered[1] = (struct chy_format_range){ directory, r->source->size_bytes - directory };
+    place->n_covered = 2;
+    return format_u64le(r, start) == size &&
+           pairs_read(r, start + 8, directory - BLOCK_TAIL, place);
+}
+
+enum chy_err chy_format_apk_place(const struct chy_format_source *source,
+                                  struct chy_format_place *ret_place, struct chy_error *err)
+{
+    struct format_reader r;
+    struct directory d = { .at = 0 };
+    struct chy_format_place place = { .n_covered = 0 };
+    uint64_t end;
+    format_reader_init(&r, source);
+    bool is_archive = find_end(&r, &end) && find_directory(&r, end, &d);
+    bool has_block = is_archive && d.at >= BLOCK_TAIL && has_signing_block(&r, d.at);
+    bool is_whole = has_block && block_read(&r, d.at, &place);
+    if (r.result != CHY_OK)
+        return chy_fail(err, r.result, "%s", r.error.text);
+    if (!is_archive || (has_block && !is_whole))
+        return chy_fail(err, CHY_E_MALFORMED, "the package does not hold together");
+    if (place.n_signatures == 0)
+        return chy_fail(err, CHY_E_NOT_FOUND, "it is not signed by scheme v2 or v3");
+    *ret_place = place;
+    return CHY_OK;
 }

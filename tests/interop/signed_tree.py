@@ -9,6 +9,8 @@ import shutil
 import struct
 import subprocess
 
+import packages
+import ssh_tools
 import tiny_pe
 import windows_samples
 from signer import CHANCERY, run
@@ -197,6 +199,86 @@ class Tree:
     def verify(self, *words, trust=None, env=None, check=False, **options):
         return run(CHANCERY, "verify", "--trust", trust or self.trust(), *words, check=check,
                    env={**self.keys.env(), **(env or {})}, cwd=self.folder, **options)
+
+
+class Ours:
+    """The same by keys of the server, each file in a folder of its own: `name(key)` answers its
+    path."""
+
+    def __init__(self, tree, pgp):
+        self.tree = tree
+        self.pgp = pgp
+        self.keys = tree.keys
+
+    def _folder(self, kind, key):
+        folder = self.tree.folder.parent / "ours" / f"{kind}-{key}"
+        folder.mkdir(parents=True, exist_ok=True)
+        return folder
+
+    def _text(self, kind, key):
+        path = self._folder(kind, key) / "SUMS"
+        path.write_text(f"- {kind} by {key}  \n\nwhat is signed\n")
+        return path
+
+    def openpgp(self, key):
+        path = self._text("openpgp", key)
+        self.pgp.run("-u", key, "--yes", "--armor", "-o", f"{path}.asc", "--detach-sign", path)
+        return path
+
+    def openpgp_bare(self, key):
+        path = self._text("openpgp-bare", key)
+        self.pgp.run("-u", key, "--yes", "-o", f"{path}.sig", "--detach-sign", path)
+        return path
+
+    def cleartext(self, key):
+        """Beside the text that is signed."""
+        path = self._text("cleartext", key)
+        self.pgp.run("-u", key, "--yes", "-o", f"{path}.asc", "--clear-sign", path)
+        return path
+
+    def cleartext_alone(self, key):
+        path = self._text("cleartext-alone", key)
+        signed = path.with_name("InRelease")
+        self.pgp.run("-u", key, "--yes", "-o", signed, "--clear-sign", path)
+        return signed
+
+    def deb(self, key):
+        path = packages.tiny_deb(self._folder("deb", key))
+        self.keys.exec("debsigs", "--sign=origin", "-k", key, path)
+        return path
+
+    def rpm(self, key):
+        path = packages.tiny_rpm(self._folder("rpm", key))
+        self.keys.exec("rpmsign", "--addsign", f"--key-id={key}", path,
+                       env={"GNUPGHOME": str(self.pgp.home)})
+        return path
+
+    def ssh(self, key):
+        path = self._text("ssh", key)
+        self.keys.exec("ssh-keygen", "-Y", "sign", "-f", ssh_tools.ssh_public(self.keys, key), "-n",
+                       "file", path)
+        return path
+
+    def apk(self, key, schemes=(2, 3)):
+        path = self._folder("apk", key) / f"app{''.join(map(str, schemes))}.apk"
+        switches = [word for scheme in (1, 2, 3, 4) for word in
+                    (f"--v{scheme}-signing-enabled", str(scheme in schemes).lower())]
+        self.keys.exec("apksigner", "sign", "--ks-key-alias", key, "--min-sdk-version",
+                       "28" if schemes == (3,) else "24", *switches, "--out", path, apk(self.keys))
+        return path
+
+    def trust(self, key):
+        """With the key in each form."""
+        public = self.tree.folder.parent / f"{key}.asc"
+        self.pgp.run("--armor", "--yes", "-o", public, "--export", key)
+        kind, blob = ssh_tools.ssh_public(self.keys, key).read_text().split()[:2]
+        path = self.tree.folder.parent / f"ours-{key}.yaml"
+        path.write_text("\n".join([
+            "version: 1", "roots:", f"  - file: {self.keys.home / 'ca.pem'}",
+            f"  - file: {self.keys.certificate(key)}", "log_keys:", f"  - {self.tree.log_key}",
+            "openpgp_keys:", f"  - file: {public}", "ssh_keys:",
+            "  - principal: release@example.org", f"    key: {kind} {blob}"]) + "\n")
+        return path
 
 
 CATALOG_MEMBER = windows_samples.CATALOG[3]

@@ -267,6 +267,172 @@ def test_not_in_the_log(tree, tmp_path):
     assert (done.returncode, told(done)["verdict"]) == (1, "not-verified")
 
 
+# By keys of the server, with tools whose verifiers tell nothing of digests: kind, key, programs.
+LOGGED = {
+    "openpgp": (["r3", "p384", "ed"], ["gpgv"]),
+    "openpgp_bare": (["r3", "p256"], ["gpgv"]),
+    "cleartext": (["r3", "p521", "ed"], ["gpgv"]),
+    "cleartext_alone": (["r3"], ["gpgv"]),
+    "deb": (["r3", "p256"], ["dpkg-deb", "debsigs", "gpgv"]),
+    "rpm": (["r3", "ed"], ["rpmbuild", "rpmsign", "rpmkeys"]),
+    "ssh": (["r4", "p384", "p521", "ed"], ["ssh-keygen"]),
+    "apk": (["r3", "p256"], ["apksigner"]),
+}
+EACH = [(kind, key) for kind, (keys, _) in LOGGED.items() for key in keys]
+
+
+@pytest.fixture(name="ours", scope="module")
+def fixture_ours(tree, pgp):
+    """ours(kind, key): a file and the trust file for it; made once."""
+    maker, made = signed_tree.Ours(tree, pgp), {}
+
+    def make(kind, key):
+        need(*LOGGED[kind][1])
+        if (kind, key) not in made:
+            made[kind, key] = (getattr(maker, kind)(key), maker.trust(key))
+        return made[kind, key]
+
+    return make
+
+
+def entry_digest(tree, row):
+    rows = tree.keys.log(digest=row["signers"][0]["digest"], key=row["log"]["key"])
+    return [each["kind"] for each in rows]
+
+
+@pytest.mark.parametrize(("kind", "key"), EACH)
+def test_what_a_tool_verifies_is_in_the_log(tree, ours, kind, key):
+    path, trust = ours(kind, key)
+    done = tree.verify("--json", path, trust=trust)
+    row = told(done)
+    assert (done.returncode, row["verdict"]) == (0, "verified"), row
+    assert row["is_logged"], row
+    assert (row["log"]["key"], row["log"]["proof"]) == (key, "server")
+    assert entry_digest(tree, row) == ["sign.intent", "sign.outcome"]
+
+
+@pytest.mark.parametrize("kind", LOGGED)
+def test_what_a_tool_verifies__a_receipt_proves_it(tree, ours, kind, tmp_path):
+    """Offline. One of another signature proves nothing."""
+    path, trust = ours(kind, "ed" if kind in ("rpm", "ssh") else "r3")
+    row = told(tree.verify("--json", path, trust=trust))
+    for name, index in (("right", row["log"]["index"]), ("other", 0)):
+        folder = tmp_path / name
+        folder.mkdir()
+        if name == "other":
+            rows = tree.keys.log(key=row["log"]["key"])
+            index = min(each["index"] for each in rows if each["kind"] == "sign.outcome"
+                        and each["index"] != row["log"]["index"])
+        tree.keys.admin.run("log", "receipt", index, "--out", folder / "one.receipt")
+        done = tree.verify("--json", "--offline", "--receipts", folder, path, trust=trust)
+        assert told(done)["is_logged"] == (name == "right"), done.stdout
+
+
+@pytest.mark.parametrize("kind", ["openpgp", "deb", "rpm", "ssh"])
+def test_what_a_tool_verifies__by_another_key(tree, signed, kind):
+    """Good by the trust file, and no server's signature."""
+    row = told(tree.verify("--json", signed(kind)))
+    assert (row["verdict"], row["is_logged"]) == ("verified", False), row
+    if kind == "deb":  # debsigs has gpg sign SHA-1, which no key of a server does
+        assert row["log_detail"].startswith("what was signed is not known (OpenPGP's algorithm 1 ")
+    else:
+        assert row["log_detail"] == "the server's log has no such signature"
+        assert row["signers"][0]["digest"]
+
+
+def test_what_a_tool_verifies__the_same_file_by_another_key(tree, ours, tmp_path):
+    """The log has the file, and its digest, by a key of the server: not this signature."""
+    path, _ = ours("openpgp", "r3")
+    tree.openpgp_key()
+    copy = tmp_path / path.name
+    shutil.copy(path, copy)
+    tree.gpg("gpg", "--batch", "--armor", "--detach-sign", copy)
+    row = told(tree.verify("--json", copy))
+    assert (row["verdict"], row["is_logged"]) == ("verified", False), row
+    run("ssh-keygen", "-Y", "sign", "-n", "file", "-f", tree.ssh_key(), copy)
+    copy.with_name("SUMS.asc").unlink()
+    row = told(tree.verify("--json", copy))
+    assert (row["verdict"], row["is_logged"]) == ("verified", False), row
+    assert row["log_detail"] == "the server's log has no such signature"
+
+
+def test_what_a_tool_verifies__an_apk_by_another_key(tree, tmp_path):
+    need("apksigner", "openssl")
+    signer = LocalSigner(tmp_path / "signer", 86400)
+    path = tmp_path / "app.apk"
+    signer.openssl("pkcs8", "-topk8", "-nocrypt", "-in", "key.pem", "-outform", "DER", "-out", "k8")
+    run("apksigner", "sign", "--key", signer.folder / "k8", "--cert", signer.folder / "cert.pem",
+        "--min-sdk-version", "24", "--out", path, signed_tree.apk(tree.keys))
+    trust = tree.trust("apk.yaml", roots=[signer.folder / "cert.pem"])
+    row = told(tree.verify("--json", path, trust=trust))
+    assert (row["verdict"], row["is_logged"]) == ("verified", False), row
+    assert row["log_detail"] == "the server's log has no such signature"
+
+
+@pytest.mark.parametrize("kind", LOGGED)
+def test_what_a_tool_verifies__changed(tree, ours, kind, tmp_path):
+    """What has one bit changed is in no log either."""
+    path, trust = ours(kind, "ed" if kind in ("rpm", "ssh") else "r3")
+    path = copied(path, tmp_path / "changed")
+    spoil(path, {"deb": None, "rpm": None, "apk": b"not really"}.get(kind, b"what is signed"))
+    row = told(tree.verify("--json", path, trust=trust))
+    assert row["verdict"] == "not-verified", row
+    # Of an RPM it is in the payload: the header, which was signed, is what it was. So is the
+    # signed part of an APK.
+    assert row["is_logged"] == (kind in ("rpm", "apk")), row
+
+
+def test_cleartext__another_text_beside_it(tree, ours, tmp_path):
+    """gpgv finds the signed text good, which is not the file's."""
+    path, trust = ours("cleartext", "r3")
+    path = copied(path, tmp_path / "other")
+    path.write_text("another text\n")
+    row = told(tree.verify("--json", path, trust=trust))
+    assert row["verdict"] == "not-verified", row
+    assert row["detail"] == "the clear-signed text is another than the file's"
+
+
+@pytest.mark.parametrize("how", ["before", "behind", "header"])
+def test_cleartext__something_that_nobody_signed(tree, ours, how, tmp_path):
+    """gpgv passes over it: a reader would not."""
+    path, trust = ours("cleartext_alone", "r3")
+    text = path.read_text()
+    copy = tmp_path / "InRelease.asc"
+    header = text.replace("\nHash: ", "\nHash: SHA256\x1b unsigned\nHash: ")
+    copy.write_text({"before": "unsigned\n" + text, "behind": text + "unsigned\n",
+                     "header": header}[how])
+    done = tree.verify("--json", copy, trust=trust)
+    assert (done.returncode, told(done)["verdict"]) == (1, "not-verified"), done.stdout
+
+
+def test_a_digest_that_we_cannot_compute(tree, pgp, tmp_path):
+    """Then the log is asked for the file's digest, and says less."""
+    need("gpg", "gpgv")
+    tree.openpgp_key()
+    path = tmp_path / "notes.txt"
+    path.write_text("of this file the log knows the digest\n")
+    words = ("gpg", "--batch", "--yes", "--armor", "--textmode", "--detach-sign", path)
+    tree.gpg(*words)
+    row = told(tree.verify("--json", path))
+    assert (row["verdict"], row["is_logged"]) == ("verified", False), row
+    assert row["log_detail"].startswith("what was signed is not known")
+    pgp.run("-u", "r3", "--yes", "-o", tmp_path / "elsewhere", "--detach-sign", path)
+    row = told(tree.verify("--json", path))
+    assert not row["is_logged"] and "log" not in row
+    assert row["log_detail"].startswith("the server says that a file of this digest was signed, "
+                                        "which is less than this signature: log entry "), row
+    assert row["log_detail"].endswith(" with key r3")
+    strict = tree.trust("strict.yaml", extra=["require_log: true"])
+    assert told(tree.verify("--json", path, trust=strict))["verdict"] == "not-verified"
+    receipts = tmp_path / "receipts"
+    receipts.mkdir()
+    index = row["log_detail"].split("log entry ")[1].split(",")[0]
+    tree.keys.admin.run("log", "receipt", index, "--out", receipts / "one.receipt")
+    row = told(tree.verify("--json", "--offline", "--receipts", receipts, path))
+    assert not row["is_logged"]
+    assert row["log_detail"].startswith("a receipt proves that a file of this digest was signed, ")
+
+
 def test_receipts_in_a_folder(tree, tmp_path):
     """Offline, by the log's key alone: of a tool that knows nothing of receipts."""
     path = tmp_path / "app.txt"

@@ -18,7 +18,10 @@
 #include "client/verify.h"
 #include "cms_fixture.h"
 #include "codec/base64.h"
+#include "codec/ssh_wire.h"
+#include "crypto/hash.h"
 #include "crypto/init.h"
+#include "crypto/pem.h"
 #include "log_export.h"
 #include "os/fd.h"
 #include "os/file.h"
@@ -146,6 +149,117 @@ static void test_other_forms__nothing_there(void **state)
     assert_int_equal(verify(CHY_VERIFY_RAW, none, true), CHY_E_INTEGRITY);
     assert_int_equal(verify(CHY_VERIFY_CMS, none, true), CHY_E_MALFORMED);
     assert_int_equal(verify((enum chy_verify_form)99, none, true), CHY_E_ARG);
+    for (enum chy_verify_form f = CHY_VERIFY_OPENPGP; f <= CHY_VERIFY_APK; f++)
+        assert_int_equal(verify(f, none, true),
+                         f == CHY_VERIFY_SSH ? CHY_E_NOT_FOUND : CHY_E_MALFORMED);
+}
+
+static void test_digest(void **state)
+{
+    uint8_t sha256[CHY_HASH_BYTES];
+    (void)state;
+    assert_int_equal(verify(CHY_VERIFY_DIGEST, (struct chy_bytes){ NULL, 0 }, true), CHY_OK);
+    assert_int_equal(found.signers.n, 1);
+    assert_false(found.signers.p[0].is_good);
+    assert_int_equal(chy_sha256(content, sha256, NULL), CHY_OK);
+    assert_true(
+        chy_bytes_equal(found.signers.p[0].digest, (struct chy_bytes){ sha256, sizeof sha256 }));
+}
+
+/* --- what tools verify --- */
+
+static enum chy_err verify_text(enum chy_verify_form form, const char *text)
+{
+    return verify(form, chy_str_bytes(chy_str_of(text)), false);
+}
+
+/* A text whose signature has no packet: as far as the armour it is whole. */
+#define ARMOR "-----BEGIN PGP SIGNATURE-----\n\n-----END PGP SIGNATURE-----\n"
+#define HEAD  "-----BEGIN PGP SIGNED MESSAGE-----\nHash: SHA256\n\n"
+
+static void test_cleartext(void **state)
+{
+    (void)state;
+    assert_int_equal(verify_text(CHY_VERIFY_CLEARTEXT, HEAD "what is signed \n" ARMOR), CHY_OK);
+    assert_int_equal(found.signers.n, 0);
+    assert_int_equal(verify_text(CHY_VERIFY_CLEARTEXT, HEAD "- what is signed\n" ARMOR), CHY_OK);
+    assert_int_equal(verify_text(CHY_VERIFY_CLEARTEXT, HEAD "what is\nsigned\n" ARMOR),
+                     CHY_E_INTEGRITY);
+    assert_int_equal(verify_text(CHY_VERIFY_CLEARTEXT, HEAD "what is signed\n\n" ARMOR),
+                     CHY_E_INTEGRITY);
+}
+
+static void test_cleartext__broken(void **state)
+{
+    static const char *const texts[] = {
+        "x" HEAD "what is signed\n" ARMOR,
+        HEAD "what is signed\n",
+        HEAD "what is signed\n" ARMOR "more",
+        HEAD "-what is signed\n" ARMOR,
+        "-----BEGIN PGP SIGNED MESSAGE-----\nNotDashEscaped: yes\n\nwhat is signed\n" ARMOR,
+        "-----BEGIN PGP SIGNED MESSAGE-----\nHash: SHA256 what\n\nwhat is signed\n" ARMOR,
+        "-----BEGIN PGP SIGNED MESSAGE-----\n\t\n\nwhat is signed\n" ARMOR,
+    };
+    static const char zero[] = HEAD "what is\0 signed\n" ARMOR;
+    (void)state;
+    for (size_t i = 0; i < CHY_ARRAY_LEN(texts); i++)
+        assert_int_equal(verify_text(CHY_VERIFY_CLEARTEXT, texts[i]), CHY_E_MALFORMED);
+    assert_int_equal(verify(CHY_VERIFY_CLEARTEXT,
+                            (struct chy_bytes){ (const uint8_t *)zero, sizeof zero - 1 }, false),
+                     CHY_E_MALFORMED);
+}
+
+static void put_sshsig(struct chy_buf *text, uint32_t version, const char *hash, const char *type,
+                       size_t value)
+{
+    static const uint8_t zeros[600];
+    struct chy_buf blob;
+    struct chy_buf inner;
+    chy_buf_init(&blob, 4096);
+    chy_buf_init(&inner, 2048);
+    chy_ssh_put_text(&inner, type);
+    chy_ssh_put_string(&inner, (struct chy_bytes){ zeros, value });
+    chy_buf_append_c(&blob, "SSHSIG");
+    chy_buf_append_u32(&blob, version);
+    chy_ssh_put_text(&blob, "key");
+    chy_ssh_put_text(&blob, "file");
+    chy_ssh_put_text(&blob, "");
+    chy_ssh_put_text(&blob, hash);
+    chy_ssh_put_string(&blob, chy_buf_bytes(&inner));
+    chy_buf_init(text, 8192);
+    assert_true(chy_pem_append(text, "SSH SIGNATURE", chy_buf_bytes(&blob)));
+    chy_buf_done(&blob);
+    chy_buf_done(&inner);
+}
+
+static void test_ssh(void **state)
+{
+    static const struct {
+        uint32_t version;
+        const char *hash;
+        const char *type;
+        size_t value;
+        enum chy_err r;
+    } cases[] = {
+        { 1, "sha512", "ssh-ed25519", 64, CHY_OK },
+        { 1, "sha256", "rsa-sha2-512", 384, CHY_OK },
+        { 1, "sha512", "rsa-sha2-512", 512, CHY_OK },
+        { 2, "sha512", "ssh-ed25519", 64, CHY_E_UNSUPPORTED },
+        { 1, "sha1", "ssh-ed25519", 64, CHY_E_UNSUPPORTED },
+        { 1, "sha512", "sk-ssh-ed25519@openssh.com", 64, CHY_E_UNSUPPORTED },
+        { 1, "sha512", "ecdsa-sha2-nistp256", 3, CHY_E_MALFORMED },
+    };
+    (void)state;
+    for (size_t i = 0; i < CHY_ARRAY_LEN(cases); i++) {
+        struct chy_buf text;
+        put_sshsig(&text, cases[i].version, cases[i].hash, cases[i].type, cases[i].value);
+        assert_int_equal(verify(CHY_VERIFY_SSH, chy_buf_bytes(&text), false), cases[i].r);
+        assert_true(cases[i].r != CHY_OK || found.signers.n == 1);
+        chy_buf_done(&text);
+    }
+    assert_int_equal(verify_text(CHY_VERIFY_SSH, "-----BEGIN SSH SIGNATURE-----\nU1NI\n"
+                                                 "-----END SSH SIGNATURE-----\n"),
+                     CHY_E_MALFORMED);
 }
 
 static void test_size(void **state)
@@ -336,6 +450,10 @@ int main(void)
         T(test_names_and_stamps),
         T(test_other_forms__nothing_there),
         T(test_size),
+        T(test_digest),
+        T(test_cleartext),
+        T(test_cleartext__broken),
+        T(test_ssh),
         T(test_confined),
         T(test_confined__opens_nothing),
         T(test_receipt_prove),

@@ -3,6 +3,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 
 #include <cmocka.h>
 
@@ -247,9 +248,146 @@ static int teardown(void **state)
     return 0;
 }
 
+/* --- signatures of any program's --- */
+
+struct sealed {
+    struct chy_buf packet;
+    struct chy_buf signature; /* as the server gave it */
+    struct chy_buf tail;      /* what is hashed behind the data */
+};
+
+static void seal_make(enum chy_key_type type, const char *text, struct sealed *ret)
+{
+    struct chy_openpgp_key key;
+    struct chy_buf content;
+    uint8_t digest[64];
+    const struct chy_pubkey *public = chy_privkey_public(fixture_key_of(type));
+    assert_int_equal(chy_openpgp_key_make(type, chy_pubkey_spki(public), 1700000000, &key, NULL),
+                     CHY_OK);
+    const struct chy_openpgp_signature s = { CHY_OPENPGP_BINARY, &key, CHY_HASH_SHA512,
+                                             1700000001 };
+    chy_buf_init(&content, 4096);
+    chy_buf_init(&ret->packet, 4096);
+    chy_buf_init(&ret->signature, 1024);
+    chy_buf_init(&ret->tail, 1024);
+    assert_int_equal(chy_openpgp_tail_write(&s, &ret->tail, NULL), CHY_OK);
+    chy_buf_append_c(&content, text);
+    chy_buf_append(&content, chy_buf_bytes(&ret->tail));
+    sign(type, chy_buf_bytes(&content), CHY_HASH_SHA512, digest, &ret->signature);
+    assert_int_equal(chy_openpgp_signature_write(&s, (struct chy_bytes){ digest, 64 },
+                                                 chy_buf_bytes(&ret->signature), &ret->packet,
+                                                 NULL),
+                     CHY_OK);
+    chy_buf_done(&content);
+}
+
+static void seal_done(struct sealed *s)
+{
+    chy_buf_done(&s->packet);
+    chy_buf_done(&s->signature);
+    chy_buf_done(&s->tail);
+}
+
+static void seal_check(enum chy_key_type type, const char *text)
+{
+    struct sealed made;
+    struct chy_openpgp_seal seal;
+    struct chy_buf value;
+    seal_make(type, text, &made);
+    struct chy_bytes in = chy_buf_bytes(&made.packet);
+    assert_int_equal(chy_openpgp_seal_take(&in, &seal, NULL), CHY_OK);
+    assert_int_equal(in.n, 0);
+    assert_int_equal(seal.class, CHY_OPENPGP_BINARY);
+    assert_int_equal(chy_openpgp_seal_hash(&seal), CHY_HASH_SHA512);
+    assert_int_equal(chy_openpgp_seal_alg(&seal), chy_openpgp_sign_alg(type, CHY_HASH_SHA512));
+    assert_true(chy_bytes_equal(seal.hashed, (struct chy_bytes){ made.tail.p, seal.hashed.n }));
+    chy_buf_init(&value, 1024);
+    assert_int_equal(chy_openpgp_seal_value(&seal, &value, NULL), CHY_OK);
+    assert_true(chy_bytes_equal(chy_buf_bytes(&value), chy_buf_bytes(&made.signature)));
+    chy_buf_done(&value);
+    seal_done(&made);
+}
+
+/* Of 300 signatures some begin with a zero, which the packet has not. */
+static void test_seal(void **state)
+{
+    (void)state;
+    for (size_t t = 0; t < CHY_ARRAY_LEN(types); t++) {
+        for (int i = 0; i < 60; i++) {
+            char text[16];
+            (void)snprintf(text, sizeof text, "text %d", i);
+            seal_check(types[t], text);
+        }
+    }
+    for (int i = 0; i < 300; i++) {
+        char text[16];
+        (void)snprintf(text, sizeof text, "of RSA %d", i);
+        seal_check(CHY_KEY_RSA_2048, text);
+    }
+}
+
+static void test_seal__broken(void **state)
+{
+    struct sealed made;
+    struct chy_openpgp_seal seal;
+    struct chy_buf value;
+    (void)state;
+    seal_make(CHY_KEY_P256, "text", &made);
+    for (size_t n = 0; n < made.packet.n; n++) {
+        struct chy_bytes in = { made.packet.p, n };
+        assert_int_equal(chy_openpgp_seal_take(&in, &seal, NULL), CHY_E_MALFORMED);
+        assert_int_equal(in.n, n);
+    }
+    struct chy_bytes in = chy_buf_bytes(&made.packet);
+    assert_int_equal(chy_openpgp_seal_take(&in, &seal, NULL), CHY_OK);
+    chy_buf_init(&value, 1024);
+    const struct chy_openpgp_seal good = seal;
+    seal.algorithm = 17; /* DSA */
+    assert_int_equal(chy_openpgp_seal_alg(&seal), CHY_ALG_NONE);
+    assert_int_equal(chy_openpgp_seal_value(&seal, &value, NULL), CHY_E_UNSUPPORTED);
+    seal = good;
+    seal.hash = 2; /* SHA-1 */
+    assert_int_equal(chy_openpgp_seal_hash(&seal), CHY_HASH_NONE);
+    assert_int_equal(chy_openpgp_seal_alg(&seal), CHY_ALG_NONE);
+    seal = good;
+    for (; seal.numbers.n-- != 0;)
+        assert_int_equal(chy_openpgp_seal_value(&seal, &value, NULL), CHY_E_MALFORMED);
+    seal = good;
+    seal.algorithm = 1; /* RSA, with a number too many */
+    assert_int_equal(chy_openpgp_seal_value(&seal, &value, NULL), CHY_E_MALFORMED);
+    chy_buf_done(&value);
+    seal_done(&made);
+}
+
+static void test_seal__other_packets(void **state)
+{
+    struct chy_openpgp_seal seal;
+    static const uint8_t old[] = { 0x88, 4, 3, 0, 1, 8 };
+    static const uint8_t user_id[] = { 0xb4, 1, 'a' };
+    struct chy_bytes in = { old, sizeof old };
+    (void)state;
+    assert_int_equal(chy_openpgp_seal_take(&in, &seal, NULL), CHY_E_UNSUPPORTED);
+    in = (struct chy_bytes){ user_id, sizeof user_id };
+    assert_int_equal(chy_openpgp_seal_take(&in, &seal, NULL), CHY_E_MALFORMED);
+}
+
+static void test_rsa_signature_bytes(void **state)
+{
+    (void)state;
+    assert_int_equal(chy_rsa_signature_bytes(254), 256);
+    assert_int_equal(chy_rsa_signature_bytes(256), 256);
+    assert_int_equal(chy_rsa_signature_bytes(257), 384);
+    assert_int_equal(chy_rsa_signature_bytes(512), 512);
+    assert_int_equal(chy_rsa_signature_bytes(513), 513);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_seal),
+        cmocka_unit_test(test_seal__broken),
+        cmocka_unit_test(test_seal__other_packets),
+        cmocka_unit_test(test_rsa_signature_bytes),
         cmocka_unit_test(test_certificate__what_was_written_is_good),
         cmocka_unit_test(test_certificate__any_byte_changed),
         cmocka_unit_test(test_certificate_read__truncated_anywhere),

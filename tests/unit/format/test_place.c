@@ -254,9 +254,186 @@ static void test_deb__cut_off(void **state)
     chy_buf_done(&b);
 }
 
+/* --- RPM --- */
+
+static void put_header(struct chy_buf *b, const uint32_t (*entries)[4], uint32_t n, uint32_t data)
+{
+    chy_buf_append_u32(b, 0x8eade801);
+    chy_buf_append_u32(b, 0);
+    chy_buf_append_u32(b, n);
+    chy_buf_append_u32(b, data);
+    for (uint32_t i = 0; i < n; i++)
+        for (size_t k = 0; k < 4; k++)
+            chy_buf_append_u32(b, entries[i][k]);
+    for (uint32_t i = 0; i < data; i++)
+        chy_buf_append_u8(b, 'x');
+}
+
+/* A signature's header of 13 bytes of data, which is padded, then the main one of 9. */
+static struct chy_buf rpm_make(const uint32_t (*entries)[4], uint32_t n)
+{
+    struct chy_buf b;
+    chy_buf_init(&b, 1 << 16);
+    chy_buf_append_u32(&b, 0xedabeedb);
+    while (b.n < 96)
+        chy_buf_append_u8(&b, 0);
+    put_header(&b, entries, n, 13);
+    while (b.n % 8 != 0)
+        chy_buf_append_u8(&b, 0);
+    put_header(&b, NULL, 0, 9);
+    chy_buf_append_c(&b, "payload");
+    assert_int_equal(chy_buf_check(&b, NULL), CHY_OK);
+    return b;
+}
+
+static enum chy_err rpm_place(const uint32_t (*entries)[4], uint32_t n)
+{
+    struct chy_buf b = rpm_make(entries, n);
+    enum chy_err r = place_of(chy_format_rpm_place, b.p, b.n);
+    if (r == CHY_OK)
+        assert_within(b.n);
+    chy_buf_done(&b);
+    return r;
+}
+
+static void test_rpm(void **state)
+{
+    (void)state;
+    static const uint32_t good[][4] = { { 1000, 4, 0, 1 }, { 268, 7, 3, 10 } };
+    static const uint32_t none[][4] = { { 1000, 4, 0, 1 } };
+    static const uint32_t no_bytes[][4] = { { 267, 6, 3, 10 } };
+    static const uint32_t too_long[][4] = { { 267, 7, 3, 11 } };
+    static const uint32_t far[][4] = { { 267, 7, 0xffffffff, 1 } };
+    static const uint32_t many[CHY_FORMAT_SIGNATURES + 1][4] = {
+        { 268, 7, 3, 10 }, { 268, 7, 3, 10 }, { 268, 7, 3, 10 },
+        { 268, 7, 3, 10 }, { 268, 7, 3, 10 }, { 268, 7, 3, 10 },
+        { 268, 7, 3, 10 }, { 268, 7, 3, 10 }, { 268, 7, 3, 10 },
+    };
+    assert_int_equal(rpm_place(good, 2), CHY_OK);
+    assert_int_equal(place.n_signatures, 1);
+    assert_int_equal(place.signatures[0].offset, 96 + 16 + 2 * 16 + 3);
+    assert_int_equal(place.signatures[0].size, 10);
+    assert_int_equal(place.covered[0].offset, 96 + 64);
+    assert_int_equal(place.covered[0].size, 16 + 9);
+    assert_int_equal(rpm_place(none, 1), CHY_E_NOT_FOUND);
+    assert_int_equal(rpm_place(no_bytes, 1), CHY_E_MALFORMED);
+    assert_int_equal(rpm_place(too_long, 1), CHY_E_MALFORMED);
+    assert_int_equal(rpm_place(far, 1), CHY_E_MALFORMED);
+    assert_int_equal(rpm_place(many, CHY_FORMAT_SIGNATURES), CHY_OK);
+    assert_int_equal(rpm_place(many, CHY_FORMAT_SIGNATURES + 1), CHY_E_MALFORMED);
+}
+
+static void test_rpm__cut_off(void **state)
+{
+    (void)state;
+    static const uint32_t good[][4] = { { 268, 7, 3, 10 } };
+    struct chy_buf b = rpm_make(good, 1);
+    for (size_t i = 0; i < b.n - 7; i++)
+        assert_int_equal(place_of(chy_format_rpm_place, b.p, i), CHY_E_MALFORMED);
+    chy_buf_done(&b);
+}
+
+/* --- APK --- */
+
+static void put_u32le(struct chy_buf *b, uint32_t v)
+{
+    uint8_t bytes[4];
+    put32(bytes, v);
+    chy_buf_append(b, (struct chy_bytes){ bytes, sizeof bytes });
+}
+
+static void put_u64le(struct chy_buf *b, uint64_t v)
+{
+    put_u32le(b, (uint32_t)v);
+    put_u32le(b, (uint32_t)(v >> 32));
+}
+
+#define APK_FILES 10
+#define APK_PAIR  15 /* 8 size, 4 number, 3 value */
+
+/* What stands for the files, the block with these pairs, an empty directory, the end. */
+static struct chy_buf apk_make(const uint32_t *numbers, size_t n)
+{
+    struct chy_buf b;
+    uint64_t size = n * APK_PAIR + 8 + 16;
+    chy_buf_init(&b, 1 << 16);
+    for (size_t i = 0; i < APK_FILES; i++)
+        chy_buf_append_u8(&b, 'f');
+    put_u64le(&b, size);
+    for (size_t i = 0; i < n; i++) {
+        put_u64le(&b, APK_PAIR - 8);
+        put_u32le(&b, numbers[i]);
+        chy_buf_append_c(&b, "abc");
+    }
+    put_u64le(&b, size);
+    chy_buf_append_c(&b, "APK Sig Block 42");
+    uint32_t directory = (uint32_t)b.n;
+    chy_buf_append(&b, (struct chy_bytes){ (const uint8_t *)"PK\5\6\0\0\0\0\0\0\0\0\0\0\0\0", 16 });
+    put_u32le(&b, directory);
+    chy_buf_append_u16(&b, 0);
+    assert_int_equal(chy_buf_check(&b, NULL), CHY_OK);
+    return b;
+}
+
+static enum chy_err apk_place(const uint32_t *numbers, size_t n)
+{
+    struct chy_buf b = apk_make(numbers, n);
+    enum chy_err r = place_of(chy_format_apk_place, b.p, b.n);
+    if (r == CHY_OK)
+        assert_within(b.n);
+    chy_buf_done(&b);
+    return r;
+}
+
+static void test_apk(void **state)
+{
+    (void)state;
+    static const uint32_t good[] = { 0x42726577, CHY_FORMAT_APK_V2, CHY_FORMAT_APK_V3,
+                                     CHY_FORMAT_APK_V3_1 };
+    uint32_t many[CHY_FORMAT_SIGNATURES + 1];
+    for (size_t i = 0; i < CHY_ARRAY_LEN(many); i++)
+        many[i] = CHY_FORMAT_APK_V2;
+    assert_int_equal(apk_place(good, 4), CHY_OK);
+    assert_int_equal(place.n_signatures, 3);
+    assert_int_equal(place.signatures[0].offset, APK_FILES + 8 + APK_PAIR + 12);
+    assert_int_equal(place.signatures[0].size, 3);
+    assert_int_equal(place.covered[0].size, APK_FILES);
+    assert_int_equal(place.covered[1].size, 22);
+    assert_int_equal(apk_place(good, 1), CHY_E_NOT_FOUND);
+    assert_int_equal(apk_place(good, 0), CHY_E_NOT_FOUND);
+    assert_int_equal(apk_place(many, CHY_FORMAT_SIGNATURES), CHY_OK);
+    assert_int_equal(apk_place(many, CHY_FORMAT_SIGNATURES + 1), CHY_E_MALFORMED);
+    assert_int_equal(place_of(chy_format_apk_place, (const uint8_t *)"PK", 2), CHY_E_MALFORMED);
+}
+
+static void test_apk__sizes(void **state)
+{
+    (void)state;
+    static const uint32_t good[] = { CHY_FORMAT_APK_V2 };
+    /* size in front, size behind, size of the pair: each too long, too short */
+    static const size_t places[] = { APK_FILES, APK_FILES + 8 + APK_PAIR, APK_FILES + 8 };
+    struct chy_buf b = apk_make(good, 1);
+    for (size_t i = 0; i < CHY_ARRAY_LEN(places); i++) {
+        static const uint8_t bad[] = { 0, 3, 200 };
+        uint8_t was = b.p[places[i]];
+        for (size_t k = 0; k < sizeof bad; k++) {
+            b.p[places[i]] = bad[k];
+            assert_int_equal(place_of(chy_format_apk_place, b.p, b.n), CHY_E_MALFORMED);
+        }
+        b.p[places[i]] = was;
+        b.p[places[i] + 7] = 0xff;
+        assert_int_equal(place_of(chy_format_apk_place, b.p, b.n), CHY_E_MALFORMED);
+        b.p[places[i] + 7] = 0;
+    }
+    assert_int_equal(place_of(chy_format_apk_place, b.p, b.n), CHY_OK);
+    chy_buf_done(&b);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_rpm),          cmocka_unit_test(test_rpm__cut_off),
+        cmocka_unit_test(test_apk),          cmocka_unit_test(test_apk__sizes),
         cmocka_unit_test(test_pe),           cmocka_unit_test(test_pe__number_of_signatures),
         cmocka_unit_test(test_pe__unsigned), cmocka_unit_test(test_pe__uncovered),
         cmocka_unit_test(test_pe__padding),  cmocka_unit_test(test_pe__cut_off),
