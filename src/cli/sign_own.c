@@ -9,6 +9,7 @@
 #include "base/limits.h"
 #include "cli/request.h"
 #include "cli/sign_files.h"
+#include "client/receipt.h"
 #include "crypto/cms.h"
 #include "crypto/hash.h"
 #include "os/clock.h"
@@ -40,6 +41,7 @@ struct own_run {
     struct own *owns;
     struct chy_sign_item *items;
     size_t n;
+    struct chy_str receipts; /* the folder; empty: none are wanted */
 };
 
 /* --- before the server is asked --- */
@@ -163,13 +165,44 @@ static enum chy_err keep_event(struct own_run *o, struct own *own,
     return CHY_OK;
 }
 
+static enum chy_err keep_receipt(struct own_run *o, struct own *own, struct chy_str receipt,
+                                 struct chy_error *err)
+{
+    struct chy_cli *cli = o->run->cli;
+    struct chy_door_event *event = &own->file->result.signatures.p[0];
+    if (o->receipts.n == 0)
+        return CHY_OK;
+    enum chy_err r =
+        chy_receipt_check(receipt, event->outcome, chy_client_log_key(cli->client), err);
+    if (r != CHY_OK)
+        return chy_error_prefix(err, r, "the receipt is not good");
+    struct chy_str path =
+        chy_arena_printf(&cli->arena, "%.*s/%llu.receipt", CHY_STR_ARG(o->receipts),
+                         (unsigned long long)event->outcome->index);
+    if (path.p == NULL)
+        return chy_fail(err, CHY_E_NOMEM, "no memory for a receipt");
+    CHY_TRY(chy_file_replace(AT_FDCWD, path.p, chy_str_bytes(receipt), 0644, err));
+    event->receipt_file = path;
+    return CHY_OK;
+}
+
 static enum chy_err take_result(struct own_run *o, struct own *own,
                                 const struct chy_sign_result *result, struct chy_error *err)
 {
     CHY_TRY(keep_event(o, own, result, err));
-    if (result->is_signed)
-        return write_signature(own, result->signature, err);
-    return sign_refusal(&own->file->result.signatures.p[0], err);
+    if (!result->is_signed)
+        return sign_refusal(&own->file->result.signatures.p[0], err);
+    /* First the proof: a signature whose receipt is not good is not handed out. */
+    CHY_TRY(keep_receipt(o, own, result->receipt, err));
+    return write_signature(own, result->signature, err);
+}
+
+/* The option's, else that of the environment, as the agent keeps them for the tools. */
+static struct chy_str receipts_of(const struct sign_run *run)
+{
+    if (run->setup.receipts.n != 0 || run->cli->env.receipts == NULL)
+        return run->setup.receipts;
+    return chy_str_of(run->cli->env.receipts);
 }
 
 static void finish(struct own_run *o, struct sign_file *f, enum chy_err r,
@@ -242,8 +275,10 @@ static size_t count_own(const struct sign_run *run)
 
 enum chy_err sign_run_own(struct sign_run *run, struct chy_error *err)
 {
-    struct own_run o = { .run = run };
-    struct chy_sign_request common = { .receipt = CHY_RECEIPT_INDEX };
+    struct own_run o = { .run = run, .receipts = receipts_of(run) };
+    struct chy_sign_request common = {
+        .receipt = o.receipts.n != 0 ? CHY_RECEIPT_FULL : CHY_RECEIPT_INDEX,
+    };
     size_t n = count_own(run);
     if (n == 0)
         return CHY_OK;
