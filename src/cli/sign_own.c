@@ -142,7 +142,8 @@ static enum chy_err write_signature(const struct own *own, struct chy_bytes sign
 }
 
 static enum chy_err keep_event(struct own_run *o, struct own *own,
-                               const struct chy_sign_result *result, struct chy_error *err)
+                               const struct chy_sign_result *result,
+                               struct chy_door_event **ret_event, struct chy_error *err)
 {
     struct chy_door_event *event = chy_arena_new(&o->run->cli->arena, struct chy_door_event);
     if (event == NULL)
@@ -162,38 +163,21 @@ static enum chy_err keep_event(struct own_run *o, struct own *own,
     };
     own->file->result.signatures.p = event;
     own->file->result.signatures.n = 1;
-    return CHY_OK;
-}
-
-static enum chy_err keep_receipt(struct own_run *o, struct own *own, struct chy_str receipt,
-                                 struct chy_error *err)
-{
-    struct chy_cli *cli = o->run->cli;
-    struct chy_door_event *event = &own->file->result.signatures.p[0];
-    if (o->receipts.n == 0)
-        return CHY_OK;
-    enum chy_err r =
-        chy_receipt_check(receipt, event->outcome, chy_client_log_key(cli->client), err);
-    if (r != CHY_OK)
-        return chy_error_prefix(err, r, "the receipt is not good");
-    struct chy_str path =
-        chy_arena_printf(&cli->arena, "%.*s/%llu.receipt", CHY_STR_ARG(o->receipts),
-                         (unsigned long long)event->outcome->index);
-    if (path.p == NULL)
-        return chy_fail(err, CHY_E_NOMEM, "no memory for a receipt");
-    CHY_TRY(chy_file_replace(AT_FDCWD, path.p, chy_str_bytes(receipt), 0644, err));
-    event->receipt_file = path;
+    *ret_event = event;
     return CHY_OK;
 }
 
 static enum chy_err take_result(struct own_run *o, struct own *own,
                                 const struct chy_sign_result *result, struct chy_error *err)
 {
-    CHY_TRY(keep_event(o, own, result, err));
+    struct chy_door_event *event = NULL;
+    CHY_TRY(keep_event(o, own, result, &event, err));
     if (!result->is_signed)
-        return sign_refusal(&own->file->result.signatures.p[0], err);
+        return sign_refusal(event, err);
     /* First the proof: a signature whose receipt is not good is not handed out. */
-    CHY_TRY(keep_receipt(o, own, result->receipt, err));
+    CHY_TRY(chy_receipt_keep(result->receipt, result->outcome,
+                             chy_client_log_key(o->run->cli->client), o->receipts,
+                             &o->run->cli->arena, &event->receipt_file, err));
     return write_signature(own, result->signature, err);
 }
 
