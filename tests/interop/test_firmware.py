@@ -11,7 +11,7 @@ import subprocess
 import pytest
 
 import tiny_pe
-from signer import POLICY, need
+from signer import POLICY, artifact, need
 
 SIGN_FILE = next(iter(sorted(pathlib.Path("/usr/lib").glob("linux-kbuild-*/scripts/sign-file"))),
                  None)
@@ -113,42 +113,57 @@ def test_evmctl(keys):
 
 # --- U-Boot ---
 
-def fit_value(path, node, name):
-    shown = subprocess.run(["fdtget", "-t", "bx", path, node, name], check=True,
+# What is signed: each image alone, or a configuration with the hashes of its images.
+IMAGE, CONFIGURATION = "image", "configuration"
+SIGNATURE = 'signature { algo = "sha256,rsa3072"; key-name-hint = "r3"; %s };'
+
+
+def fit_source(keys, what=IMAGE):
+    keys.file("kernel.bin", b"a kernel\n" * 9)
+    of_image = SIGNATURE % "" if what == IMAGE else 'hash { algo = "sha256"; };'
+    of_all = SIGNATURE % 'sign-images = "kernel";' if what == CONFIGURATION else ""
+    return keys.file(f"{what}.its", f"""\
+/dts-v1/;
+/ {{
+    description = "one image";
+    images {{ kernel {{ description = "k"; data = /incbin/("kernel.bin"); type = "kernel";
+        arch = "arm64"; os = "linux"; compression = "none"; load = <0>; entry = <0>;
+        {of_image} }}; }};
+    configurations {{ default = "c"; c {{ kernel = "kernel"; {of_all} }}; }};
+}};
+""")
+
+
+def fit_signed(keys, what, required=("-r",)):
+    """What exec said, the image, and the device tree of a U-Boot that knows the key."""
+    need("mkimage", "dtc")
+    source = fit_source(keys, what)
+    control = keys.home / f"{what}.dtb"
+    keys.run("dtc", "-O", "dtb", "-o", control, keys.file("empty.dts", "/dts-v1/; / { };\n"))
+    done = keys.exec("mkimage", "-f", source, "-N", "pkcs11", "-k", "token=Chancery", "-K",
+                     control, *required, f"{what}.itb")
+    return done, keys.home / f"{what}.itb", control
+
+
+def signature_of(image, what):
+    node = {IMAGE: "/images/kernel/signature", CONFIGURATION: "/configurations/c/signature"}[what]
+    shown = subprocess.run(["fdtget", "-t", "bx", image, node, "value"], check=True,
                            capture_output=True, text=True).stdout
     return bytes(int(byte, 16) for byte in shown.split())
 
 
-def fit_source(keys):
-    keys.file("kernel.bin", b"a kernel\n" * 9)
-    return keys.file("image.its", """\
-/dts-v1/;
-/ {
-    description = "one image";
-    images { kernel { description = "k"; data = /incbin/("kernel.bin"); type = "kernel";
-        arch = "arm64"; os = "linux"; compression = "none"; load = <0>; entry = <0>;
-        signature { algo = "sha256,rsa3072"; key-name-hint = "r3"; }; }; };
-    configurations { default = "c"; c { kernel = "kernel"; }; };
-};
-""")
-
-
-def test_mkimage(keys):
-    """What U-Boot checks of an image is its signature over its data (fit_image_check_sig()): here
-    the two are taken out of the tree by fdtget, and OpenSSL checks them."""
-    need("mkimage", "dtc", "fdtget")
-    fit_source(keys)
-    done = keys.exec("mkimage", "-f", "image.its", "-N", "pkcs11", "-k", "token=Chancery",
-                     "image.itb")
-    image = keys.home / "image.itb"
-    data = keys.file("fit.data", fit_value(image, "/images/kernel", "data"))
-    assert data.read_bytes() == b"a kernel\n" * 9
-    signature = keys.file("fit.sig", fit_value(image, "/images/kernel/signature", "value"))
-    keys.verify("r3", "rsa-pkcs1-sha256", data, signature)
-    at = image.read_bytes().index(b"a kernel")
-    data = keys.file("fit.data", fit_value(broken(image, at), "/images/kernel", "data"))
-    refuses(keys, "openssl", "dgst", "-sha256", "-verify", keys.public_key("r3"), "-signature",
-            signature, data)
+@pytest.mark.parametrize("what", [IMAGE, CONFIGURATION])
+def test_mkimage(keys, what):
+    """By the program that checks as U-Boot does; Debian has its source alone."""
+    check = artifact("fit_check_sign")
+    done, image, control = fit_signed(keys, what)
+    shown = keys.run(check, "-f", image, "-k", control)
+    assert "sha256,rsa3072:r3+" in shown.stdout
+    assert "Signature check OK" in shown.stderr
+    for place in (b"a kernel", signature_of(image, what)):
+        spoilt = broken(image, image.read_bytes().index(place))
+        shown = refuses(keys, check, "-f", spoilt, "-k", control)
+        assert "Signature check bad" in shown.stderr
     keys.logged(done, "r3", "mkimage")
 
 
