@@ -2,10 +2,12 @@
 /* What chancery verify reads of a stranger's file: CMS, and where a file has its signatures. */
 #include <stddef.h>
 #include <stdint.h>
+#include <string.h>
 
 #include "base/arena.h"
 #include "client/pgp_armour.h"
 #include "crypto/signed_data.h"
+#include "format/fit.h"
 #include "format/place.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n);
@@ -59,6 +61,19 @@ static void place_read(place_fn *fn, struct chy_bytes in)
     }
 }
 
+static void fit_read(struct chy_bytes in)
+{
+    const struct chy_format_source source = { in.n, chy_format_read_memory, &in };
+    struct chy_format_fit fit;
+    if (chy_format_fit_read(&source, &fit, NULL) != CHY_OK)
+        return;
+    CHY_ASSERT(fit.n_configurations <= CHY_LIMIT_FIT_CONFIGURATIONS);
+    for (size_t i = 0; i < fit.n_configurations; i++) {
+        size_t length = strnlen(fit.configurations[i].text, CHY_LIMIT_FIT_NAME + 1);
+        CHY_ASSERT(length >= 1 && length <= CHY_LIMIT_FIT_NAME);
+    }
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
 {
     const struct chy_bytes in = { data, n };
@@ -67,6 +82,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
     place_read(chy_format_pe_place, in);
     place_read(chy_format_module_place, in);
     place_read(chy_format_deb_place, in);
+    fit_read(in);
     chy_buf_init(&key, 1 << 20);
     CHY_IGNORE(chy_pgp_armour_take(chy_bytes_str(in), &key, NULL)); /* any answer will do */
     chy_buf_done(&key);

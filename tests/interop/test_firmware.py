@@ -115,34 +115,38 @@ def test_evmctl(keys):
 
 # What is signed: each image alone, or a configuration with the hashes of its images.
 IMAGE, CONFIGURATION = "image", "configuration"
-SIGNATURE = 'signature { algo = "sha256,rsa3072"; key-name-hint = "r3"; %s };'
+SIGNATURE = 'signature { algo = "sha256,rsa%s"; key-name-hint = "%s"; %s };'
+BITS = {"r3": 3072, "r4": 4096}
 
 
-def fit_source(keys, what=IMAGE):
+def fit_source(keys, what=IMAGE, name=None, key="r3", loads="", more=""):
+    """`loads` is put into the configuration, `more` behind it."""
     keys.file("kernel.bin", b"a kernel\n" * 9)
-    of_image = SIGNATURE % "" if what == IMAGE else 'hash { algo = "sha256"; };'
-    of_all = SIGNATURE % 'sign-images = "kernel";' if what == CONFIGURATION else ""
-    return keys.file(f"{what}.its", f"""\
+    of_image = SIGNATURE % (BITS[key], key, "") if what == IMAGE else 'hash { algo = "sha256"; };'
+    of_all = ""
+    if what == CONFIGURATION:
+        of_all = SIGNATURE % (BITS[key], key, 'sign-images = "kernel";')
+    return keys.file(f"{name or what}.its", f"""\
 /dts-v1/;
 / {{
     description = "one image";
     images {{ kernel {{ description = "k"; data = /incbin/("kernel.bin"); type = "kernel";
         arch = "arm64"; os = "linux"; compression = "none"; load = <0>; entry = <0>;
         {of_image} }}; }};
-    configurations {{ default = "c"; c {{ kernel = "kernel"; {of_all} }}; }};
+    configurations {{ default = "c"; c {{ kernel = "kernel"; {loads} {of_all} }}; {more} }};
 }};
 """)
 
 
-def fit_signed(keys, what, required=("-r",)):
+def fit_signed(keys, what, name=None, required=("-r",), **source):
     """What exec said, the image, and the device tree of a U-Boot that knows the key."""
     need("mkimage", "dtc")
-    source = fit_source(keys, what)
-    control = keys.home / f"{what}.dtb"
+    name = name or what
+    control = keys.home / f"{name}.dtb"
     keys.run("dtc", "-O", "dtb", "-o", control, keys.file("empty.dts", "/dts-v1/; / { };\n"))
-    done = keys.exec("mkimage", "-f", source, "-N", "pkcs11", "-k", "token=Chancery", "-K",
-                     control, *required, f"{what}.itb")
-    return done, keys.home / f"{what}.itb", control
+    done = keys.exec("mkimage", "-f", fit_source(keys, what, name, **source), "-N", "pkcs11",
+                     "-k", "token=Chancery", "-K", control, *required, f"{name}.itb")
+    return done, keys.home / f"{name}.itb", control
 
 
 def signature_of(image, what):
