@@ -116,17 +116,15 @@ def test_evmctl(keys):
 # What is signed: each image alone, or a configuration with the hashes of its images.
 IMAGE, CONFIGURATION = "image", "configuration"
 SIGNATURE = 'signature { algo = "sha256,rsa%s"; key-name-hint = "%s"; %s };'
-BITS = {"r3": 3072, "r4": 4096}
 
 
-def fit_source(keys, what=IMAGE, name=None, key="r3", loads="", more=""):
+def fit_text(what=IMAGE, key="r3", loads="", more="", bits=3072):
     """`loads` is put into the configuration, `more` behind it."""
-    keys.file("kernel.bin", b"a kernel\n" * 9)
-    of_image = SIGNATURE % (BITS[key], key, "") if what == IMAGE else 'hash { algo = "sha256"; };'
+    of_image = SIGNATURE % (bits, key, "") if what == IMAGE else 'hash { algo = "sha256"; };'
     of_all = ""
     if what == CONFIGURATION:
-        of_all = SIGNATURE % (BITS[key], key, 'sign-images = "kernel";')
-    return keys.file(f"{name or what}.its", f"""\
+        of_all = SIGNATURE % (bits, key, 'sign-images = "kernel";')
+    return f"""\
 /dts-v1/;
 / {{
     description = "one image";
@@ -135,7 +133,12 @@ def fit_source(keys, what=IMAGE, name=None, key="r3", loads="", more=""):
         {of_image} }}; }};
     configurations {{ default = "c"; c {{ kernel = "kernel"; {loads} {of_all} }}; {more} }};
 }};
-""")
+"""
+
+
+def fit_source(keys, what=IMAGE, name=None, **text):
+    keys.file("kernel.bin", b"a kernel\n" * 9)
+    return keys.file(f"{name or what}.its", fit_text(what, **text))
 
 
 def fit_signed(keys, what, name=None, required=("-r",), **source):
@@ -173,8 +176,8 @@ def test_mkimage(keys, what):
 
 # --- RAUC ---
 
-def rauc_folder(keys):
-    folder = keys.home / "bundle"
+def rauc_folder(home, name="bundle"):
+    folder = home / name
     folder.mkdir(exist_ok=True)
     (folder / "rootfs.img").write_bytes(b"a root file system\n" * 500)
     (folder / "manifest.raucm").write_text(
@@ -183,24 +186,23 @@ def rauc_folder(keys):
     return folder
 
 
-def rauc_conf(keys):
-    return keys.file("rauc.conf", f"""\
+RAUC_CONF = """\
 [system]
 compatible=tiny
 bootloader=noop
 [keyring]
-path={keys.home}/ca.pem
+path=ca.pem
 check-purpose=codesign
-""")
+"""
 
 
 def test_rauc(keys):
     need("rauc", "mksquashfs")
     bundle = keys.home / "update.raucb"
     bundle.unlink(missing_ok=True)
-    conf = rauc_conf(keys)
+    conf = keys.file("rauc.conf", RAUC_CONF)
     done = keys.exec("rauc", "--conf", conf, "bundle", "--cert", keys.certificate("r3"), "--key",
-                     URI, rauc_folder(keys), bundle)
+                     URI, rauc_folder(keys.home), bundle)
     check = ["rauc", "--conf", conf, "info"]
     assert "Compatible" in keys.run(*check, bundle).stdout
     refuses(keys, *check, broken(bundle, 200))
@@ -222,17 +224,21 @@ def cpio(files):
     return out + b"\0" * (-len(out) % 512)
 
 
-def test_swupdate(keys):
-    need("swupdate")
-    image = b"a root file system\n" * 100
-    description = keys.file("sw-description", f"""\
+def sw_description(image):
+    return f"""\
 software = {{
     version = "1.0";
     hardware-compatibility: ["1.0"];
     files: ({{ filename = "rootfs.img"; path = "/tmp/never"; type = "rawfile";
               sha256 = "{hashlib.sha256(image).hexdigest()}"; }});
 }}
-""")
+"""
+
+
+def test_swupdate(keys):
+    need("swupdate")
+    image = b"a root file system\n" * 100
+    description = keys.file("sw-description", sw_description(image))
     done = keys.exec("openssl", "cms", "-sign", "-binary", "-nosmimecap", "-md", "sha256",
                      "-signer", "chancery:r3", "-inkey", "chancery:r3", "-in", description,
                      "-outform", "DER", "-out", "sw-description.sig")
@@ -270,8 +276,9 @@ TOOLS = {
                             keys.file("never.bin", b"what the kernel measures\n")],
     "mkimage": lambda keys: ["mkimage", "-f", fit_source(keys), "-N", "pkcs11", "-k",
                              "token=Chancery", "never.itb"],
-    "rauc": lambda keys: ["rauc", "--conf", rauc_conf(keys), "bundle", "--cert",
-                          keys.certificate("r3"), "--key", URI, rauc_folder(keys), "never.raucb"],
+    "rauc": lambda keys: ["rauc", "--conf", keys.file("rauc.conf", RAUC_CONF), "bundle", "--cert",
+                          keys.certificate("r3"), "--key", URI, rauc_folder(keys.home),
+                          "never.raucb"],
 }
 
 

@@ -86,7 +86,7 @@ def test_fit__no_key_and_no_tool(fit, tmp_path):
 def test_fit__another_key(fit):
     """One of the trees is enough."""
     image, control = fit.sign(CONFIGURATION, "ours")
-    _, other = fit.sign(CONFIGURATION, "theirs", key="r4")
+    _, other = fit.sign(CONFIGURATION, "theirs", key="r4", bits=4096)
     assert fit.verdict(image, other)[0] == "not-verified"
     assert fit.verdict(image, other, control) == ("verified", "")
 
