@@ -9,6 +9,7 @@
 #include "base/limits.h"
 #include "cli/request.h"
 #include "cli/sign_files.h"
+#include "client/receipt.h"
 #include "crypto/cms.h"
 #include "crypto/hash.h"
 #include "os/clock.h"
@@ -40,6 +41,7 @@ struct own_run {
     struct own *owns;
     struct chy_sign_item *items;
     size_t n;
+    struct chy_str receipts; /* the folder; empty: none are wanted */
 };
 
 /* --- before the server is asked --- */
@@ -140,7 +142,8 @@ static enum chy_err write_signature(const struct own *own, struct chy_bytes sign
 }
 
 static enum chy_err keep_event(struct own_run *o, struct own *own,
-                               const struct chy_sign_result *result, struct chy_error *err)
+                               const struct chy_sign_result *result,
+                               struct chy_door_event **ret_event, struct chy_error *err)
 {
     struct chy_door_event *event = chy_arena_new(&o->run->cli->arena, struct chy_door_event);
     if (event == NULL)
@@ -160,16 +163,30 @@ static enum chy_err keep_event(struct own_run *o, struct own *own,
     };
     own->file->result.signatures.p = event;
     own->file->result.signatures.n = 1;
+    *ret_event = event;
     return CHY_OK;
 }
 
 static enum chy_err take_result(struct own_run *o, struct own *own,
                                 const struct chy_sign_result *result, struct chy_error *err)
 {
-    CHY_TRY(keep_event(o, own, result, err));
-    if (result->is_signed)
-        return write_signature(own, result->signature, err);
-    return sign_refusal(&own->file->result.signatures.p[0], err);
+    struct chy_door_event *event = NULL;
+    CHY_TRY(keep_event(o, own, result, &event, err));
+    if (!result->is_signed)
+        return sign_refusal(event, err);
+    /* First the proof: a signature whose receipt is not good is not handed out. */
+    CHY_TRY(chy_receipt_keep(result->receipt, result->outcome,
+                             chy_client_log_key(o->run->cli->client), o->receipts,
+                             &o->run->cli->arena, &event->receipt_file, err));
+    return write_signature(own, result->signature, err);
+}
+
+/* The option's, else that of the environment, as the agent keeps them for the tools. */
+static struct chy_str receipts_of(const struct sign_run *run)
+{
+    if (run->setup.receipts.n != 0 || run->cli->env.receipts == NULL)
+        return run->setup.receipts;
+    return chy_str_of(run->cli->env.receipts);
 }
 
 static void finish(struct own_run *o, struct sign_file *f, enum chy_err r,
@@ -242,8 +259,10 @@ static size_t count_own(const struct sign_run *run)
 
 enum chy_err sign_run_own(struct sign_run *run, struct chy_error *err)
 {
-    struct own_run o = { .run = run };
-    struct chy_sign_request common = { .receipt = CHY_RECEIPT_INDEX };
+    struct own_run o = { .run = run, .receipts = receipts_of(run) };
+    struct chy_sign_request common = {
+        .receipt = o.receipts.n != 0 ? CHY_RECEIPT_FULL : CHY_RECEIPT_INDEX,
+    };
     size_t n = count_own(run);
     if (n == 0)
         return CHY_OK;
