@@ -152,9 +152,9 @@ static void say_created(const struct chy_gpgsm *g, const struct chy_key *key,
 static enum chy_err write_signature(const struct chy_gpgsm *g, const struct chy_buf *der,
                                     struct chy_error *err)
 {
-    CHY_CLEANUP(chy_buf_done) struct chy_buf pem;
     if (!g->options.is_armored)
         return chy_fd_write(g->out, chy_buf_bytes(der), err);
+    CHY_CLEANUP(chy_buf_done) struct chy_buf pem;
     chy_buf_init(&pem, PEM_BYTES);
     chy_pem_append(&pem, "SIGNED MESSAGE", chy_buf_bytes(der));
     CHY_TRY(chy_buf_check(&pem, err));
