@@ -3,6 +3,7 @@
  * was signed of the forms that tools verify. */
 #include <stddef.h>
 #include <stdint.h>
+#include <string.h>
 #include <sys/mman.h>
 #include <unistd.h>
 
@@ -10,6 +11,7 @@
 #include "client/pgp_armour.h"
 #include "client/verify.h"
 #include "crypto/signed_data.h"
+#include "format/fit.h"
 #include "format/openpgp_read.h"
 #include "format/place.h"
 
@@ -102,6 +104,19 @@ static void signed_read(struct chy_bytes in)
     (void)close(fd);
 }
 
+static void fit_read(struct chy_bytes in)
+{
+    const struct chy_format_source source = { in.n, chy_format_read_memory, &in };
+    struct chy_format_fit fit;
+    if (chy_format_fit_read(&source, &fit, NULL) != CHY_OK)
+        return;
+    CHY_ASSERT(fit.n_configurations <= CHY_LIMIT_FIT_CONFIGURATIONS);
+    for (size_t i = 0; i < fit.n_configurations; i++) {
+        size_t length = strnlen(fit.configurations[i].text, CHY_LIMIT_FIT_NAME + 1);
+        CHY_ASSERT(length >= 1 && length <= CHY_LIMIT_FIT_NAME);
+    }
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
 {
     const struct chy_bytes in = { data, n };
@@ -115,6 +130,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
     seals_read(in);
     if (n <= 1 << 20)
         signed_read(in);
+    fit_read(in);
     chy_buf_init(&key, 1 << 20);
     CHY_IGNORE(chy_pgp_armour_take(chy_bytes_str(in), &key, NULL)); /* any answer will do */
     chy_buf_done(&key);

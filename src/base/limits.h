@@ -251,8 +251,12 @@
 #define CHY_LIMIT_FORMAT_MEMBERS 64
 /* sections of a kernel module: the biggest have some 1,000 */
 #define CHY_LIMIT_FORMAT_SECTIONS 4096
-#define CHY_LIMIT_FORMAT_NAME     255   /* bytes of a name in a ZIP that tells what it is */
-#define CHY_LIMIT_FORMAT_MS       10000 /* for the process that reads one file */
+#define CHY_LIMIT_FORMAT_NAME     255 /* bytes of a name in a ZIP that tells what it is */
+/* bytes of a configuration's name; mkimage makes "conf-1" */
+#define CHY_LIMIT_FIT_NAME 63
+/* configurations of a FIT image: one for each board; distributions have some dozens */
+#define CHY_LIMIT_FIT_CONFIGURATIONS 128
+#define CHY_LIMIT_FORMAT_MS          10000 /* for the process that reads one file */
 
 /* --- query --- */
 

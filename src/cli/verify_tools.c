@@ -13,8 +13,6 @@
 #include "os/file_stream.h"
 #include "os/tree.h"
 
-#define WORDS(...) ((const char *const[]){ __VA_ARGS__, NULL })
-
 /* A tool that could not be given what it needs. */
 static void fail_tool(struct verify_tool_run *run, enum chy_err r, const struct chy_error *why)
 {
@@ -329,42 +327,14 @@ static void run_ssh(struct verify_tool_run *run)
 
 /* --- the rest --- */
 
-/* One of the device trees must have the key. */
-static void run_fit(struct verify_tool_run *run)
-{
-    const struct chy_trust *t = run->f->v->trust;
-    const char *file = verify_tool_path(run, run->f->path);
-    for (size_t i = 0; i < t->fit_keys.n; i++) {
-        struct chy_str tree;
-        struct chy_error why;
-        bool was_run;
-        enum chy_err r = verify_make_file(run, chy_str_bytes(t->fit_keys.p[i].text), &tree, &why);
-        if (r != CHY_OK) {
-            fail_tool(run, r, &why);
-            return;
-        }
-        bool is_good =
-            verify_tool_exec(run, WORDS("fit_check_sign", "-f", file, "-k", tree.p), -1, &was_run);
-        if (!was_run)
-            return;
-        if (is_good) {
-            say_good(run);
-            return;
-        }
-    }
-    if (t->fit_keys.n == 0) {
-        verify_say(run->f, VERIFY_BAD, run->program, "the trust file has no fit_keys");
-        return;
-    }
-    verify_tool_refused(run);
-}
-
-/* xmlsec1 takes one certificate of each file. */
+/* xmlsec1 takes one certificate of each file. A signature of a part of the document is not one of
+ * the document, and a reference to elsewhere would have it fetched: so none but "" is taken. Whose
+ * certificate it was xmlsec1 does not say. */
 static void run_xmlsec(struct verify_tool_run *run)
 {
     const struct chy_trust *t = run->f->v->trust;
     size_t n = chy_trust_store_size(t->roots);
-    const char **words = chy_arena_array(run->f->arena, const char *, 2 * n + 8);
+    const char **words = chy_arena_array(run->f->arena, const char *, 2 * n + 10);
     struct chy_error why;
     bool was_run;
     size_t at = 0;
@@ -374,6 +344,8 @@ static void run_xmlsec(struct verify_tool_run *run)
     words[at++] = "--verify";
     words[at++] = "--enabled-key-data";
     words[at++] = "x509";
+    words[at++] = "--enabled-reference-uris";
+    words[at++] = "empty";
     for (size_t i = 0; i < n; i++) {
         struct chy_str path;
         enum chy_err r = verify_make_root(run, t->roots, i, &path, &why);
@@ -393,7 +365,12 @@ static void run_xmlsec(struct verify_tool_run *run)
         verify_tool_refused(run);
         return;
     }
-    say_good(run);
+    if (t->document.names.n != 0)
+        verify_say(run->f, VERIFY_UNKNOWN, run->program,
+                   "%s does not say who signed it, and the trust file allows some names alone",
+                   run->program);
+    else
+        say_good(run);
 }
 
 static void run_nuget(struct verify_tool_run *run)
@@ -417,7 +394,7 @@ static const struct {
     { VERIFY_TOOL_GPGV, "gpgv", run_gpgv },
     { VERIFY_TOOL_GPGV_TEXT, "gpgv", run_gpgv_text },
     { VERIFY_TOOL_SSH, "ssh-keygen", run_ssh },
-    { VERIFY_TOOL_FIT, "fit_check_sign", run_fit },
+    { VERIFY_TOOL_FIT, "fit_check_sign", verify_run_fit },
     { VERIFY_TOOL_XMLSEC, "xmlsec1", run_xmlsec },
     { VERIFY_TOOL_NUGET, "dotnet nuget verify", run_nuget },
 };

@@ -6,6 +6,9 @@
 #include "base/buf.h"
 #include "cli/verify.h"
 
+/* A command's words, of type const char *const *. */
+#define WORDS(...) ((const char *const[]){ __VA_ARGS__, NULL })
+
 /* What tools are given, made once in a private folder; each path is empty until then. */
 struct verify_tools {
     struct chy_str dir;
@@ -60,3 +63,7 @@ enum chy_err verify_make_name(struct verify_tool_run *run, struct chy_str *ret_p
 
 /* How a path is given to a tool: what begins with '-' is no option. NULL: no memory. */
 const char *verify_tool_path(struct verify_tool_run *run, struct chy_str path);
+
+/* --- verify_fit.c --- */
+
+void verify_run_fit(struct verify_tool_run *run);

@@ -16,7 +16,6 @@
 #include "os/tree.h"
 
 #define STORE_PASSWORD "changeit" /* of public certificates; Java wants one */
-#define WORDS(...)     ((const char *const[]){ __VA_ARGS__, NULL })
 
 static enum chy_err no_memory(struct chy_error *err)
 {

@@ -11,7 +11,7 @@ import subprocess
 import pytest
 
 import tiny_pe
-from signer import POLICY, need
+from signer import POLICY, artifact, need
 
 SIGN_FILE = next(iter(sorted(pathlib.Path("/usr/lib").glob("linux-kbuild-*/scripts/sign-file"))),
                  None)
@@ -113,49 +113,71 @@ def test_evmctl(keys):
 
 # --- U-Boot ---
 
-def fit_value(path, node, name):
-    shown = subprocess.run(["fdtget", "-t", "bx", path, node, name], check=True,
+# What is signed: each image alone, or a configuration with the hashes of its images.
+IMAGE, CONFIGURATION = "image", "configuration"
+SIGNATURE = 'signature { algo = "sha256,rsa%s"; key-name-hint = "%s"; %s };'
+
+
+def fit_text(what=IMAGE, key="r3", loads="", more="", bits=3072):
+    """`loads` is put into the configuration, `more` behind it."""
+    of_image = SIGNATURE % (bits, key, "") if what == IMAGE else 'hash { algo = "sha256"; };'
+    of_all = ""
+    if what == CONFIGURATION:
+        of_all = SIGNATURE % (bits, key, 'sign-images = "kernel";')
+    return f"""\
+/dts-v1/;
+/ {{
+    description = "one image";
+    images {{ kernel {{ description = "k"; data = /incbin/("kernel.bin"); type = "kernel";
+        arch = "arm64"; os = "linux"; compression = "none"; load = <0>; entry = <0>;
+        {of_image} }}; }};
+    configurations {{ default = "c"; c {{ kernel = "kernel"; {loads} {of_all} }}; {more} }};
+}};
+"""
+
+
+def fit_source(keys, what=IMAGE, name=None, **text):
+    keys.file("kernel.bin", b"a kernel\n" * 9)
+    return keys.file(f"{name or what}.its", fit_text(what, **text))
+
+
+def fit_signed(keys, what, name=None, required=("-r",), **source):
+    """What exec said, the image, and the device tree of a U-Boot that knows the key."""
+    need("mkimage", "dtc")
+    name = name or what
+    control = keys.home / f"{name}.dtb"
+    keys.run("dtc", "-O", "dtb", "-o", control, keys.file("empty.dts", "/dts-v1/; / { };\n"))
+    done = keys.exec("mkimage", "-f", fit_source(keys, what, name, **source), "-N", "pkcs11",
+                     "-k", "token=Chancery", "-K", control, *required, f"{name}.itb")
+    return done, keys.home / f"{name}.itb", control
+
+
+def signature_of(image, what):
+    node = {IMAGE: "/images/kernel/signature", CONFIGURATION: "/configurations/c/signature"}[what]
+    shown = subprocess.run(["fdtget", "-t", "bx", image, node, "value"], check=True,
                            capture_output=True, text=True).stdout
     return bytes(int(byte, 16) for byte in shown.split())
 
 
-def fit_source(keys):
-    keys.file("kernel.bin", b"a kernel\n" * 9)
-    return keys.file("image.its", """\
-/dts-v1/;
-/ {
-    description = "one image";
-    images { kernel { description = "k"; data = /incbin/("kernel.bin"); type = "kernel";
-        arch = "arm64"; os = "linux"; compression = "none"; load = <0>; entry = <0>;
-        signature { algo = "sha256,rsa3072"; key-name-hint = "r3"; }; }; };
-    configurations { default = "c"; c { kernel = "kernel"; }; };
-};
-""")
-
-
-def test_mkimage(keys):
-    """What U-Boot checks of an image is its signature over its data (fit_image_check_sig()): here
-    the two are taken out of the tree by fdtget, and OpenSSL checks them."""
-    need("mkimage", "dtc", "fdtget")
-    fit_source(keys)
-    done = keys.exec("mkimage", "-f", "image.its", "-N", "pkcs11", "-k", "token=Chancery",
-                     "image.itb")
-    image = keys.home / "image.itb"
-    data = keys.file("fit.data", fit_value(image, "/images/kernel", "data"))
-    assert data.read_bytes() == b"a kernel\n" * 9
-    signature = keys.file("fit.sig", fit_value(image, "/images/kernel/signature", "value"))
-    keys.verify("r3", "rsa-pkcs1-sha256", data, signature)
-    at = image.read_bytes().index(b"a kernel")
-    data = keys.file("fit.data", fit_value(broken(image, at), "/images/kernel", "data"))
-    refuses(keys, "openssl", "dgst", "-sha256", "-verify", keys.public_key("r3"), "-signature",
-            signature, data)
+@pytest.mark.parametrize("what", [IMAGE, CONFIGURATION])
+def test_mkimage(keys, what):
+    """By the program that checks as U-Boot does; Debian has its source alone."""
+    check = artifact("fit_check_sign")
+    done, image, control = fit_signed(keys, what)
+    shown = keys.run(check, "-f", image, "-k", control)
+    assert "sha256,rsa3072:r3+" in shown.stdout
+    assert "Signature check OK" in shown.stderr
+    for place in (b"a kernel", signature_of(image, what)):
+        spoilt = broken(image, image.read_bytes().index(place))
+        shown = refuses(keys, check, "-f", spoilt, "-k", control)
+        assert "Signature check bad" in shown.stderr
     keys.logged(done, "r3", "mkimage")
 
 
 # --- RAUC ---
 
-def rauc_folder(keys):
-    folder = keys.home / "bundle"
+def rauc_folder(home, name="bundle"):
+    folder = home / name
     folder.mkdir(exist_ok=True)
     (folder / "rootfs.img").write_bytes(b"a root file system\n" * 500)
     (folder / "manifest.raucm").write_text(
@@ -164,24 +186,23 @@ def rauc_folder(keys):
     return folder
 
 
-def rauc_conf(keys):
-    return keys.file("rauc.conf", f"""\
+RAUC_CONF = """\
 [system]
 compatible=tiny
 bootloader=noop
 [keyring]
-path={keys.home}/ca.pem
+path=ca.pem
 check-purpose=codesign
-""")
+"""
 
 
 def test_rauc(keys):
     need("rauc", "mksquashfs")
     bundle = keys.home / "update.raucb"
     bundle.unlink(missing_ok=True)
-    conf = rauc_conf(keys)
+    conf = keys.file("rauc.conf", RAUC_CONF)
     done = keys.exec("rauc", "--conf", conf, "bundle", "--cert", keys.certificate("r3"), "--key",
-                     URI, rauc_folder(keys), bundle)
+                     URI, rauc_folder(keys.home), bundle)
     check = ["rauc", "--conf", conf, "info"]
     assert "Compatible" in keys.run(*check, bundle).stdout
     refuses(keys, *check, broken(bundle, 200))
@@ -203,17 +224,21 @@ def cpio(files):
     return out + b"\0" * (-len(out) % 512)
 
 
-def test_swupdate(keys):
-    need("swupdate")
-    image = b"a root file system\n" * 100
-    description = keys.file("sw-description", f"""\
+def sw_description(image):
+    return f"""\
 software = {{
     version = "1.0";
     hardware-compatibility: ["1.0"];
     files: ({{ filename = "rootfs.img"; path = "/tmp/never"; type = "rawfile";
               sha256 = "{hashlib.sha256(image).hexdigest()}"; }});
 }}
-""")
+"""
+
+
+def test_swupdate(keys):
+    need("swupdate")
+    image = b"a root file system\n" * 100
+    description = keys.file("sw-description", sw_description(image))
     done = keys.exec("openssl", "cms", "-sign", "-binary", "-nosmimecap", "-md", "sha256",
                      "-signer", "chancery:r3", "-inkey", "chancery:r3", "-in", description,
                      "-outform", "DER", "-out", "sw-description.sig")
@@ -251,8 +276,9 @@ TOOLS = {
                             keys.file("never.bin", b"what the kernel measures\n")],
     "mkimage": lambda keys: ["mkimage", "-f", fit_source(keys), "-N", "pkcs11", "-k",
                              "token=Chancery", "never.itb"],
-    "rauc": lambda keys: ["rauc", "--conf", rauc_conf(keys), "bundle", "--cert",
-                          keys.certificate("r3"), "--key", URI, rauc_folder(keys), "never.raucb"],
+    "rauc": lambda keys: ["rauc", "--conf", keys.file("rauc.conf", RAUC_CONF), "bundle", "--cert",
+                          keys.certificate("r3"), "--key", URI, rauc_folder(keys.home),
+                          "never.raucb"],
 }
 
 

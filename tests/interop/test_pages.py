@@ -23,7 +23,8 @@ PROGRAMS = {
     "openssl.md": ["openssl"],
     "osslsigncode.md": ["osslsigncode", "wixl", "gcab"],
     "chancery-sign.md": ["jarsigner", "osslsigncode", "openssl", "wixl", "gcab"],
-    "firmware.md": ["gcc", "sbsign", "evmctl", test_firmware.SIGN_FILE or "sign-file"],
+    "firmware.md": ["gcc", "sbsign", "evmctl", test_firmware.SIGN_FILE or "sign-file", "mkimage",
+                    "dtc", "rauc", "mksquashfs", "swupdate", "cpio"],
     "pkcs11.md": ["pkcs11-tool", "p11tool", "certtool"],
     "gpg.md": ["gpg", "gpgsm", "gnupg-pkcs11-scd"],
     "rpm.md": ["rpm", "rpmbuild", "rpmsign", "rpmkeys"],
@@ -62,7 +63,24 @@ def image(tool):
     return prepare
 
 
-IMAGES = {"cosign.md": image("cosign"), "notation.md": image("notation")}
+def firmware(folder, _):
+    """What is to be put into images, bundles and updates."""
+    rootfs = b"a root file system\n" * 100
+    (folder / "bin").mkdir()
+    (folder / "bin/fit_check_sign").symlink_to(artifact("fit_check_sign"))
+    (folder / "kernel.bin").write_bytes(b"a kernel\n" * 9)
+    (folder / "image.its").write_text(
+        test_firmware.fit_text(test_firmware.CONFIGURATION, key="release"))
+    subprocess.run(["dtc", "-O", "dtb", "-o", folder / "u-boot.dtb"], check=True, text=True,
+                   input="/dts-v1/; / { };\n")
+    test_firmware.rauc_folder(folder, "input")
+    (folder / "system.conf").write_text(test_firmware.RAUC_CONF)
+    (folder / "rootfs.img").write_bytes(rootfs)
+    (folder / "sw-description").write_text(test_firmware.sw_description(rootfs))
+    return {}
+
+
+MORE = {"cosign.md": image("cosign"), "notation.md": image("notation"), "firmware.md": firmware}
 
 
 PACKAGES = {"rpm.md": tiny_rpm, "deb.md": tiny_deb}
@@ -83,7 +101,6 @@ def fill(folder, keys, page):
     (folder / "app.tar").write_text("what is delivered\n")
     (folder / "notes.txt").write_text("what is new\n- much\n")
     (folder / "app.ko").write_bytes(test_firmware.tiny_module(keys).read_bytes())
-    (folder / "sw-description").write_text('software = { version = "1.0"; };\n')
     (folder / "release.xml").write_text('<release><file name="app.tar"/></release>\n')
     (folder / "gnupg").mkdir(mode=0o700)
 
@@ -104,7 +121,7 @@ def test_page(release, tsa, page, request):
     shutil.copy(tsa.ca, folder / "tsa.pem")
     if page.name in ("jsign.md", "osslsigncode.md", "chancery-sign.md"):
         fill_windows(folder)
-    more = IMAGES[page.name](folder, request) if page.name in IMAGES else {}
+    more = MORE[page.name](folder, request) if page.name in MORE else {}
     env = release.env(CHANCERY_MODULE=str(MODULE), CHANCERY_SOURCE=str(SOURCE),
                       CHANCERY_OPENPGP=str(folder / "openpgp"),
                       GNUPGHOME=str(folder / "gnupg"), TSA=tsa.url)
