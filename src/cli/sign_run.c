@@ -12,6 +12,7 @@
 #include "os/file.h"
 #include "os/file_move.h"
 #include "os/file_stream.h"
+#include "os/interrupt.h"
 #include "os/program.h"
 #include "os/tree.h"
 
@@ -87,12 +88,18 @@ static enum chy_err judge(struct job *job, const struct chy_exec_report *r, stru
     return sign_file_place(job->file, err);
 }
 
-enum chy_err sign_file_place(const struct sign_file *f, struct chy_error *err)
+enum chy_err sign_file_check_same(const struct sign_file *f, struct chy_error *err)
 {
     struct chy_file_stamp now;
     CHY_TRY(chy_file_stamp(AT_FDCWD, f->path, &now, err));
     if (!chy_file_stamp_is_same(&now, &f->stamp))
         return chy_fail(err, CHY_E_CONFLICT, "it was changed while it was signed");
+    return CHY_OK;
+}
+
+enum chy_err sign_file_place(const struct sign_file *f, struct chy_error *err)
+{
+    CHY_TRY(sign_file_check_same(f, err));
     return chy_file_move(f->unplaced, f->out, (mode_t)f->mode, err);
 }
 
@@ -281,19 +288,6 @@ static enum chy_err turn(struct runner *r, struct chy_error *err)
     return chy_loop_run(r->loop, err);
 }
 
-static void tell_interrupted(struct runner *r)
-{
-    struct chy_error why;
-    chy_fail(&why, CHY_E_STATE, "it was not begun: a signal ended the run");
-    for (size_t i = 0; r->ended_by != 0 && i < r->run->n; i++) {
-        struct sign_file *f = &r->run->files[i];
-        if (f->result.state != SIGN_WAITING)
-            continue;
-        sign_file_fail(f, &r->run->cli->arena, &why);
-        sign_file_done(r->run, f);
-    }
-}
-
 static enum chy_err run_all(struct runner *r, struct chy_error *err)
 {
     CHY_CLEANUP(chy_exec_agent_closep) struct chy_exec_agent *agent = NULL;
@@ -305,7 +299,7 @@ static enum chy_err run_all(struct runner *r, struct chy_error *err)
     for (size_t i = 0; i < r->run->jobs; i++)
         if (r->jobs[i].file != NULL)
             job_done(&r->jobs[i]);
-    tell_interrupted(r);
+    sign_tell_interrupted(r->run, r->ended_by);
     return result;
 }
 
@@ -320,7 +314,7 @@ static bool has_tools(const struct sign_run *run)
 enum chy_err sign_run_tools(struct sign_run *run, struct chy_error *err)
 {
     struct runner r = { .run = run };
-    if (!has_tools(run))
+    if (!has_tools(run) || chy_interrupt_number() != 0)
         return CHY_OK;
     r.jobs = chy_arena_array(&run->cli->arena, struct job, run->jobs);
     if (r.jobs == NULL)
