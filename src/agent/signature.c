@@ -1,25 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-#include <fcntl.h>
-
 #include "agent/signature_internal.h"
 #include "client/receipt.h"
-#include "os/file.h"
-
-static enum chy_err keep_receipt(struct signature_outcome *o, struct chy_str folder,
-                                 struct chy_str log_key, struct chy_arena *arena,
-                                 struct chy_error *err)
-{
-    enum chy_err r = chy_receipt_check(o->result.receipt, o->result.outcome, log_key, err);
-    if (r != CHY_OK)
-        return chy_error_prefix(err, r, "the receipt is not good");
-    struct chy_str path = chy_arena_printf(arena, "%.*s/%llu.receipt", CHY_STR_ARG(folder),
-                                           (unsigned long long)o->result.outcome->index);
-    if (path.p == NULL)
-        return chy_fail(err, CHY_E_NOMEM, "no memory for a receipt");
-    CHY_TRY(chy_file_replace(AT_FDCWD, path.p, chy_str_bytes(o->result.receipt), 0644, err));
-    o->receipt_file = path;
-    return CHY_OK;
-}
 
 enum chy_err signature_take(struct signature_outcome *outcome, const struct chy_sign_result *result,
                             const struct chy_door_hello *hello, struct chy_str log_key,
@@ -31,9 +12,8 @@ enum chy_err signature_take(struct signature_outcome *outcome, const struct chy_
     if (outcome->result.signature.n == 0)
         return chy_fail(err, CHY_E_PROTOCOL,
                         "the server says that it signed and gives no signature");
-    if (hello->receipts.n == 0)
-        return CHY_OK;
-    return keep_receipt(outcome, hello->receipts, log_key, arena, err);
+    return chy_receipt_keep(outcome->result.receipt, outcome->result.outcome, log_key,
+                            hello->receipts, arena, &outcome->receipt_file, err);
 }
 
 void signature_tell(struct conn *c, const struct chy_sign_item *item, struct chy_bytes digest,

@@ -109,11 +109,11 @@ static void show_keys(struct ssh *s)
 /* False when no more keys fit into an answer. */
 static bool list_key(struct ssh *s, const struct chy_door_key *key)
 {
-    CHY_CLEANUP(chy_buf_done) struct chy_buf one;
     CHY_CLEANUP(chy_buf_done) struct chy_buf blob;
     chy_buf_init(&blob, CHY_LIMIT_PUBLIC_KEY);
     if (chy_ssh_key_write(key, &blob, NULL) != CHY_OK)
         return true; /* one that SSH cannot say */
+    CHY_CLEANUP(chy_buf_done) struct chy_buf one;
     chy_buf_init(&one, CHY_LIMIT_PUBLIC_KEY * (size_t)2);
     chy_ssh_put_string(&one, chy_buf_bytes(&blob));
     chy_ssh_put_string(&one, chy_str_bytes(key->name));

@@ -300,8 +300,6 @@ enum chy_err sign_certificates_read(struct sign_run *run, struct chy_error *err)
 {
     struct sign_certificates *c = &run->certificates;
     const struct chy_key_name name = { run->key };
-    CHY_CLEANUP(chy_buf_done) struct chy_buf leaf;
-    CHY_CLEANUP(chy_buf_done) struct chy_buf issuers;
     if (!needs_certificates(run))
         return CHY_OK;
     CHY_TRY(chy_cli_client(run->cli, run->args, err));
@@ -310,7 +308,9 @@ enum chy_err sign_certificates_read(struct sign_run *run, struct chy_error *err)
     if (c->key.certificates.n == 0)
         return chy_fail(err, CHY_E_STATE, "key \"%.*s\" has no certificate yet",
                         CHY_STR_ARG(run->key));
+    CHY_CLEANUP(chy_buf_done) struct chy_buf leaf;
     chy_buf_init(&leaf, PEM_BYTES);
+    CHY_CLEANUP(chy_buf_done) struct chy_buf issuers;
     chy_buf_init(&issuers, PEM_BYTES);
     chy_pem_append(&leaf, "CERTIFICATE", c->key.certificates.p[0].der);
     CHY_TRY(append_issuers(run, &issuers, err));

@@ -41,11 +41,11 @@ struct own_run {
     struct sign_run *run;
     struct chy_hasher *hasher;
     struct chy_stamper *stamper; /* NULL: no time stamps */
-    struct chy_str receipts;     /* folder; empty: none are wanted */
     enum chy_sign_alg alg;
     struct own *owns;
     struct chy_sign_item *items;
     size_t n;
+    struct chy_str receipts; /* the folder; empty: none are wanted */
 };
 
 /* --- before the server is asked --- */
@@ -172,28 +172,9 @@ static enum chy_err stamp(struct own_run *o, struct own *own, struct chy_bytes s
                            &own->cms.time_stamp, err);
 }
 
-static enum chy_err keep_receipt(struct own_run *o, const struct chy_sign_result *result,
-                                 struct chy_str *ret_path, struct chy_error *err)
-{
-    if (o->receipts.n == 0 || !result->is_signed)
-        return CHY_OK;
-    enum chy_err r = chy_receipt_check(result->receipt, result->outcome,
-                                       chy_client_log_key(o->run->cli->client), err);
-    if (r != CHY_OK)
-        return chy_error_prefix(err, r, "the receipt is not good");
-    struct chy_str path =
-        chy_arena_printf(&o->run->cli->arena, "%.*s/%llu.receipt", CHY_STR_ARG(o->receipts),
-                         (unsigned long long)result->outcome->index);
-    if (path.p == NULL)
-        return chy_fail(err, CHY_E_NOMEM, "no memory for a receipt");
-    CHY_TRY(chy_file_replace(AT_FDCWD, path.p, chy_str_bytes(result->receipt), 0644, err));
-    *ret_path = path;
-    return CHY_OK;
-}
-
 static enum chy_err keep_event(struct own_run *o, struct own *own,
-                               const struct chy_sign_result *result, struct chy_str receipt_file,
-                               struct chy_error *err)
+                               const struct chy_sign_result *result,
+                               struct chy_door_event **ret_event, struct chy_error *err)
 {
     struct chy_door_event *event = chy_arena_new(&o->run->cli->arena, struct chy_door_event);
     if (event == NULL)
@@ -210,26 +191,34 @@ static enum chy_err keep_event(struct own_run *o, struct own *own,
         .rules = result->rules,
         .intent = result->intent,
         .outcome = result->outcome,
-        .receipt_file = receipt_file,
     };
     own->file->result.signatures.p = event;
     own->file->result.signatures.n = 1;
+    *ret_event = event;
     return CHY_OK;
 }
 
 static enum chy_err take_result(struct own_run *o, struct own *own,
                                 const struct chy_sign_result *result, struct chy_error *err)
 {
-    struct chy_str receipt_file = { 0 };
-    /* First the proof: a signature whose receipt is not good is not handed out. */
-    enum chy_err r = keep_receipt(o, result, &receipt_file, err);
-    CHY_TRY(keep_event(o, own, result, receipt_file, err));
-    if (r != CHY_OK)
-        return r;
+    struct chy_door_event *event = NULL;
+    CHY_TRY(keep_event(o, own, result, &event, err));
     if (!result->is_signed)
-        return sign_refusal(&own->file->result.signatures.p[0], err);
+        return sign_refusal(event, err);
+    /* First the proof: a signature whose receipt is not good is not handed out. */
+    CHY_TRY(chy_receipt_keep(result->receipt, result->outcome,
+                             chy_client_log_key(o->run->cli->client), o->receipts,
+                             &o->run->cli->arena, &event->receipt_file, err));
     CHY_TRY(stamp(o, own, result->signature, err));
     return write_signature(own, result->signature, err);
+}
+
+/* The option's, else that of the environment, as the agent keeps them for the tools. */
+static struct chy_str receipts_of(const struct sign_run *run)
+{
+    if (run->setup.receipts.n != 0 || run->cli->env.receipts == NULL)
+        return run->setup.receipts;
+    return chy_str_of(run->cli->env.receipts);
 }
 
 static void finish(struct own_run *o, struct sign_file *f, enum chy_err r,
@@ -300,15 +289,12 @@ static size_t count_own(const struct sign_run *run)
     return CHY_MIN(n, (size_t)CHY_LIMIT_SIGN_ITEMS);
 }
 
-static enum chy_err run_own(struct own_run *o, struct chy_sign_request *common,
+static enum chy_err run_own(struct own_run *o, const struct chy_sign_request *common,
                             struct chy_error *err)
 {
     CHY_CLEANUP(chy_hasher_freep) struct chy_hasher *hasher = NULL;
     CHY_CLEANUP(chy_stamper_freep) struct chy_stamper *stamper = NULL;
     const struct sign_run *run = o->run;
-    o->receipts =
-        run->setup.receipts.n != 0 ? run->setup.receipts : chy_str_of(run->cli->env.receipts);
-    common->receipt = o->receipts.n != 0 ? CHY_RECEIPT_FULL : CHY_RECEIPT_INDEX;
     CHY_TRY(chy_hasher_new(chy_sign_alg_hash(o->alg), &hasher, err));
     if (run->tsa.n != 0)
         CHY_TRY(chy_stamper_new(run->tsa, &stamper, err));
@@ -321,8 +307,10 @@ static enum chy_err run_own(struct own_run *o, struct chy_sign_request *common,
 
 enum chy_err sign_run_own(struct sign_run *run, struct chy_error *err)
 {
-    struct own_run o = { .run = run };
-    struct chy_sign_request common = { 0 };
+    struct own_run o = { .run = run, .receipts = receipts_of(run) };
+    struct chy_sign_request common = {
+        .receipt = o.receipts.n != 0 ? CHY_RECEIPT_FULL : CHY_RECEIPT_INDEX,
+    };
     size_t n = count_own(run);
     if (n == 0)
         return CHY_OK;

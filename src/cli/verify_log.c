@@ -122,10 +122,10 @@ static enum chy_err receipt_entry(void *ctx, int dir_fd, const struct chy_tree_e
                                   struct chy_error *err)
 {
     struct verify *v = ctx;
-    CHY_CLEANUP(chy_buf_done) struct chy_buf text;
     struct chy_str name = chy_str_of(entry->path);
     if (entry->kind != CHY_TREE_FILE || !chy_str_ends(name, ".receipt"))
         return CHY_OK;
+    CHY_CLEANUP(chy_buf_done) struct chy_buf text;
     chy_buf_init(&text, CHY_LIMIT_RECEIPT);
     CHY_TRY(chy_file_read(dir_fd, entry->path, &text, err));
     struct chy_str kept = chy_arena_str(&v->cli->arena, chy_buf_str(&text));

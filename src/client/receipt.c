@@ -1,11 +1,14 @@
 /* SPDX-License-Identifier: MIT */
 #include "client/receipt.h"
 
+#include <fcntl.h>
+
 #include "base/arena.h"
 #include "base/buf.h"
 #include "base/limits.h"
 #include "codec/base64.h"
 #include "crypto/hash.h"
+#include "os/file.h"
 #include "tlog/checkpoint.h"
 #include "tlog/receipt.h"
 
@@ -30,6 +33,27 @@ enum chy_err chy_receipt_check(struct chy_str receipt, const struct chy_log_inde
     if (outcome == NULL || parsed.index != outcome->index)
         return chy_fail(err, CHY_E_INTEGRITY, "the receipt is of another entry");
     return log_key.n != 0 ? check_key(&parsed, log_key, err) : CHY_OK;
+}
+
+enum chy_err chy_receipt_keep(struct chy_str receipt, const struct chy_log_index *outcome,
+                              struct chy_str log_key, struct chy_str folder,
+                              struct chy_arena *arena, struct chy_str *ret_path,
+                              struct chy_error *err)
+{
+    struct chy_str path = { 0 };
+    if (folder.n != 0) {
+        enum chy_err r = chy_receipt_check(receipt, outcome, log_key, err);
+        if (r != CHY_OK)
+            return chy_error_prefix(err, r, "the receipt is not good");
+        path = chy_arena_printf(arena, "%.*s/%llu.receipt", CHY_STR_ARG(folder),
+                                (unsigned long long)outcome->index);
+        if (path.p == NULL)
+            return chy_fail(err, CHY_E_NOMEM, "no memory for a receipt");
+        CHY_TRY(chy_file_replace(AT_FDCWD, path.p, chy_str_bytes(receipt), 0644, err));
+    }
+    if (ret_path != NULL)
+        *ret_path = path;
+    return CHY_OK;
 }
 
 /* The bytes of the leaf, which the line `extra` brings along. */

@@ -20,6 +20,15 @@ CHY_MUST_USE enum chy_err chy_receipt_check(struct chy_str receipt,
                                             const struct chy_log_index *outcome,
                                             struct chy_str log_key, struct chy_error *err);
 
+/* The same, and then keep it: FOLDER/INDEX.receipt, whole or not at all, before the signature that
+ * it is of goes anywhere. Nothing is looked at where `folder` is empty. *ret_path (may be NULL) in
+ * the arena; empty where nothing was kept. Errors: as above; those of chy_file_replace() */
+CHY_MUST_USE enum chy_err chy_receipt_keep(struct chy_str receipt,
+                                           const struct chy_log_index *outcome,
+                                           struct chy_str log_key, struct chy_str folder,
+                                           struct chy_arena *arena, struct chy_str *ret_path,
+                                           struct chy_error *err);
+
 /* What a receipt proves, offline: the entry that it carries stands at this place in the log of one
  * of these keys.
  * Errors: CHY_E_INTEGRITY    not signed by one of the keys, or the entry is not there

@@ -149,11 +149,11 @@ static void put_sorted(struct chy_der_writer *w, struct chy_bytes parts[static A
 enum chy_err chy_cms_attributes(const struct chy_cms *cms, struct chy_buf *out,
                                 struct chy_error *err)
 {
-    CHY_CLEANUP(chy_buf_done) struct chy_buf text;
     size_t ends[ATTRIBUTES];
     struct chy_bytes parts[ATTRIBUTES];
     struct chy_der_writer w;
     CHY_TRY(check(cms, err));
+    CHY_CLEANUP(chy_buf_done) struct chy_buf text;
     chy_buf_init(&text, ATTRIBUTES * (size_t)ATTRIBUTE_BYTES);
     for (size_t i = 0; i < ATTRIBUTES; i++) {
         CHY_TRY(write_attribute(cms, i, &text, err));

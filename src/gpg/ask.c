@@ -107,23 +107,6 @@ static enum chy_err refused(struct chy_gpg *g, const struct chy_gpg_signing *s,
                     request[0] != '\0' ? ")" : "");
 }
 
-/* First the proof: a signature whose receipt is not good is not handed out. */
-static enum chy_err keep_receipt(struct chy_gpg *g, const struct chy_sign_result *result,
-                                 struct chy_error *err)
-{
-    if (g->env.receipts == NULL)
-        return CHY_OK;
-    enum chy_err r =
-        chy_receipt_check(result->receipt, result->outcome, chy_client_log_key(g->client), err);
-    if (r != CHY_OK)
-        return chy_error_prefix(err, r, "the receipt is not good");
-    struct chy_str path = chy_arena_printf(&g->arena, "%s/%llu.receipt", g->env.receipts,
-                                           (unsigned long long)result->outcome->index);
-    if (path.p == NULL)
-        return chy_fail(err, CHY_E_NOMEM, "no memory for a receipt");
-    return chy_file_replace(AT_FDCWD, path.p, chy_str_bytes(result->receipt), 0644, err);
-}
-
 static enum chy_err take_result(struct chy_gpg *g, const struct chy_gpg_signing *s,
                                 const struct chy_sign_response *response,
                                 struct chy_bytes *ret_signature, struct chy_error *err)
@@ -137,7 +120,9 @@ static enum chy_err take_result(struct chy_gpg *g, const struct chy_gpg_signing 
     if (result->signature.n == 0)
         return chy_fail(err, CHY_E_PROTOCOL,
                         "the server says that it signed and gives no signature");
-    CHY_TRY(keep_receipt(g, result, err));
+    /* First the proof: a signature whose receipt is not good is not handed out. */
+    CHY_TRY(chy_receipt_keep(result->receipt, result->outcome, chy_client_log_key(g->client),
+                             chy_str_of(g->env.receipts), &g->arena, NULL, err));
     if (g->options.is_verbose)
         chy_gpg_say(g, "signed: key %.*s, log entry %llu", CHY_STR_ARG(s->key->key.name),
                     result->outcome != NULL ? (unsigned long long)result->outcome->index : 0);

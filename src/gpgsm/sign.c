@@ -1,5 +1,4 @@
 /* SPDX-License-Identifier: MIT */
-#include <fcntl.h>
 #include <sys/prctl.h>
 
 #include "base/limits.h"
@@ -12,7 +11,6 @@
 #include "gpgsm/gpgsm.h"
 #include "os/clock.h"
 #include "os/fd.h"
-#include "os/file.h"
 #include "plugin/caller.h"
 
 #define PEM_BYTES ((size_t)CHY_LIMIT_CMS * 3 / 2)
@@ -94,23 +92,6 @@ static enum chy_err refused(const struct chy_gpgsm *g, const struct chy_key *key
                     CHY_STR_ARG(result->detail), chy_client_request_id(g->client));
 }
 
-/* First the proof: a signature whose receipt is not good is not handed out. */
-static enum chy_err keep_receipt(struct chy_gpgsm *g, const struct chy_sign_result *result,
-                                 struct chy_error *err)
-{
-    if (g->env.receipts == NULL)
-        return CHY_OK;
-    enum chy_err r =
-        chy_receipt_check(result->receipt, result->outcome, chy_client_log_key(g->client), err);
-    if (r != CHY_OK)
-        return chy_error_prefix(err, r, "the receipt is not good");
-    struct chy_str path = chy_arena_printf(&g->arena, "%s/%llu.receipt", g->env.receipts,
-                                           (unsigned long long)result->outcome->index);
-    if (path.p == NULL)
-        return chy_fail(err, CHY_E_NOMEM, "no memory for a receipt");
-    return chy_file_replace(AT_FDCWD, path.p, chy_str_bytes(result->receipt), 0644, err);
-}
-
 /* Ask for a signature over the attributes, which is about the data. */
 static enum chy_err ask(struct chy_gpgsm *g, const struct chy_key *key, const struct chy_cms *cms,
                         struct chy_bytes attributes, uint64_t size_bytes,
@@ -141,10 +122,16 @@ static enum chy_err ask(struct chy_gpgsm *g, const struct chy_key *key, const st
     if (response.results.n != 1)
         return chy_fail(err, CHY_E_PROTOCOL, "one signature was asked for, %zu answers came",
                         response.results.n);
-    if (!response.results.p[0].is_signed)
-        return refused(g, key, &response.results.p[0], err);
-    CHY_TRY(keep_receipt(g, &response.results.p[0], err));
-    *ret_signature = response.results.p[0].signature;
+    const struct chy_sign_result *result = &response.results.p[0];
+    if (!result->is_signed)
+        return refused(g, key, result, err);
+    if (result->signature.n == 0)
+        return chy_fail(err, CHY_E_PROTOCOL,
+                        "the server says that it signed and gives no signature");
+    /* First the proof: a signature whose receipt is not good is not handed out. */
+    CHY_TRY(chy_receipt_keep(result->receipt, result->outcome, chy_client_log_key(g->client),
+                             chy_str_of(g->env.receipts), &g->arena, NULL, err));
+    *ret_signature = result->signature;
     return CHY_OK;
 }
 
@@ -165,9 +152,9 @@ static void say_created(const struct chy_gpgsm *g, const struct chy_key *key,
 static enum chy_err write_signature(const struct chy_gpgsm *g, const struct chy_buf *der,
                                     struct chy_error *err)
 {
-    CHY_CLEANUP(chy_buf_done) struct chy_buf pem;
     if (!g->options.is_armored)
         return chy_fd_write(g->out, chy_buf_bytes(der), err);
+    CHY_CLEANUP(chy_buf_done) struct chy_buf pem;
     chy_buf_init(&pem, PEM_BYTES);
     chy_pem_append(&pem, "SIGNED MESSAGE", chy_buf_bytes(der));
     CHY_TRY(chy_buf_check(&pem, err));

@@ -124,12 +124,12 @@ static enum chy_err create_key(struct call *c, struct answer *answer, struct chy
 
 static enum chy_err public_key(struct call *c, struct answer *answer, struct chy_error *err)
 {
-    CHY_CLEANUP(chy_buf_done) struct chy_buf pem;
     struct chy_arena *arena = &c->plugin.arena;
     struct public_key_answer *a = chy_arena_new(arena, struct public_key_answer);
     struct chy_key key;
     if (a == NULL)
         return no_memory(err);
+    CHY_CLEANUP(chy_buf_done) struct chy_buf pem;
     chy_buf_init(&pem, PEM_BYTES);
     CHY_TRY(chy_plugin_key(&c->plugin, c->request.key, &key, err));
     chy_pem_append(&pem, "PUBLIC KEY", key.public_key);

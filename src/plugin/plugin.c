@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include "plugin/plugin.h"
 
-#include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
 #include <sys/prctl.h>
@@ -14,7 +13,6 @@
 #include "client/receipt.h"
 #include "crypto/init.h"
 #include "doc/doc.h"
-#include "os/file.h"
 #include "plugin/caller.h"
 
 enum chy_err chy_plugin_start(struct chy_error *err)
@@ -83,22 +81,6 @@ enum chy_err chy_plugin_key(struct chy_plugin *p, struct chy_str name, struct ch
 
 /* --- a signature --- */
 
-static enum chy_err keep_receipt(struct chy_plugin *p, const struct chy_sign_result *result,
-                                 struct chy_error *err)
-{
-    struct chy_str log_key = chy_client_log_key(p->client);
-    if (p->env.receipts == NULL)
-        return CHY_OK;
-    enum chy_err r = chy_receipt_check(result->receipt, result->outcome, log_key, err);
-    if (r != CHY_OK)
-        return chy_error_prefix(err, r, "the receipt is not good");
-    struct chy_str path = chy_arena_printf(&p->arena, "%s/%llu.receipt", p->env.receipts,
-                                           (unsigned long long)result->outcome->index);
-    if (path.p == NULL)
-        return chy_fail(err, CHY_E_NOMEM, "no memory for a receipt");
-    return chy_file_replace(AT_FDCWD, path.p, chy_str_bytes(result->receipt), 0644, err);
-}
-
 /* The last part of a problem's type names one of our errors. */
 static enum chy_err code_of(struct chy_plugin *p, struct chy_str problem)
 {
@@ -142,7 +124,8 @@ enum chy_err chy_plugin_sign(struct chy_plugin *p, const struct chy_sign_item *i
         return chy_fail(err, CHY_E_PROTOCOL,
                         "the server says that it signed and gives no signature");
     /* First the proof: a signature whose receipt is not good is not handed out. */
-    CHY_TRY(keep_receipt(p, result, err));
+    CHY_TRY(chy_receipt_keep(result->receipt, result->outcome, chy_client_log_key(p->client),
+                             chy_str_of(p->env.receipts), &p->arena, NULL, err));
     *ret_signature = result->signature;
     return CHY_OK;
 }

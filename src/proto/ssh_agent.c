@@ -172,10 +172,10 @@ static const char *signature_name(const struct chy_door_input *input)
 /* RFC 5656 section 3.1.2: r and s, each an mpint. */
 static enum chy_err ecdsa_write(struct chy_bytes raw, struct chy_buf *out, struct chy_error *err)
 {
-    CHY_CLEANUP(chy_buf_done) struct chy_buf pair;
     size_t n = raw.n / 2;
     if (raw.n == 0 || raw.n % 2 != 0)
         return chy_fail(err, CHY_E_MALFORMED, "%zu bytes are no ECDSA signature", raw.n);
+    CHY_CLEANUP(chy_buf_done) struct chy_buf pair;
     chy_buf_init(&pair, CHY_LIMIT_SIGNATURE);
     chy_ssh_put_mpint(&pair, (struct chy_bytes){ raw.p, n });
     chy_ssh_put_mpint(&pair, (struct chy_bytes){ raw.p + n, n });

@@ -100,15 +100,15 @@ static enum chy_err config_adjust(struct restore *r, struct chy_error *err)
 static enum chy_err softhsm_adjust(struct restore *r, const struct chy_config_token *token,
                                    struct chy_error *err)
 {
-    CHY_CLEANUP(chy_buf_done) struct chy_buf old;
-    CHY_CLEANUP(chy_buf_done) struct chy_buf new;
     char folder[LAYOUT_TOKEN_BYTES];
     char path[LAYOUT_TOKEN_BYTES + sizeof CHY_TOKEN_SOFTHSM_FILE + 1];
     CHY_TRY(layout_token(token->name, folder, err));
     (void)snprintf(path, sizeof path, "%s/" CHY_TOKEN_SOFTHSM_FILE, folder);
     if (manifest_find(&r->manifest, chy_str_of(path)) == NULL)
         return CHY_OK;
+    CHY_CLEANUP(chy_buf_done) struct chy_buf old;
     chy_buf_init(&old, CONF_BYTES);
+    CHY_CLEANUP(chy_buf_done) struct chy_buf new;
     chy_buf_init(&new, CONF_BYTES);
     CHY_TRY(chy_file_read(r->data_fd, path, &old, err));
     struct chy_str rest = chy_buf_str(&old);

@@ -55,3 +55,15 @@ def pgp(keys):
     made = openpgp.OpenPGP(keys)
     yield made
     made.keys.run("gpgconf", "--kill", "all", env={"GNUPGHOME": str(made.home)}, check=False)
+
+
+@pytest.fixture(scope="module")
+def release(keys):
+    """The key that pages and templates speak of; tests of other files do not see it."""
+    if keys.admin.run("keys", "enable", "release", check=False).returncode != 0:
+        keys.admin.run("keys", "create", "release", "--type", "rsa-3072")
+        keys.admin.run("certs", "development", "release", "--subject", "CN=Test release")
+        keys.admin.run("certs", "show", "release", "--out", "release.pem")
+        keys.admin.run("keys", "public", "release", "--out", "release.pub")
+    yield keys
+    keys.admin.run("keys", "disable", "release")

@@ -43,15 +43,10 @@ def commands_of(page):
                               re.DOTALL | re.MULTILINE))
 
 
-@pytest.fixture(name="release", scope="module")
-def fixture_release(keys):
-    """The key that the pages speak of; no other test sees it, nor one that a page makes."""
-    keys.admin.run("keys", "create", "release", "--type", "rsa-3072")
-    keys.admin.run("certs", "development", "release", "--subject", "CN=Test release")
-    keys.admin.run("certs", "show", "release", "--out", "release.pem")
-    keys.admin.run("keys", "public", "release", "--out", "release.pub")
-    yield keys
-    keys.admin.run("keys", "disable", "release")
+@pytest.fixture(scope="module", autouse=True)
+def fixture_android(keys):
+    """A key that a page makes; no other test sees it."""
+    yield
     keys.admin.run("keys", "disable", "android", check=False)
 
 

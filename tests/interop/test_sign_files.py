@@ -300,6 +300,33 @@ def test_detached__key_that_makes_none(keys, place):
     assert not (place / "notes.txt.p7s").exists()
 
 
+@pytest.mark.parametrize("way", ["option", "environment"])
+def test_receipts__of_what_this_program_signs(keys, place, way):
+    need("cc")
+    names = ["notes.txt", sample(keys, place, "module", "m.ko").name]
+    (place / "notes.txt").write_text("what is delivered\n")
+    (place / "receipts").mkdir()
+    words, env = ((["--receipts", "receipts"], {}) if way == "option"
+                  else ([], {"CHANCERY_RECEIPTS": "receipts"}))
+    done = sign(keys, place, "--json", *words, *names, **env)
+    events = [file["signatures"][0] for file in json.loads(done.stdout)["files"]]
+    assert len({event["receipt_file"] for event in events}) == len(names)
+    for event in events:
+        path = place / event["receipt_file"]
+        assert path.name == f"{event['outcome']['index']}.receipt"
+        assert f"index {event['outcome']['index']}" in path.read_text().splitlines()
+    assert len(list((place / "receipts").iterdir())) == len(names)
+
+
+def test_receipts__have_nowhere_to_go(keys, place):
+    """The signature is not handed out."""
+    (place / "notes.txt").write_text("what is delivered\n")
+    done = sign(keys, place, "--receipts", "nowhere", "notes.txt", code=3)
+    assert "nowhere" in done.stderr
+    assert not (place / "notes.txt.p7s").exists()
+    assert not leftovers(place)
+
+
 def test_module(keys, place):
     need("cc")
     path = sample(keys, place, "module", "m.ko")

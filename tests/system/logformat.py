@@ -161,8 +161,9 @@ def checkpoint(note, vkey):
 def check_receipt(receipt, entry, vkey):
     """The index at which a receipt proves `entry`, and the size of the log that it speaks of."""
     head, note = receipt.split("\n\n", 1)
-    first, index_line, *proof = head.splitlines()
+    first, extra, index_line, *proof = head.splitlines()
     assert first == "c2sp.org/tlog-proof@v1"
+    assert extra == "extra " + base64.b64encode(entry).decode()
     index = int(re.fullmatch("index (0|[1-9][0-9]*)", index_line).group(1))
     size, root = checkpoint(note, vkey)
     hashes = [base64.b64decode(line, validate=True) for line in proof]

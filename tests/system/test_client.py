@@ -533,7 +533,7 @@ def test_sign__bad_receipt_gives_no_signature(stub, signer, tmp_path):
 
 
 @pytest.mark.parametrize("words", [
-    ["sign", "--key", "release", "f"], ["sign", "--raw", "--key", "release"],
+    ["sign", "--raw", "--key", "release"],
     ["sign", "--raw", "f"], ["sign", "--raw", "--key", "release", "f", "g", "--out", "x"],
     ["sign", "--raw", "--key", "release", "f", "--hash", "sha1"],
     ["sign", "--raw", "--key", "release", "f", "--algorithm", "ecdsa-sha256", "--hash", "sha384"],

@@ -395,7 +395,7 @@ def sign_in(client, before):
 class FakeAgent:
     """Answers each frame that comes by the next of `answers`: bytes, or None for nothing."""
 
-    WELCOME, FAILED, WATCHING, EVENT = 513, 514, 528, 529  # proto/door.h
+    WELCOME, FAILED, WATCHING, EVENT, SSH_OPENED = 513, 514, 528, 529, 537  # proto/door.h
 
     def __init__(self, path, answers):
         self.socket = socket.socket(socket.AF_UNIX)
@@ -423,6 +423,7 @@ class FakeAgent:
 
 WELCOME = FakeAgent.frame(FakeAgent.WELCOME, 1, struct.pack(">I", 1) + struct.pack(">I", 1) + b"x")
 WATCHING = FakeAgent.frame(FakeAgent.WATCHING, 1, b"\0")
+SSH_OPENED = FakeAgent.frame(FakeAgent.SSH_OPENED, 1, b"\0")  # for scripts
 
 
 def exec_at(client, place, answers, *words):
@@ -466,6 +467,7 @@ def test_an_agent_that_never_answers(signing, place):
                                    FakeAgent.frame(9999, 0)],
                          ids=["ones", "bad-event", "unknown-kind"])
 def test_an_agent_that_goes_mad_does_not_disturb_the_tool(signing, place, noise):
-    done = exec_at(signing, place, [WELCOME, WATCHING + noise], "sh", "-c", "echo done; exit 6")
+    done = exec_at(signing, place, [WELCOME, WATCHING, SSH_OPENED + noise],
+                   "sh", "-c", "echo done; exit 6")
     assert (done.returncode, done.stdout) == (6, "done\n")
     assert "the agent was lost" in done.stderr

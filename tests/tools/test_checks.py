@@ -140,6 +140,28 @@ def test_source__a_label_of_another_function_is_not_behind(tmp_path):
     assert_passes("check-source", tmp_path)
 
 
+HALF_MADE = SPDX + """\
+int chy_thing(struct chy_error *err)
+{
+    CHY_CLEANUP(chy_buf_done) struct chy_buf out;
+    %s
+    chy_buf_init(&out, 10);
+    return 0;
+}
+"""
+
+
+@pytest.mark.parametrize("statement", ["CHY_TRY(ask(err));", "if (x)\n        return 1;"])
+def test_source__what_is_undone_before_it_is_made_is_found(statement, tmp_path):
+    write(tmp_path, "src/store/thing.c", HALF_MADE % statement)
+    assert_finds("check-source", tmp_path, "thing.c:4: out is undone at the end")
+
+
+def test_source__what_is_made_first_passes(tmp_path):
+    write(tmp_path, "src/store/thing.c", HALF_MADE % "int n = 0;")
+    assert_passes("check-source", tmp_path)
+
+
 def test_source__a_waiver_with_a_reason_counts(tmp_path):
     write(tmp_path, "src/store/thing.c",
           SPDX + "fd = open(path, flags); /* checksrc: sqlite has no other way */\n")

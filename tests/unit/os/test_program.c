@@ -131,7 +131,8 @@ static void test_become__is_the_program_with_usual_signals(void **state)
 static void test_become__no_such_program(void **state)
 {
     (void)state;
-    char *argv[] = { NULL };
+    char word[] = "x";
+    char *argv[] = { word, NULL };
     assert_int_equal(chy_program_become("/no/such/program", argv, NULL), CHY_E_NOT_FOUND);
     assert_int_equal(chy_program_become("/etc/passwd", argv, NULL), CHY_E_IO);
 }
