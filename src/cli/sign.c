@@ -5,6 +5,7 @@
 
 #include "base/limits.h"
 #include "cli/sign_files.h"
+#include "os/interrupt.h"
 
 static enum chy_err read_jobs(struct sign_run *run, struct chy_error *err)
 {
@@ -54,30 +55,21 @@ static void choose_tsa(struct sign_run *run)
 
 static bool takes_stamp(const struct sign_file *f)
 {
-    return f->result.state == SIGN_WAITING && f->tool->stamp != NULL;
+    return f->result.state == SIGN_WAITING &&
+           (f->tool->stamp != NULL || (f->tool->flags & SIGN_DETACHED) != 0);
 }
 
 static void tell_stamps(const struct sign_run *run)
 {
     size_t without = 0;
-    size_t never = 0;
-    for (size_t i = 0; i < run->n; i++) {
+    for (size_t i = 0; i < run->n; i++)
         without += takes_stamp(&run->files[i]) && run->tsa.n == 0 ? 1 : 0;
-        never += run->files[i].result.state == SIGN_WAITING && run->tsa.n != 0 &&
-                         (run->files[i].tool->flags & SIGN_DETACHED) != 0
-                     ? 1
-                     : 0;
-    }
     if (without != 0 && !chy_cli_has(run->args, "no-timestamp"))
         (void)fprintf(run->cli->err,
                       "chancery: NO TIME STAMPS: the signatures of %zu files end with the "
                       "certificate. Name an authority by --timestamp-url, CHANCERY_TIMESTAMP_URL "
                       "or the profile's timestamp_url, or say --no-timestamp\n",
                       without);
-    if (never != 0)
-        (void)fprintf(
-            run->cli->err,
-            "chancery: NO TIME STAMPS in the %zu signatures that are files of their own\n", never);
 }
 
 static enum chy_err check_use(const struct sign_run *run, struct chy_error *err)
@@ -129,12 +121,15 @@ static enum chy_err sign_all(struct sign_run *run, struct chy_error *err)
         if (run->files[i].result.state != SIGN_WAITING)
             sign_file_done(run, &run->files[i]);
     tell_stamps(run);
+    chy_interrupt_catch();
     CHY_TRY(make_folder(run, err));
     enum chy_err r = sign_certificates_read(run, err);
     if (r == CHY_OK)
         r = sign_run_tools(run, err);
     if (r == CHY_OK)
         r = sign_run_own(run, err);
+    if (r == CHY_OK)
+        sign_tell_interrupted(run, chy_interrupt_number());
     chy_exec_dir_remove(run->cli, run->setup.dir);
     return r;
 }

@@ -123,6 +123,8 @@ CHY_MUST_USE enum chy_err sign_file_hash(struct sign_file *f, struct chy_error *
 CHY_MUST_USE enum chy_err sign_run_tools(struct sign_run *run, struct chy_error *err);
 /* Those that this program signs: many digests in a call. */
 CHY_MUST_USE enum chy_err sign_run_own(struct sign_run *run, struct chy_error *err);
+/* Errors: CHY_E_CONFLICT the file that was signed has changed meanwhile; CHY_E_IO */
+CHY_MUST_USE enum chy_err sign_file_check_same(const struct sign_file *f, struct chy_error *err);
 /* Put the signed file in its place, unless the file that was signed has changed meanwhile.
  * Errors: CHY_E_CONFLICT it has; CHY_E_IO */
 CHY_MUST_USE enum chy_err sign_file_place(const struct sign_file *f, struct chy_error *err);
@@ -136,6 +138,8 @@ enum chy_err sign_refusal(const struct chy_door_event *refused, struct chy_error
 /* Refused if a signature was, and the error is of that kind; else failed. */
 void sign_file_fail(struct sign_file *f, struct chy_arena *arena, const struct chy_error *why);
 void sign_file_done(struct sign_run *run, struct sign_file *f);
+/* What still waits was not begun, since a signal ended the run; 0: none did. */
+void sign_tell_interrupted(struct sign_run *run, int signal_number);
 /* Lines and a summary on standard error, or one document; answers the exit code. */
 int sign_report(struct sign_run *run);
 int sign_dry_run(struct sign_run *run);

@@ -15,6 +15,7 @@
 #include "os/file.h"
 #include "os/file_stream.h"
 #include "os/program.h"
+#include "os/scratch.h"
 #include "os/sys.h"
 
 #define READ_PART 65536
@@ -82,8 +83,8 @@ static enum chy_err choose_aside(struct sign_run *run, struct sign_file *f, stru
     struct chy_str suffix;
     uint8_t bytes[8];
     CHY_TRY(chy_exec_random(arena, bytes, sizeof bytes, &suffix, err));
-    f->aside = chy_arena_printf(arena, "%.*s.chancery-%.*s", (int)(out.n - name.n), out.p,
-                                CHY_STR_ARG(suffix))
+    f->aside = chy_arena_printf(arena, "%.*s" CHY_SCRATCH_PREFIX "%.*s", (int)(out.n - name.n),
+                                out.p, CHY_STR_ARG(suffix))
                    .p;
     if (f->aside == NULL)
         return no_memory(err);

@@ -10,18 +10,21 @@
 #include "cli/request.h"
 #include "cli/sign_files.h"
 #include "client/receipt.h"
+#include "client/stamper.h"
 #include "crypto/cms.h"
 #include "crypto/hash.h"
 #include "os/clock.h"
 #include "os/fd.h"
 #include "os/file.h"
-#include "os/file_move.h"
+#include "os/file_draft.h"
 #include "os/file_stream.h"
-#include "os/tree.h"
+#include "os/interrupt.h"
 
-#define READ_PART    8192
-#define SHOWN_BYTES  1024 /* signed attributes */
-#define CMS_BYTES    ((size_t)CHY_LIMIT_CHAIN * CHY_LIMIT_CERTIFICATE + CHY_LIMIT_SIGNATURE + 4096)
+#define READ_PART   8192
+#define SHOWN_BYTES 1024 /* signed attributes */
+#define CMS_BYTES                                                            \
+    ((size_t)CHY_LIMIT_CHAIN * CHY_LIMIT_CERTIFICATE + CHY_LIMIT_SIGNATURE + \
+     CHY_LIMIT_TIME_STAMP + 4096)
 #define MODULE_MARK  "~Module signature appended~\n"
 #define MODULE_PKCS7 2 /* enum pkey_id_type */
 
@@ -37,6 +40,7 @@ struct own {
 struct own_run {
     struct sign_run *run;
     struct chy_hasher *hasher;
+    struct chy_stamper *stamper; /* NULL: no time stamps */
     enum chy_sign_alg alg;
     struct own *owns;
     struct chy_sign_item *items;
@@ -107,11 +111,24 @@ static enum chy_err prepare(struct own_run *o, struct sign_file *f, struct chy_e
 
 /* --- what came back --- */
 
-static enum chy_err append_to_module(const struct sign_file *f, struct chy_bytes cms,
-                                     struct chy_error *err)
+static enum chy_err copy_content(const struct sign_file *f, int to_fd, struct chy_error *err)
+{
+    CHY_CLEANUP(chy_fd_closep) int fd = -1;
+    uint8_t part[READ_PART];
+    uint64_t size;
+    size_t n = 0;
+    CHY_TRY(chy_file_open_stream(AT_FDCWD, f->path, &fd, &size, err));
+    do {
+        CHY_TRY(chy_fd_read(fd, part, sizeof part, &n, err));
+        CHY_TRY(chy_fd_write(to_fd, (struct chy_bytes){ part, n }, err));
+    } while (n != 0);
+    return CHY_OK;
+}
+
+static enum chy_err write_module(const struct sign_file *f, struct chy_bytes cms, int to_fd,
+                                 struct chy_error *err)
 {
     CHY_CLEANUP(chy_buf_done) struct chy_buf tail;
-    CHY_CLEANUP(chy_fd_closep) int fd = -1;
     static const uint8_t info[] = { 0, 0, MODULE_PKCS7, 0, 0, 0, 0, 0 };
     chy_buf_init(&tail, CMS_BYTES + 64);
     chy_buf_append(&tail, cms);
@@ -119,26 +136,40 @@ static enum chy_err append_to_module(const struct sign_file *f, struct chy_bytes
     chy_buf_append_u32(&tail, (uint32_t)cms.n);
     chy_buf_append_c(&tail, MODULE_MARK);
     CHY_TRY(chy_buf_check(&tail, err));
-    CHY_TRY(chy_file_copy(f->path, f->unplaced, 0600, err));
-    CHY_TRY(chy_file_open_append(AT_FDCWD, f->unplaced, 0600, &fd, err));
-    return chy_fd_write(fd, chy_buf_bytes(&tail), err);
+    CHY_TRY(copy_content(f, to_fd, err));
+    return chy_fd_write(to_fd, chy_buf_bytes(&tail), err);
 }
 
+/* A draft has no name until it is whole, so nothing lies about when we are killed. */
 static enum chy_err write_signature(const struct own *own, struct chy_bytes signature,
                                     struct chy_error *err)
 {
     CHY_CLEANUP(chy_buf_done) struct chy_buf cms;
-    struct sign_file *f = own->file;
+    CHY_CLEANUP(chy_file_draft_freep) struct chy_file_draft *draft = NULL;
+    const struct sign_file *f = own->file;
+    const struct chy_file_draft_options options = { f->out, 0600, true };
     chy_buf_init(&cms, CMS_BYTES);
     CHY_TRY(chy_cms_assemble(&own->cms, own->attributes, signature, &cms, err));
-    CHY_TRY(chy_dir_make(AT_FDCWD, f->aside, 0700, err));
-    enum chy_err r = (f->tool->flags & SIGN_APPENDED) != 0
-                         ? append_to_module(f, chy_buf_bytes(&cms), err)
-                         : chy_file_create(AT_FDCWD, f->unplaced, chy_buf_bytes(&cms), 0600, err);
-    if (r == CHY_OK)
-        r = sign_file_place(f, err);
-    CHY_IGNORE(chy_tree_remove(AT_FDCWD, f->aside, false, NULL)); /* the first error counts */
-    return r;
+    CHY_TRY(chy_file_draft_new(&options, &draft, err));
+    if ((f->tool->flags & SIGN_APPENDED) != 0)
+        CHY_TRY(write_module(f, chy_buf_bytes(&cms), chy_file_draft_fd(draft), err));
+    else
+        CHY_TRY(chy_fd_write(chy_file_draft_fd(draft), chy_buf_bytes(&cms), err));
+    CHY_TRY(chy_file_draft_set_mode(draft, (mode_t)f->mode, err));
+    CHY_TRY(sign_file_check_same(f, err));
+    return chy_file_draft_keep(draft, err);
+}
+
+/* The kernel reads none, and a signature without attributes has no place for one. */
+static enum chy_err stamp(struct own_run *o, struct own *own, struct chy_bytes signature,
+                          struct chy_error *err)
+{
+    if (o->stamper == NULL || (own->file->tool->flags & SIGN_DETACHED) == 0)
+        return CHY_OK;
+    if (chy_interrupt_number() != 0)
+        return chy_fail(err, CHY_E_STATE, "a signal ended the run before its time stamp");
+    return chy_stamper_ask(o->stamper, chy_sign_alg_hash(o->alg), signature, &o->run->cli->arena,
+                           &own->cms.time_stamp, err);
 }
 
 static enum chy_err keep_event(struct own_run *o, struct own *own,
@@ -178,6 +209,7 @@ static enum chy_err take_result(struct own_run *o, struct own *own,
     CHY_TRY(chy_receipt_keep(result->receipt, result->outcome,
                              chy_client_log_key(o->run->cli->client), o->receipts,
                              &o->run->cli->arena, &event->receipt_file, err));
+    CHY_TRY(stamp(o, own, result->signature, err));
     return write_signature(own, result->signature, err);
 }
 
@@ -231,7 +263,7 @@ static void sign_batch(struct own_run *o, const struct chy_sign_request *common)
 
 static void sign_all(struct own_run *o, const struct chy_sign_request *common)
 {
-    for (size_t i = 0; i < o->run->n; i++) {
+    for (size_t i = 0; i < o->run->n && chy_interrupt_number() == 0; i++) {
         struct sign_file *f = &o->run->files[i];
         struct chy_error err;
         if (f->result.state != SIGN_WAITING || f->tool->words != NULL)
@@ -257,6 +289,22 @@ static size_t count_own(const struct sign_run *run)
     return CHY_MIN(n, (size_t)CHY_LIMIT_SIGN_ITEMS);
 }
 
+static enum chy_err run_own(struct own_run *o, const struct chy_sign_request *common,
+                            struct chy_error *err)
+{
+    CHY_CLEANUP(chy_hasher_freep) struct chy_hasher *hasher = NULL;
+    CHY_CLEANUP(chy_stamper_freep) struct chy_stamper *stamper = NULL;
+    const struct sign_run *run = o->run;
+    CHY_TRY(chy_hasher_new(chy_sign_alg_hash(o->alg), &hasher, err));
+    if (run->tsa.n != 0)
+        CHY_TRY(chy_stamper_new(run->tsa, &stamper, err));
+    o->hasher = hasher;
+    o->stamper = stamper;
+    chy_interrupt_catch();
+    sign_all(o, common);
+    return CHY_OK;
+}
+
 enum chy_err sign_run_own(struct sign_run *run, struct chy_error *err)
 {
     struct own_run o = { .run = run, .receipts = receipts_of(run) };
@@ -277,8 +325,5 @@ enum chy_err sign_run_own(struct sign_run *run, struct chy_error *err)
                         "key, or --raw",
                         chy_enum_name(&chy_key_type_enum, (int)run->certificates.key.type));
     CHY_TRY(chy_cli_fill_request(run->cli, run->args, &common, err));
-    CHY_TRY(chy_hasher_new(chy_sign_alg_hash(o.alg), &o.hasher, err));
-    sign_all(&o, &common);
-    chy_hasher_free(o.hasher);
-    return CHY_OK;
+    return run_own(&o, &common, err);
 }

@@ -173,6 +173,19 @@ void sign_file_done(struct sign_run *run, struct sign_file *f)
         draw_bar(run);
 }
 
+void sign_tell_interrupted(struct sign_run *run, int signal_number)
+{
+    struct chy_error why;
+    chy_fail(&why, CHY_E_STATE, "it was not begun: a signal ended the run");
+    for (size_t i = 0; signal_number != 0 && i < run->n; i++) {
+        struct sign_file *f = &run->files[i];
+        if (f->result.state != SIGN_WAITING)
+            continue;
+        sign_file_fail(f, &run->cli->arena, &why);
+        sign_file_done(run, f);
+    }
+}
+
 /* --- at the end --- */
 
 /* The worst of all files: trouble before wrong use before a refusal. */

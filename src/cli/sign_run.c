@@ -12,7 +12,9 @@
 #include "os/file.h"
 #include "os/file_move.h"
 #include "os/file_stream.h"
+#include "os/interrupt.h"
 #include "os/program.h"
+#include "os/scratch.h"
 #include "os/tree.h"
 
 #define TAIL_BYTES 400 /* of what a tool said last */
@@ -28,6 +30,7 @@ struct job {
     uint8_t tag[CHY_ID_BYTES];
     struct chy_str output; /* file with what it says */
     int output_fd;
+    int aside_fd; /* locks the folder of its file */
 };
 
 struct runner {
@@ -87,12 +90,18 @@ static enum chy_err judge(struct job *job, const struct chy_exec_report *r, stru
     return sign_file_place(job->file, err);
 }
 
-enum chy_err sign_file_place(const struct sign_file *f, struct chy_error *err)
+enum chy_err sign_file_check_same(const struct sign_file *f, struct chy_error *err)
 {
     struct chy_file_stamp now;
     CHY_TRY(chy_file_stamp(AT_FDCWD, f->path, &now, err));
     if (!chy_file_stamp_is_same(&now, &f->stamp))
         return chy_fail(err, CHY_E_CONFLICT, "it was changed while it was signed");
+    return CHY_OK;
+}
+
+enum chy_err sign_file_place(const struct sign_file *f, struct chy_error *err)
+{
+    CHY_TRY(sign_file_check_same(f, err));
     return chy_file_move(f->unplaced, f->out, (mode_t)f->mode, err);
 }
 
@@ -128,6 +137,7 @@ static void job_done(struct job *job)
     if (job->output_fd >= 0)
         CHY_IGNORE(chy_file_remove(AT_FDCWD, job->output.p, NULL)); /* it goes with the folder */
     chy_fd_closep(&job->output_fd);
+    chy_fd_closep(&job->aside_fd);
     chy_arena_done(&job->arena);
     job->file = NULL;
 }
@@ -170,7 +180,7 @@ static enum chy_err prepare(struct job *job, struct chy_error *err)
 {
     struct sign_file *f = job->file;
     CHY_TRY(sign_file_hash(f, err));
-    CHY_TRY(chy_dir_make(AT_FDCWD, f->aside, 0700, err));
+    CHY_TRY(chy_scratch_make(f->aside, &job->aside_fd, err));
     if ((f->tool->flags & SIGN_IN_PLACE) != 0)
         CHY_TRY(chy_file_copy(f->path, f->unplaced, 0600, err));
     return open_output(job, err);
@@ -202,6 +212,7 @@ static void job_start(struct job *job, struct sign_file *f)
     struct chy_error err;
     job->file = f;
     job->output_fd = -1;
+    job->aside_fd = -1;
     chy_arena_init(&job->arena, CHY_LIMIT_ARENA);
     enum chy_err r = prepare(job, &err);
     if (r == CHY_OK)
@@ -281,19 +292,6 @@ static enum chy_err turn(struct runner *r, struct chy_error *err)
     return chy_loop_run(r->loop, err);
 }
 
-static void tell_interrupted(struct runner *r)
-{
-    struct chy_error why;
-    chy_fail(&why, CHY_E_STATE, "it was not begun: a signal ended the run");
-    for (size_t i = 0; r->ended_by != 0 && i < r->run->n; i++) {
-        struct sign_file *f = &r->run->files[i];
-        if (f->result.state != SIGN_WAITING)
-            continue;
-        sign_file_fail(f, &r->run->cli->arena, &why);
-        sign_file_done(r->run, f);
-    }
-}
-
 static enum chy_err run_all(struct runner *r, struct chy_error *err)
 {
     CHY_CLEANUP(chy_exec_agent_closep) struct chy_exec_agent *agent = NULL;
@@ -305,7 +303,7 @@ static enum chy_err run_all(struct runner *r, struct chy_error *err)
     for (size_t i = 0; i < r->run->jobs; i++)
         if (r->jobs[i].file != NULL)
             job_done(&r->jobs[i]);
-    tell_interrupted(r);
+    sign_tell_interrupted(r->run, r->ended_by);
     return result;
 }
 
@@ -317,15 +315,38 @@ static bool has_tools(const struct sign_run *run)
     return false;
 }
 
+static struct chy_str folder_of(const struct sign_file *f)
+{
+    const char *slash = strrchr(f->aside, '/');
+    return (struct chy_str){ f->aside, (size_t)(slash - f->aside) };
+}
+
+/* What runs that were killed have left where the signed files go. Files of one folder mostly stand
+ * together. */
+static void sweep(struct sign_run *run)
+{
+    struct chy_str last = { 0 };
+    for (size_t i = 0; i < run->n; i++) {
+        const struct sign_file *f = &run->files[i];
+        if (f->result.state != SIGN_WAITING || chy_str_equal(folder_of(f), last))
+            continue;
+        last = folder_of(f);
+        struct chy_str path = chy_arena_printf(&run->cli->arena, "%.*s/", CHY_STR_ARG(last));
+        if (path.p != NULL)
+            CHY_IGNORE(chy_scratch_sweep(path.p, NULL)); /* the tool will say what is wrong */
+    }
+}
+
 enum chy_err sign_run_tools(struct sign_run *run, struct chy_error *err)
 {
     struct runner r = { .run = run };
-    if (!has_tools(run))
+    if (!has_tools(run) || chy_interrupt_number() != 0)
         return CHY_OK;
+    sweep(run);
     r.jobs = chy_arena_array(&run->cli->arena, struct job, run->jobs);
     if (r.jobs == NULL)
         return chy_fail(err, CHY_E_NOMEM, "no memory for %zu tools at once", run->jobs);
     for (size_t i = 0; i < run->jobs; i++)
-        r.jobs[i] = (struct job){ .runner = &r, .output_fd = -1 };
+        r.jobs[i] = (struct job){ .runner = &r, .output_fd = -1, .aside_fd = -1 };
     return run_all(&r, err);
 }

@@ -18,6 +18,7 @@ OID(oid_content_type, 0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 0x01, 0x09, 0x03);
 OID(oid_message_digest, 0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 0x01, 0x09, 0x04);
 OID(oid_signing_time, 0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 0x01, 0x09, 0x05);
 OID(oid_signing_certificate, 0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 0x01, 0x09, 0x10, 0x02, 0x2f);
+OID(oid_time_stamp, 0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 0x01, 0x09, 0x10, 0x02, 0x0e);
 OID(oid_rsa, 0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 0x01, 0x01, 0x01);
 OID(oid_sha256, 0x60, 0x86, 0x48, 0x01, 0x65, 0x03, 0x04, 0x02, 0x01);
 OID(oid_sha384, 0x60, 0x86, 0x48, 0x01, 0x65, 0x03, 0x04, 0x02, 0x02);
@@ -55,7 +56,7 @@ static enum chy_err check(const struct chy_cms *cms, struct chy_error *err)
     enum chy_hash_alg hash = chy_sign_alg_hash(cms->alg);
     if (hash == CHY_HASH_NONE)
         return chy_fail(err, CHY_E_UNSUPPORTED,
-                        "%s makes no CMS signature: use an RSA or elliptic-curve key, or --raw",
+                        "%s makes no CMS signature: use an RSA or elliptic-curve key",
                         chy_enum_name(&chy_sign_alg_enum, (int)cms->alg));
     if (cms->content_digest.n != chy_hash_alg_bytes(hash))
         return chy_fail(err, CHY_E_ARG, "a CMS signature by %s cannot be of a digest of %zu bytes",
@@ -183,6 +184,19 @@ static enum chy_err put_attributes(struct chy_der_writer *w, struct chy_bytes se
     return CHY_OK;
 }
 
+static void put_time_stamp(struct chy_der_writer *w, struct chy_bytes token)
+{
+    if (token.n == 0)
+        return;
+    chy_der_open(w, CHY_DER_CONTEXT_SET(1u));
+    chy_der_open(w, CHY_DER_SEQUENCE);
+    chy_der_put_oid(w, oid_time_stamp);
+    chy_der_open(w, CHY_DER_SET);
+    chy_der_put_raw(w, token);
+    for (int i = 0; i < 3; i++)
+        chy_der_close(w);
+}
+
 static enum chy_err put_signer(const struct chy_cms *cms, struct chy_der_writer *w,
                                struct chy_bytes set, struct chy_bytes signature,
                                struct chy_error *err)
@@ -199,6 +213,7 @@ static enum chy_err put_signer(const struct chy_cms *cms, struct chy_der_writer 
     CHY_TRY(put_attributes(w, set, err));
     CHY_TRY(put_algorithm(w, cms->alg, err));
     chy_der_put(w, CHY_DER_OCTET_STRING, signature);
+    put_time_stamp(w, cms->time_stamp);
     chy_der_close(w);
     return CHY_OK;
 }

@@ -25,6 +25,9 @@ struct chy_cms {
     bool has_attributes;
     bool holds_certificates; /* else a verifier must have them */
     int64_t time_us;         /* of signing, as the signer says */
+    /* Token of an authority over the signature (time_stamp.h), DER; empty: none. It is put in when
+     * all is assembled, as an attribute that is not signed: RFC 3161 appendix A. */
+    struct chy_bytes time_stamp;
 };
 
 /* Append the attributes as they are signed (a SET): hash them with the algorithm's hash.

@@ -42,9 +42,26 @@ static enum chy_err time_of(const ASN1_GENERALIZEDTIME *t, int64_t *ret_us, stru
     return CHY_OK;
 }
 
-/* A stamp over a SHA-1 hash proves nothing any more. */
-static enum chy_err imprint_check(TS_TST_INFO *info, struct chy_error *err)
+static enum chy_err info_of(PKCS7 *token, TS_TST_INFO **ret_info, struct chy_error *err)
 {
+    *ret_info = PKCS7_to_TS_TST_INFO(token);
+    if (*ret_info == NULL)
+        return chy_fail_openssl(err, CHY_E_MALFORMED, "the time stamp holds no time");
+    return CHY_OK;
+}
+
+enum chy_err chy_time_stamp_time(PKCS7 *token, int64_t *ret_us, struct chy_error *err)
+{
+    CHY_CLEANUP(info_freep) TS_TST_INFO *info = NULL;
+    CHY_TRY(info_of(token, &info, err));
+    return time_of(TS_TST_INFO_get_time(info), ret_us, err);
+}
+
+/* A stamp over a SHA-1 hash proves nothing any more. */
+static enum chy_err imprint_check(PKCS7 *token, struct chy_error *err)
+{
+    CHY_CLEANUP(info_freep) TS_TST_INFO *info = NULL;
+    CHY_TRY(info_of(token, &info, err));
     const X509_ALGOR *alg = TS_MSG_IMPRINT_get_algo(TS_TST_INFO_get_msg_imprint(info));
     const ASN1_OBJECT *oid = NULL;
     X509_ALGOR_get0(&oid, NULL, NULL, alg);
@@ -92,13 +109,13 @@ static enum chy_err token_check(PKCS7 *token, struct chy_bytes signature, struct
     return CHY_OK;
 }
 
-static enum chy_err signature_check(const struct chy_trust_store *roots, PKCS7 *token,
-                                    int64_t at_us, struct chy_error *err)
+enum chy_err chy_time_stamp_signature_check(X509 *const *roots, size_t n, PKCS7 *token,
+                                            int64_t at_us, struct chy_error *err)
 {
     X509_STORE *store = X509_STORE_new();
     bool is_ready = store != NULL;
-    for (size_t i = 0; is_ready && i < roots->n; i++)
-        is_ready = X509_STORE_add_cert(store, roots->certs[i]) == 1;
+    for (size_t i = 0; is_ready && i < n; i++)
+        is_ready = X509_STORE_add_cert(store, roots[i]) == 1;
     X509 *signer = NULL;
     if (!is_ready) {
         X509_STORE_free(store);
@@ -125,13 +142,10 @@ enum chy_err chy_time_stamp_check(const struct chy_trust_store *roots, struct ch
     CHY_CLEANUP(pkcs7_freep) PKCS7 *p7 = d2i_PKCS7(NULL, &p, (long)token.n);
     if (p7 == NULL || p != token.p + token.n || !PKCS7_type_is_signed(p7) || p7->d.sign == NULL)
         return chy_fail_openssl(err, CHY_E_MALFORMED, "the time stamp is malformed");
-    CHY_CLEANUP(info_freep) TS_TST_INFO *info = PKCS7_to_TS_TST_INFO(p7);
-    if (info == NULL)
-        return chy_fail_openssl(err, CHY_E_MALFORMED, "the time stamp holds no time");
-    CHY_TRY(time_of(TS_TST_INFO_get_time(info), &at_us, err));
-    CHY_TRY(imprint_check(info, err));
+    CHY_TRY(chy_time_stamp_time(p7, &at_us, err));
+    CHY_TRY(imprint_check(p7, err));
     CHY_TRY(authority_check(roots, p7, arena, at_us, ret_authority, err));
-    CHY_TRY(signature_check(roots, p7, at_us, err));
+    CHY_TRY(chy_time_stamp_signature_check(roots->certs, roots->n, p7, at_us, err));
     CHY_TRY(token_check(p7, signature, err));
     *ret_time_us = at_us;
     return CHY_OK;

@@ -3,6 +3,7 @@
  * them to a trusted one. */
 #pragma once
 
+#include <openssl/pkcs7.h>
 #include <openssl/x509.h>
 
 #include "crypto/signature_check.h"
@@ -33,6 +34,12 @@ CHY_MUST_USE enum chy_err chy_time_stamp_check(const struct chy_trust_store *roo
                                                struct chy_arena *arena, int64_t *ret_time_us,
                                                struct chy_str *ret_authority,
                                                struct chy_error *err);
+/* Whether the token is signed by a certificate that is for time stamps and leads to one of these,
+ * as of that time, and names it. Errors: CHY_E_INTEGRITY, CHY_E_NOMEM */
+CHY_MUST_USE enum chy_err chy_time_stamp_signature_check(X509 *const *roots, size_t n, PKCS7 *token,
+                                                         int64_t at_us, struct chy_error *err);
+/* When it says that it was made. Errors: CHY_E_MALFORMED */
+CHY_MUST_USE enum chy_err chy_time_stamp_time(PKCS7 *token, int64_t *ret_us, struct chy_error *err);
 /* What a certificate is called: its common name, else its subject. */
 CHY_MUST_USE enum chy_err chy_x509_called(X509 *cert, struct chy_arena *arena,
                                           struct chy_str *ret_name, struct chy_error *err);

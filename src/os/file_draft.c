@@ -136,6 +136,13 @@ int chy_file_draft_fd(const struct chy_file_draft *d)
     return d->fd;
 }
 
+enum chy_err chy_file_draft_set_mode(struct chy_file_draft *d, mode_t mode, struct chy_error *err)
+{
+    if (fchmod(d->fd, mode) != 0)
+        return fail_path(err, "set the mode of", d->path != NULL ? d->path : "a temporary file");
+    return CHY_OK;
+}
+
 /* By way of /proc, since AT_EMPTY_PATH is for root alone. */
 static bool link_as(const struct chy_file_draft *d, const char *name)
 {

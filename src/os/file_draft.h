@@ -30,6 +30,9 @@ void chy_file_draft_freep(struct chy_file_draft **d);
 
 /* To be written to; lives as long as the draft. */
 int chy_file_draft_fd(const struct chy_file_draft *d);
+/* Its mode, not under the umask. Errors: CHY_E_IO */
+CHY_MUST_USE enum chy_err chy_file_draft_set_mode(struct chy_file_draft *d, mode_t mode,
+                                                  struct chy_error *err);
 /* Give it its name, durable on CHY_OK. It had a path.
  * Errors: CHY_E_EXISTS something has that name meanwhile, and is not to be replaced; CHY_E_IO */
 CHY_MUST_USE enum chy_err chy_file_draft_keep(struct chy_file_draft *d, struct chy_error *err);

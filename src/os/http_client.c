@@ -147,10 +147,11 @@ static enum chy_err set_basics(struct chy_http_client *c,
 {
     SET(CURLOPT_ERRORBUFFER, c->reason);
     SET(CURLOPT_NOSIGNAL, 1L);
-    SET(CURLOPT_PROTOCOLS_STR, "https");
+    SET(CURLOPT_PROTOCOLS_STR, options->is_self_proving ? "http,https" : "https");
     SET(CURLOPT_FOLLOWLOCATION, 0L);
     SET(CURLOPT_NETRC, (long)CURL_NETRC_IGNORED);
-    SET(CURLOPT_SSLVERSION, (long)CURL_SSLVERSION_TLSv1_3);
+    SET(CURLOPT_SSLVERSION,
+        (long)(options->is_self_proving ? CURL_SSLVERSION_TLSv1_2 : CURL_SSLVERSION_TLSv1_3));
     SET(CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_2TLS);
     SET(CURLOPT_CONNECTTIMEOUT_MS, CONNECT_TIMEOUT_MS);
     SET(CURLOPT_TCP_KEEPALIVE, 1L);
@@ -211,15 +212,20 @@ static enum chy_err make_headers(const struct chy_http_exchange *x, struct curl_
                                  struct chy_error *err)
 {
     char line[HEADER_LINE];
-    (void)snprintf(line, sizeof line, "Chancery-Api: %u", x->api_version);
-    bool is_ok = add_header(list, line);
+    bool is_ok = true;
+    if (x->api_version != 0) {
+        (void)snprintf(line, sizeof line, "Chancery-Api: %u", x->api_version);
+        is_ok = add_header(list, line);
+    }
     if (x->accept.n != 0) {
         (void)snprintf(line, sizeof line, "Accept: %.*s", CHY_STR_ARG(x->accept));
         is_ok = is_ok && add_header(list, line);
     }
-    if (x->has_body) /* "Expect:" takes out the wait for 100-continue */
-        is_ok = is_ok && add_header(list, "Content-Type: application/json") &&
-                add_header(list, "Expect:");
+    if (x->has_body) { /* "Expect:" takes out the wait for 100-continue */
+        struct chy_str type = x->body_type.n != 0 ? x->body_type : CHY_STR("application/json");
+        (void)snprintf(line, sizeof line, "Content-Type: %.*s", CHY_STR_ARG(type));
+        is_ok = is_ok && add_header(list, line) && add_header(list, "Expect:");
+    }
     if (!is_ok)
         return chy_fail(err, CHY_E_NOMEM, "no memory for a request");
     return CHY_OK;

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* HTTPS requests of a client, one at a time, over a connection that is kept open. TLS 1.3 only, no
- * redirects, no cookies, no other protocols. HTTPS_PROXY of the environment is used when it is set.
+ * redirects, no cookies, no other protocols, but for services whose answers are signed. HTTPS_PROXY
+ * of the environment is used when it is set.
  *
  * A server is trusted by the pin of its public key (then names and chains do not matter), by a CA
  * file, or by the system's CAs. Not shared between threads. SIGPIPE must be ignored. */
@@ -27,6 +28,9 @@ struct chy_http_client_options {
      * borrowed and must live as long as the client. */
     const struct chy_secret *key_pem;
     struct chy_bytes certificate_pem;
+    /* Others run the service, and its answers prove themselves, as time stamps do: HTTP without TLS
+     * and TLS 1.2 are taken too. */
+    bool is_self_proving;
 };
 
 /* Errors: CHY_E_NOMEM; CHY_E_ARG the pin has another length; CHY_E_UNSUPPORTED the library cannot
@@ -44,9 +48,10 @@ struct chy_http_exchange {
     struct chy_str accept;           /* a literal of the caller; may be empty */
     const struct chy_secret *bearer; /* API token; NULL: none */
     bool has_body;
-    struct chy_bytes body; /* application/json */
-    unsigned api_version;  /* goes into Chancery-Api */
-    int64_t timeout_ms;    /* of all together */
+    struct chy_bytes body;
+    struct chy_str body_type; /* a literal of the caller; empty: application/json */
+    unsigned api_version;     /* goes into Chancery-Api; 0: it does not */
+    int64_t timeout_ms;       /* of all together */
     /* What came back. `answer` is made by the caller; its maximum is the body's. */
     struct chy_buf *answer;
     unsigned status;

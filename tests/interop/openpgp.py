@@ -60,8 +60,9 @@ class OpenPGP:
         return done.stderr
 
     def logged(self, key, digest):
-        """The log's entries about this digest, which must be two, and name the tool."""
-        found = self.keys.log(key=key, digest=digest)
+        """The log's last two entries about this digest, intent and outcome, which name the tool.
+        The same file signed within one second has the same digest."""
+        found = self.keys.log(key=key, digest=digest)[-2:]
         assert [e["kind"] for e in found] == ["sign.intent", "sign.outcome"], found
         assert all(e["application"]["value"] == str(CHANCERY_GPG) for e in found)
         return found

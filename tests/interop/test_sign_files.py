@@ -148,7 +148,7 @@ def test_each_kind(keys, place, jsign, kind):
     assert not leftovers(place)
     # The log has the digest, the program that asked, and the file that it is about.
     rows = keys.log(digest=report["signatures"][-1]["digest"])
-    intent = next(row for row in rows if row["kind"] == "sign.intent")
+    intent = [row for row in rows if row["kind"] == "sign.intent"][-1]
     assert pathlib.Path(intent["application"]["value"]).name in (tool, "java", "jarsigner")
     about = keys.log(digest=hashlib.sha256(before).hexdigest())
     assert intent["index"] in [row["index"] for row in about]
@@ -544,13 +544,31 @@ def test_ended_half_way(keys, place):
 
 
 def test_killed_half_way(keys, place):
-    """Nothing tidies up then, but the file is whole."""
+    """Nothing tidies up then, but the file is whole; the next run removes what lies about, once
+    nobody works in it."""
     process, pid, paths = hanging(keys, place)
     before = paths[0].read_bytes()
     process.kill()
     process.communicate(timeout=SOON)
     os.kill(pid, signal.SIGKILL)
     assert paths[0].read_bytes() == before
+    left, = [path for path in place.iterdir() if path.name.startswith(".chancery-")]
+    sign(keys, place, "--no-timestamp", paths[0])
+    assert left.exists()  # not yet: it is new
+    os.utime(left, (1, 1))
+    sign(keys, place, "--no-timestamp", "--force", paths[0])
+    assert not left.exists()
+
+
+def test_others_that_run_are_left_alone(keys, place):
+    process, pid, _ = hanging(keys, place)
+    used, = [path for path in place.iterdir() if path.name.startswith(".chancery-")]
+    os.utime(used, (1, 1))
+    sign(keys, place, "--no-timestamp", sample(keys, place, "jar", "other.jar"))
+    assert used.exists()
+    os.kill(pid, signal.SIGKILL)
+    process.communicate(timeout=SOON)
+    assert not used.exists()
 
 
 def test_refused_by_policy(keys, place):

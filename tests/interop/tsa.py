@@ -13,6 +13,7 @@ import subprocess
 import threading
 
 QUERY_BYTES = 64 * 1024
+REPLY = "application/timestamp-reply"
 CONFIG = """\
 [ca]
 distinguished_name = name
@@ -48,7 +49,9 @@ tsa_name = yes
 
 
 class Authority:
-    """Stamps what it is asked for, and remembers how often. `is_down` makes it refuse."""
+    """Stamps what it is asked for, and remembers how often. `is_down` makes it refuse. `twist`
+    makes it hostile: a function of the query and the authority that answers the body, or status,
+    type and body."""
 
     def __init__(self, folder):
         self.folder = pathlib.Path(folder)
@@ -56,6 +59,7 @@ class Authority:
         self.ca = self.folder / "ca.pem"
         self.stamps = 0
         self.is_down = False
+        self.twist = None
         self._make_keys()
         self._server = http.server.HTTPServer(("127.0.0.1", 0), self._handler())
         self.url = f"http://127.0.0.1:{self._server.server_port}/"
@@ -91,6 +95,11 @@ class Authority:
         self.stamps += 1
         return self._openssl("ts", "-reply", "-config", "tsa.cnf", "-queryfile", "query").stdout
 
+    @staticmethod
+    def answer(query, authority):
+        """What it answers when nothing twists it."""
+        return authority.reply(query)
+
     def _handler(authority):  # pylint: disable=no-self-argument
         class Handler(http.server.BaseHTTPRequestHandler):
             """One connection; one after the other, since they share the serial number's file."""
@@ -102,12 +111,17 @@ class Authority:
                 if authority.is_down or length > QUERY_BYTES:
                     self.send_error(503)
                     return
-                answer = authority.reply(self.rfile.read(length))
-                self.send_response(200)
-                self.send_header("Content-Type", "application/timestamp-reply")
-                self.send_header("Content-Length", str(len(answer)))
+                query = self.rfile.read(length)
+                answer = (authority.twist or Authority.answer)(query, authority)
+                status, kind, body = (200, REPLY, answer) if isinstance(answer, bytes) else answer
+                self.send_response(status)
+                self.send_header("Content-Type", kind)
+                self.send_header("Content-Length", str(len(body)))
                 self.end_headers()
-                self.wfile.write(answer)
+                try:
+                    self.wfile.write(body)
+                except OSError:
+                    pass  # whoever asked waits no more
 
             def log_message(self, *_):
                 pass

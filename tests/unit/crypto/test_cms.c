@@ -16,6 +16,7 @@
 #include "crypto/cms.h"
 #include "crypto/hash.h"
 #include "crypto/signature.h"
+#include "crypto/signed_data.h"
 #include "crypto/tbs.h"
 #include "key_fixture.h"
 
@@ -28,6 +29,7 @@ static struct chy_buf out;
 static struct chy_certificate certificate;
 static uint8_t digest[CHY_LIMIT_DIGEST];
 static struct chy_cms cms;
+static struct chy_bytes cms_time_stamp; /* what make() puts in */
 
 static int setup(void **state)
 {
@@ -98,6 +100,7 @@ static void make(enum chy_key_type type, enum chy_sign_alg alg, bool has_attribu
         .has_attributes = has_attributes,
         .holds_certificates = has_attributes,
         .time_us = NOW_US,
+        .time_stamp = cms_time_stamp,
     };
     if (has_attributes)
         assert_int_equal(chy_cms_attributes(&cms, &set, NULL), CHY_OK);
@@ -160,6 +163,21 @@ static void test_cms__without_attributes(void **state)
     assert_false(is_good(CHY_STR("")));
     /* nobody's certificate is in it */
     assert_null(memmem(out.p, out.n, der.p, der.n));
+}
+
+/* RFC 3161 appendix A: an attribute that is not signed. Any value stands for a token here. */
+static void test_cms__with_time_stamp(void **state)
+{
+    static const uint8_t token[] = { 0x30, 0x03, 0x02, 0x01, 0x05 };
+    struct chy_signed_data data;
+    (void)state;
+    cms_time_stamp = (struct chy_bytes){ token, sizeof token };
+    make(CHY_KEY_P256, CHY_ALG_ECDSA_SHA256, true);
+    cms_time_stamp = (struct chy_bytes){ NULL, 0 };
+    assert_true(is_good(CONTENT));
+    assert_int_equal(chy_signed_data_parse(chy_buf_bytes(&out), &data, NULL), CHY_OK);
+    assert_true(
+        chy_bytes_equal(data.signers[0].time_stamp, (struct chy_bytes){ token, sizeof token }));
 }
 
 /* RFC 5652 section 5.3 and X.690 section 11.6. */
@@ -227,9 +245,8 @@ int main(void)
 {
 #define T(t) cmocka_unit_test_setup_teardown(t, setup, teardown)
     const struct CMUnitTest tests[] = {
-        T(test_cms__with_attributes),
-        T(test_cms__without_attributes),
-        T(test_attributes__are_a_sorted_set),
+        T(test_cms__with_attributes), T(test_cms__without_attributes),
+        T(test_cms__with_time_stamp), T(test_attributes__are_a_sorted_set),
         T(test_cms__errors),
     };
     return cmocka_run_group_tests(tests, NULL, drop_keys);

@@ -186,6 +186,18 @@ static void test_draft__out_of_memory(void **state)
 
 #define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
+static void test_draft_set_mode__not_under_the_umask(void **state)
+{
+    struct stat st;
+    (void)state;
+    struct chy_file_draft *d = draft_of(path, false, "a");
+    assert_int_equal(chy_file_draft_set_mode(d, 0666, NULL), CHY_OK);
+    assert_int_equal(chy_file_draft_keep(d, NULL), CHY_OK);
+    chy_file_draft_free(d);
+    assert_int_equal(stat(path, &st), 0);
+    assert_int_equal(st.st_mode & 0777, 0666);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -195,6 +207,7 @@ int main(void)
         T(test_draft__two_at_once),
         T(test_draft_new__errors),
         T(test_draft_copy__gives_all_of_it),
+        T(test_draft_set_mode__not_under_the_umask),
         T(test_draft__out_of_memory),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
