@@ -114,7 +114,8 @@ class Signer:
     def log(self, **query):
         """The newest thousand of the entries, in their order."""
         words = [word for name, value in query.items() for word in (f"--{name}", str(value))]
-        return self.admin.json("log", "list", "--newest", "--limit", "1000", *words)["entries"][::-1]
+        found = self.admin.json("log", "list", "--newest", "--limit", "1000", *words)["entries"]
+        return found[::-1]
 
     def logged(self, done, key, program):
         """The entry that exec told last of this key's signatures; it names the program."""
