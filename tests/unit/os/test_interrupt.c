@@ -12,14 +12,25 @@
 
 #include "os/interrupt.h"
 
+/* Whoever runs the tests may have them ignored, as nohup does. */
+static void heed_all(void)
+{
+    const struct sigaction usual = { .sa_handler = SIG_DFL };
+    sigaction(SIGINT, &usual, NULL);
+    sigaction(SIGTERM, &usual, NULL);
+    sigaction(SIGHUP, &usual, NULL);
+}
+
 /* Each in a process of its own, which answers what it saw; or that a signal ended it. */
 static int in_child(int (*fn)(void))
 {
     int status = 0;
     pid_t pid = fork();
     assert_true(pid >= 0);
-    if (pid == 0)
+    if (pid == 0) {
+        heed_all();
         _exit(fn());
+    }
     assert_int_equal(waitpid(pid, &status, 0), pid);
     return WIFSIGNALED(status) ? -WTERMSIG(status) : WEXITSTATUS(status);
 }
