@@ -224,6 +224,12 @@ def test_receipts__without_their_folder(keys, place):
 
 # --- ended half-way ---
 
+def heed():
+    """Whoever runs the tests may have these ignored, as nohup does."""
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, signal.SIG_DFL)
+
+
 def ended(keys, place, liar, number):
     """chancery sign of three files, ended when the second time stamp is asked for."""
     asked, go_on = threading.Event(), threading.Event()
@@ -238,7 +244,7 @@ def ended(keys, place, liar, number):
     paths = [notes(place, f"{i}.txt") for i in range(3)]
     process = subprocess.Popen([str(CHANCERY), "sign", "--key", "r3", "--timestamp-url", liar.url,
                                 *map(str, paths)], cwd=place, env=env_in(keys, place), text=True,
-                               stderr=subprocess.PIPE, stdin=subprocess.DEVNULL)
+                               stderr=subprocess.PIPE, stdin=subprocess.DEVNULL, preexec_fn=heed)
     assert asked.wait(SOON)
     os.kill(process.pid, number)
     go_on.set()
