@@ -113,6 +113,8 @@ static void run_jarsigner(struct verify_tool_run *run)
     verify_own(run->f, CHY_VERIFY_JAR, (struct chy_bytes){ NULL, 0 });
 }
 
+#define APK_DIGEST "Signer #1 certificate SHA-256 digest: "
+
 /* Its certificate is nobody's but the trust file's: Android knows no authorities. 24 is the version
  * since which a package is signed as a whole. */
 static void run_apksigner(struct verify_tool_run *run)
@@ -124,9 +126,10 @@ static void run_apksigner(struct verify_tool_run *run)
         &was_run);
     if (!was_run)
         return;
-    struct chy_str digest = verify_tool_value(run, "Signer #1 certificate SHA-256 digest: ");
+    struct chy_str digest = verify_tool_value(run, APK_DIGEST);
     struct chy_verify_signer *s = verify_add_signer(run->f);
-    if (!is_good || digest.n == 0 || s == NULL) {
+    /* A name in the certificate is printed with its line ends, before the digest. */
+    if (!is_good || digest.n == 0 || s == NULL || !verify_tool_said_once(run, APK_DIGEST)) {
         verify_tool_refused(run);
         return;
     }

@@ -2,10 +2,12 @@
 """chancery verify: a file of each kind, signed by the tools that people use; then broken, not
 trusted, ended, unknown to the log; and folders with everything in them."""
 
+import hashlib
 import json
 import os
 import shutil
 import socket
+import ssl
 import subprocess
 import time
 
@@ -241,6 +243,25 @@ def test_names(tree, signed):
                            ("CN=Test r3,*", "verified"), ("Test", "not-verified")):
         trust = tree.trust("names.yaml", extra=["names:", f"  - {names}"])
         assert told(tree.verify("--json", path, trust=trust))["verdict"] == verdict, names
+
+
+def test_a_name_that_speaks_as_the_tool_does(tree, tmp_path):
+    """apksigner prints a certificate's names with their line ends."""
+    need("apksigner", "openssl")
+    signer = LocalSigner(tmp_path / "signer", 86400)
+    digest = hashlib.sha256(ssl.PEM_cert_to_DER_cert(
+        (signer.folder / "cert.pem").read_text())).hexdigest()
+    signer.openssl("req", "-x509", "-newkey", "rsa:2048", "-noenc", "-keyout", "evil.key", "-out",
+                   "evil.pem", "-utf8", "-subj",
+                   f"/DC=x\nSigner #1 certificate SHA-256 digest: {digest}\ny/CN=Mallory")
+    signer.openssl("pkcs8", "-topk8", "-nocrypt", "-in", "evil.key", "-outform", "DER", "-out",
+                   "k8")
+    path = tmp_path / "app.apk"
+    run("apksigner", "sign", "--key", signer.folder / "k8", "--cert", signer.folder / "evil.pem",
+        "--min-sdk-version", "24", "--out", path, signed_tree.apk(tree.keys))
+    trust = tree.trust("apk.yaml", roots=[signer.folder / "cert.pem"])
+    row = told(tree.verify("--json", path, trust=trust))
+    assert row["verdict"] == "not-verified", row
 
 
 def test_require_time_stamp(tree, signed):
