@@ -10,6 +10,7 @@ import socket
 import ssl
 import subprocess
 import time
+import zipfile
 
 import pytest
 
@@ -260,6 +261,31 @@ def test_a_name_that_speaks_as_the_tool_does(tree, tmp_path):
     run("apksigner", "sign", "--key", signer.folder / "k8", "--cert", signer.folder / "evil.pem",
         "--min-sdk-version", "24", "--out", path, signed_tree.apk(tree.keys))
     trust = tree.trust("apk.yaml", roots=[signer.folder / "cert.pem"])
+    row = told(tree.verify("--json", path, trust=trust))
+    assert row["verdict"] == "not-verified", row
+
+
+def both(tree, signer):
+    """A trust file by whose roots both may sign, and by whose names our key alone."""
+    return tree.trust("both.yaml", roots=[tree.keys.home / "ca.pem", signer.folder / "ca.pem"],
+                      extra=["names:", "  - Test r3"])
+
+
+def test_a_jar__somebody_else_has_signed_the_rest(tree, signed, tmp_path):
+    """The signature of the trusted one is good, of entries that are not there any more."""
+    signer = LocalSigner(tmp_path / "signer", 86400)
+    signer.openssl("pkcs12", "-export", "-inkey", "key.pem", "-in", "cert.pem", "-certfile",
+                   "ca.pem", "-name", "somebody", "-passout", "pass:changeit", "-out", "key.p12")
+    path = tmp_path / "app.jar"
+    with zipfile.ZipFile(signed("jar")) as old, zipfile.ZipFile(path, "w") as new:
+        for name in old.namelist():
+            if name.startswith("META-INF/"):
+                new.writestr(name, old.read(name))
+        new.writestr("Evil.class", "evil")
+    run("jarsigner", "-keystore", signer.folder / "key.p12", "-storepass", "changeit", path,
+        "somebody")
+    trust = both(tree, signer)
+    assert told(tree.verify("--json", signed("jar"), trust=trust))["verdict"] == "verified"
     row = told(tree.verify("--json", path, trust=trust))
     assert row["verdict"] == "not-verified", row
 
