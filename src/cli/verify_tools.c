@@ -82,6 +82,16 @@ static void run_osslsigncode(struct verify_tool_run *run)
         verify_tool_refused(run);
         return;
     }
+    /* One good signature of several is enough for it, and need not be the one that it extracts. */
+    if (verify_tool_said(run, "MISMATCH")) {
+        verify_say(run->f, VERIFY_BAD, run->program, "a signature in it is of another file");
+        return;
+    }
+    if (verify_tool_said(run, "Signature Index: 1")) {
+        verify_say(run->f, VERIFY_UNKNOWN, run->program,
+                   "it has several signatures, and %s does not say whose is good", run->program);
+        return;
+    }
     say_good(run);
     osslsigncode_signers(run);
 }

@@ -290,6 +290,23 @@ def test_a_jar__somebody_else_has_signed_the_rest(tree, signed, tmp_path):
     assert row["verdict"] == "not-verified", row
 
 
+def test_a_cabinet__somebody_else_has_signed_the_rest(tree, signed, tmp_path):
+    """In front the signature of another file by the trusted one, in it one of somebody else."""
+    signer = LocalSigner(tmp_path / "signer", 86400)
+    good = signed("cab")
+    (tmp_path / "evil.txt").write_text("evil\n")
+    run("gcab", "--create", "in.cab", "evil.txt", cwd=tmp_path)
+    run("osslsigncode", "extract-signature", "-in", good, "-out", "der", cwd=tmp_path)
+    run("osslsigncode", "attach-signature", "-sigin", "der", "-in", "in.cab", "-out", "half.cab",
+        cwd=tmp_path, check=False)
+    run("osslsigncode", "sign", "-nest", "-h", "sha256", "-certs", signer.folder / "cert.pem",
+        "-key", signer.folder / "key.pem", "-in", "half.cab", "-out", "evil.cab", cwd=tmp_path)
+    trust = both(tree, signer)
+    assert told(tree.verify("--json", good, trust=trust))["verdict"] == "verified"
+    row = told(tree.verify("--json", tmp_path / "evil.cab", trust=trust))
+    assert row["verdict"] == "not-verified", row
+
+
 def test_require_time_stamp(tree, signed):
     bare = [signed(kind) for kind in ("cms", "raw", "openpgp", "ssh")]
     trust = tree.trust("stamp.yaml", extra=["require_time_stamp: true"])
