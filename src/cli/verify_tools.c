@@ -185,7 +185,13 @@ static void run_rpmkeys(struct verify_tool_run *run)
     s->name = chy_arena_printf(run->f->arena, "OpenPGP key %.*s",
                                (int)(strcspn(key.p, ":\n") < key.n ? strcspn(key.p, ":\n") : key.n),
                                key.p);
-    say_good(run);
+    if (run->f->v->trust->document.names.n != 0)
+        verify_say(run->f, VERIFY_UNKNOWN, run->program,
+                   "%s does not say the name of the key's owner, and the trust file allows some "
+                   "names alone",
+                   run->program);
+    else
+        say_good(run);
 }
 
 /* Every signature must be a good one of a key that is in time. */

@@ -246,6 +246,14 @@ def test_names(tree, signed):
         assert told(tree.verify("--json", path, trust=trust))["verdict"] == verdict, names
 
 
+def test_names__of_an_rpm(tree, signed):
+    """rpmkeys tells a key's number alone."""
+    path = signed("rpm")
+    row = told(tree.verify("--json", path, trust=tree.trust("names.yaml",
+                                                            extra=["names:", "  - Nobody"])))
+    assert row["verdict"] == "cannot-tell", row
+
+
 def test_a_name_that_speaks_as_the_tool_does(tree, tmp_path):
     """apksigner prints a certificate's names with their line ends."""
     need("apksigner", "openssl")
