@@ -603,6 +603,16 @@ def test_a_folder_of_everything(tree, signed, tmp_path):
     assert done.stdout.endswith("4 verified, 0 not verified, 0 unsigned, 0 cannot tell\n")
 
 
+def test_a_folder__a_file_named_as_the_signature_of_a_folder(tree, tmp_path):
+    (tmp_path / "setup").mkdir()
+    (tmp_path / "setup.sig").write_text("runs, and nobody has signed it\n")
+    (tmp_path / "gone.sig").write_text("likewise\n")
+    (tmp_path / "gone").symlink_to("nothing")
+    done = tree.verify("--json", tmp_path)
+    rows = {row["file"].removeprefix(f"{tmp_path}/"): row["verdict"] for row in told(done, 3)}
+    assert rows == {"setup.sig": "not-verified", "gone.sig": "not-verified", "gone": "cannot-tell"}
+
+
 def test_the_name_of_a_signature_stands_for_its_file(tree, signed):
     path = signed("cms")
     assert told(tree.verify("--json", f"{path}.p7s"))["file"] == str(path)
