@@ -146,6 +146,10 @@ static void test_pe__padding(void **state)
     put32(file + PE_N, 16);
     file[PE_N + 15] = 1;
     assert_int_equal(place_of(chy_format_pe_place, file, n), CHY_E_MALFORMED);
+    put32(file + PE_N, 13); /* what pads it is not its own */
+    assert_int_equal(place_of(chy_format_pe_place, file, n), CHY_E_MALFORMED);
+    file[PE_N + 15] = 0;
+    assert_int_equal(place_of(chy_format_pe_place, file, n), CHY_OK);
 }
 
 static void test_pe__cut_off(void **state)
