@@ -23,11 +23,11 @@ static bool is_there(struct walk *w, int dir_fd, struct chy_str base)
 {
     struct chy_str name = chy_arena_str(&w->v->cli->arena, base);
     struct stat st;
-    return name.p != NULL && fstatat(dir_fd, name.p, &st, AT_SYMLINK_NOFOLLOW) == 0;
+    return name.p != NULL && fstatat(dir_fd, name.p, &st, 0) == 0 && S_ISREG(st.st_mode);
 }
 
-/* What is beside a file is looked at with it; links lead out of the folder, or round in it, so only
- * those to files are followed. */
+/* What is beside a file is looked at with it, what is beside anything else is a file of its own;
+ * links lead out of the folder, or round in it, so only those to files are followed. */
 static enum chy_err walk_entry(void *ctx, int dir_fd, const struct chy_tree_entry *entry,
                                struct chy_error *err)
 {

@@ -6,8 +6,10 @@
 #define OWN "chancery"
 
 /* One signer who is trusted is enough; a signature that is wrong is one too many: who else signed
- * may be somebody whom this trust file does not know. */
-static void signers_judge(struct verify_file *f, const struct chy_verify_found *found)
+ * may be somebody whom this trust file does not know. Of a JAR each signs some of the entries, and
+ * who is trusted may have signed none that is in it: there everybody must be. */
+static void signers_judge(struct verify_file *f, enum chy_verify_form form,
+                          const struct chy_verify_found *found)
 {
     const struct chy_verify_signer *good = NULL;
     const struct chy_verify_signer *bad = NULL;
@@ -17,7 +19,8 @@ static void signers_judge(struct verify_file *f, const struct chy_verify_found *
         if (row != NULL)
             *row = *s;
         bool is_wrong = chy_str_equal_c(s->problem, chy_err_type(CHY_E_INTEGRITY)) ||
-                        chy_str_equal_c(s->problem, chy_err_type(CHY_E_MALFORMED));
+                        chy_str_equal_c(s->problem, chy_err_type(CHY_E_MALFORMED)) ||
+                        (form == CHY_VERIFY_JAR && !s->is_good);
         good = s->is_good ? s : good;
         bad = is_wrong || (bad == NULL && !s->is_good) ? s : bad;
         if (is_wrong)
@@ -53,7 +56,7 @@ void verify_own(struct verify_file *f, enum chy_verify_form form, struct chy_byt
     f->is_signed = true;
     enum chy_err r = child_run(f, form, signature, &found, &why);
     if (r == CHY_OK)
-        signers_judge(f, &found);
+        signers_judge(f, form, &found);
     else
         verify_say_error(f, r, OWN, &why);
 }

@@ -82,6 +82,16 @@ static void run_osslsigncode(struct verify_tool_run *run)
         verify_tool_refused(run);
         return;
     }
+    /* One good signature of several is enough for it, and need not be the one that it extracts. */
+    if (verify_tool_said(run, "MISMATCH")) {
+        verify_say(run->f, VERIFY_BAD, run->program, "a signature in it is of another file");
+        return;
+    }
+    if (verify_tool_said(run, "Signature Index: 1")) {
+        verify_say(run->f, VERIFY_UNKNOWN, run->program,
+                   "it has several signatures, and %s does not say whose is good", run->program);
+        return;
+    }
     say_good(run);
     osslsigncode_signers(run);
 }
@@ -113,6 +123,8 @@ static void run_jarsigner(struct verify_tool_run *run)
     verify_own(run->f, CHY_VERIFY_JAR, (struct chy_bytes){ NULL, 0 });
 }
 
+#define APK_DIGEST "Signer #1 certificate SHA-256 digest: "
+
 /* Its certificate is nobody's but the trust file's: Android knows no authorities. 24 is the version
  * since which a package is signed as a whole. */
 static void run_apksigner(struct verify_tool_run *run)
@@ -124,9 +136,10 @@ static void run_apksigner(struct verify_tool_run *run)
         &was_run);
     if (!was_run)
         return;
-    struct chy_str digest = verify_tool_value(run, "Signer #1 certificate SHA-256 digest: ");
+    struct chy_str digest = verify_tool_value(run, APK_DIGEST);
     struct chy_verify_signer *s = verify_add_signer(run->f);
-    if (!is_good || digest.n == 0 || s == NULL) {
+    /* A name in the certificate is printed with its line ends, before the digest. */
+    if (!is_good || digest.n == 0 || s == NULL || !verify_tool_said_once(run, APK_DIGEST)) {
         verify_tool_refused(run);
         return;
     }
@@ -172,7 +185,13 @@ static void run_rpmkeys(struct verify_tool_run *run)
     s->name = chy_arena_printf(run->f->arena, "OpenPGP key %.*s",
                                (int)(strcspn(key.p, ":\n") < key.n ? strcspn(key.p, ":\n") : key.n),
                                key.p);
-    say_good(run);
+    if (run->f->v->trust->document.names.n != 0)
+        verify_say(run->f, VERIFY_UNKNOWN, run->program,
+                   "%s does not say the name of the key's owner, and the trust file allows some "
+                   "names alone",
+                   run->program);
+    else
+        say_good(run);
 }
 
 /* Every signature must be a good one of a key that is in time. */

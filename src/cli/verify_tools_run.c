@@ -138,6 +138,12 @@ bool verify_tool_exec(struct verify_tool_run *run, const char *const *words, int
         verify_say(run->f, VERIFY_UNKNOWN, NULL, "%s is not installed", words[0]);
     else if (r != CHY_OK)
         verify_say(run->f, VERIFY_UNKNOWN, run->program, "%s", why.text);
+    else if (run->said.n == CHY_LIMIT_VERIFY_OUTPUT) {
+        /* What is not read could be what contradicts. */
+        verify_say(run->f, VERIFY_UNKNOWN, run->program, "%s says more than can be read", words[0]);
+        *ret_was_run = false;
+        return false;
+    }
     return r == CHY_OK && !end.was_signal && end.value == 0;
 }
 
@@ -149,6 +155,16 @@ static const char *said_find(const struct verify_tool_run *run, const char *text
 bool verify_tool_said(const struct verify_tool_run *run, const char *text)
 {
     return said_find(run, text) != NULL;
+}
+
+bool verify_tool_said_once(const struct verify_tool_run *run, const char *text)
+{
+    const char *at = said_find(run, text);
+    if (at == NULL)
+        return false;
+    at += strlen(text);
+    size_t left = (size_t)((const char *)run->said.p + run->said.n - at);
+    return memmem(at, left, text, strlen(text)) == NULL;
 }
 
 /* Kept: the next run takes the buffer. What is not text is nothing. */

@@ -265,11 +265,40 @@ void chy_trust_freep(struct chy_trust **t)
     chy_trust_free(*t);
 }
 
+#define ESCAPED '\1' /* stands for what is escaped; no name has it, as it is no text */
+
+/* A value may hold what separates values, escaped (RFC 4514 section 2.4): that is no separator.
+ * NULL: no memory. */
+static char *separators_only(struct chy_str subject)
+{
+    char *to = chy_malloc(subject.n + 1);
+    for (size_t i = 0; to != NULL && i < subject.n; i++) {
+        bool is_escaped = i != 0 && to[i - 1] == '\\';
+        to[i] = is_escaped ? ESCAPED : subject.p[i];
+    }
+    return to;
+}
+
+/* With the same marks in both; a pattern of a subject is of no name that looks like one. */
+static bool subject_fits(struct chy_str pattern, struct chy_str subject)
+{
+    char *marked_pattern = separators_only(pattern);
+    char *marked = separators_only(subject);
+    bool fits = marked_pattern != NULL && marked != NULL && chy_glob_match(pattern, subject) &&
+                chy_glob_match((struct chy_str){ marked_pattern, pattern.n },
+                               (struct chy_str){ marked, subject.n });
+    chy_free(marked_pattern);
+    chy_free(marked);
+    return fits;
+}
+
 bool chy_trust_takes_name(const struct chy_trust *t, struct chy_str name, struct chy_str subject)
 {
     const struct chy_strs *names = &t->document.names;
     for (size_t i = 0; i < names->n; i++) {
-        if (chy_glob_match(names->p[i], name) || chy_glob_match(names->p[i], subject))
+        struct chy_str pattern = names->p[i];
+        bool is_of_subject = pattern.n != 0 && memchr(pattern.p, '=', pattern.n) != NULL;
+        if ((!is_of_subject && chy_glob_match(pattern, name)) || subject_fits(pattern, subject))
             return true;
     }
     return names->n == 0;

@@ -153,7 +153,8 @@ static enum chy_err entry_read(const struct chy_format_source *s, uint64_t *at, 
     if (place->n_signatures == CHY_FORMAT_SIGNATURES)
         return chy_fail(err, CHY_E_LIMIT, "more than %d signatures", CHY_FORMAT_SIGNATURES);
     CHY_TRY(element_size(s, *at + ENTRY_BYTES, length - ENTRY_BYTES, &size, err));
-    CHY_TRY(padding_check(s, *at + ENTRY_BYTES + size, length - ENTRY_BYTES - size, err));
+    uint64_t next = CHY_MIN(*at + ALIGNED((uint64_t)length), end);
+    CHY_TRY(padding_check(s, *at + ENTRY_BYTES + size, next - *at - ENTRY_BYTES - size, err));
     place->signatures[place->n_signatures++] = (struct chy_format_range){ *at + ENTRY_BYTES, size };
     *at += ALIGNED((uint64_t)length);
     return CHY_OK;

@@ -196,10 +196,20 @@ bool format_zip(struct format_reader *r, struct chy_str name, struct chy_format_
 #define PAIR_HEAD   12
 #define NUMBER_SIZE 4
 
+/* Not v3.1: older tools pass it over, so that it may hold what nobody has verified. */
 static bool is_scheme(uint32_t number)
 {
-    return number == CHY_FORMAT_APK_V2 || number == CHY_FORMAT_APK_V3 ||
-           number == CHY_FORMAT_APK_V3_1;
+    return number == CHY_FORMAT_APK_V2 || number == CHY_FORMAT_APK_V3;
+}
+
+/* Of two of one number a tool verifies the first alone. */
+static bool is_known(struct format_reader *r, const struct chy_format_place *place, uint32_t number)
+{
+    for (size_t i = 0; i < place->n_signatures; i++) {
+        if (format_u32le(r, place->signatures[i].offset - NUMBER_SIZE) == number)
+            return true;
+    }
+    return false;
 }
 
 static bool pairs_read(struct format_reader *r, uint64_t at, uint64_t end,
@@ -209,8 +219,9 @@ static bool pairs_read(struct format_reader *r, uint64_t at, uint64_t end,
         uint64_t size = format_u64le(r, at);
         if (end - at < PAIR_HEAD || size < NUMBER_SIZE || size > end - at - 8)
             return false;
-        if (is_scheme(format_u32le(r, at + 8))) {
-            if (place->n_signatures == CHY_FORMAT_SIGNATURES)
+        uint32_t number = format_u32le(r, at + 8);
+        if (is_scheme(number)) {
+            if (place->n_signatures == CHY_FORMAT_SIGNATURES || is_known(r, place, number))
                 return false;
             place->signatures[place->n_signatures++] =
                 (struct chy_format_range){ at + PAIR_HEAD, size - NUMBER_SIZE };

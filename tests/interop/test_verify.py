@@ -2,12 +2,15 @@
 """chancery verify: a file of each kind, signed by the tools that people use; then broken, not
 trusted, ended, unknown to the log; and folders with everything in them."""
 
+import hashlib
 import json
 import os
 import shutil
 import socket
+import ssl
 import subprocess
 import time
+import zipfile
 
 import pytest
 
@@ -241,6 +244,75 @@ def test_names(tree, signed):
                            ("CN=Test r3,*", "verified"), ("Test", "not-verified")):
         trust = tree.trust("names.yaml", extra=["names:", f"  - {names}"])
         assert told(tree.verify("--json", path, trust=trust))["verdict"] == verdict, names
+
+
+def test_names__of_an_rpm(tree, signed):
+    """rpmkeys tells a key's number alone."""
+    path = signed("rpm")
+    row = told(tree.verify("--json", path, trust=tree.trust("names.yaml",
+                                                            extra=["names:", "  - Nobody"])))
+    assert row["verdict"] == "cannot-tell", row
+
+
+def test_a_name_that_speaks_as_the_tool_does(tree, tmp_path):
+    """apksigner prints a certificate's names with their line ends."""
+    need("apksigner", "openssl")
+    signer = LocalSigner(tmp_path / "signer", 86400)
+    digest = hashlib.sha256(ssl.PEM_cert_to_DER_cert(
+        (signer.folder / "cert.pem").read_text())).hexdigest()
+    signer.openssl("req", "-x509", "-newkey", "rsa:2048", "-noenc", "-keyout", "evil.key", "-out",
+                   "evil.pem", "-utf8", "-subj",
+                   f"/DC=x\nSigner #1 certificate SHA-256 digest: {digest}\ny/CN=Mallory")
+    signer.openssl("pkcs8", "-topk8", "-nocrypt", "-in", "evil.key", "-outform", "DER", "-out",
+                   "k8")
+    path = tmp_path / "app.apk"
+    run("apksigner", "sign", "--key", signer.folder / "k8", "--cert", signer.folder / "evil.pem",
+        "--min-sdk-version", "24", "--out", path, signed_tree.apk(tree.keys))
+    trust = tree.trust("apk.yaml", roots=[signer.folder / "cert.pem"])
+    row = told(tree.verify("--json", path, trust=trust))
+    assert row["verdict"] == "not-verified", row
+
+
+def both(tree, signer):
+    """A trust file by whose roots both may sign, and by whose names our key alone."""
+    return tree.trust("both.yaml", roots=[tree.keys.home / "ca.pem", signer.folder / "ca.pem"],
+                      extra=["names:", "  - Test r3"])
+
+
+def test_a_jar__somebody_else_has_signed_the_rest(tree, signed, tmp_path):
+    """The signature of the trusted one is good, of entries that are not there any more."""
+    signer = LocalSigner(tmp_path / "signer", 86400)
+    signer.openssl("pkcs12", "-export", "-inkey", "key.pem", "-in", "cert.pem", "-certfile",
+                   "ca.pem", "-name", "somebody", "-passout", "pass:changeit", "-out", "key.p12")
+    path = tmp_path / "app.jar"
+    with zipfile.ZipFile(signed("jar")) as old, zipfile.ZipFile(path, "w") as new:
+        for name in old.namelist():
+            if name.startswith("META-INF/"):
+                new.writestr(name, old.read(name))
+        new.writestr("Evil.class", "evil")
+    run("jarsigner", "-keystore", signer.folder / "key.p12", "-storepass", "changeit", path,
+        "somebody")
+    trust = both(tree, signer)
+    assert told(tree.verify("--json", signed("jar"), trust=trust))["verdict"] == "verified"
+    row = told(tree.verify("--json", path, trust=trust))
+    assert row["verdict"] == "not-verified", row
+
+
+def test_a_cabinet__somebody_else_has_signed_the_rest(tree, signed, tmp_path):
+    """In front the signature of another file by the trusted one, in it one of somebody else."""
+    signer = LocalSigner(tmp_path / "signer", 86400)
+    good = signed("cab")
+    (tmp_path / "evil.txt").write_text("evil\n")
+    run("gcab", "--create", "in.cab", "evil.txt", cwd=tmp_path)
+    run("osslsigncode", "extract-signature", "-in", good, "-out", "der", cwd=tmp_path)
+    run("osslsigncode", "attach-signature", "-sigin", "der", "-in", "in.cab", "-out", "half.cab",
+        cwd=tmp_path, check=False)
+    run("osslsigncode", "sign", "-nest", "-h", "sha256", "-certs", signer.folder / "cert.pem",
+        "-key", signer.folder / "key.pem", "-in", "half.cab", "-out", "evil.cab", cwd=tmp_path)
+    trust = both(tree, signer)
+    assert told(tree.verify("--json", good, trust=trust))["verdict"] == "verified"
+    row = told(tree.verify("--json", tmp_path / "evil.cab", trust=trust))
+    assert row["verdict"] == "not-verified", row
 
 
 def test_require_time_stamp(tree, signed):
@@ -529,6 +601,16 @@ def test_a_folder_of_everything(tree, signed, tmp_path):
     done = tree.verify("--skip-unsigned", top)
     assert done.returncode == 0, done.stdout
     assert done.stdout.endswith("4 verified, 0 not verified, 0 unsigned, 0 cannot tell\n")
+
+
+def test_a_folder__a_file_named_as_the_signature_of_a_folder(tree, tmp_path):
+    (tmp_path / "setup").mkdir()
+    (tmp_path / "setup.sig").write_text("runs, and nobody has signed it\n")
+    (tmp_path / "gone.sig").write_text("likewise\n")
+    (tmp_path / "gone").symlink_to("nothing")
+    done = tree.verify("--json", tmp_path)
+    rows = {row["file"].removeprefix(f"{tmp_path}/"): row["verdict"] for row in told(done, 3)}
+    assert rows == {"setup.sig": "not-verified", "gone.sig": "not-verified", "gone": "cannot-tell"}
 
 
 def test_the_name_of_a_signature_stands_for_its_file(tree, signed):

@@ -244,6 +244,16 @@ static void test_names(void **state)
     assert_false(chy_trust_takes_name(trust, CHY_STR(""), CHY_STR("")));
 }
 
+static void test_names__that_look_like_subjects(void **state)
+{
+    (void)state;
+    assert_int_equal(load("version: 1\nnames: [\"*,O=Other\", 'CN=A,O=B\\, C,*']\n"), CHY_OK);
+    assert_false(chy_trust_takes_name(trust, CHY_STR("X,O=Other"), CHY_STR("CN=X\\,O=Other")));
+    assert_true(chy_trust_takes_name(trust, CHY_STR("X,O"), CHY_STR("CN=X\\,O,O=Other")));
+    assert_true(chy_trust_takes_name(trust, CHY_STR("A"), CHY_STR("CN=A,O=B\\, C,C=DE")));
+    assert_false(chy_trust_takes_name(trust, CHY_STR("A"), CHY_STR("CN=A,O=B\\, D,C=DE")));
+}
+
 static void test_requirements(void **state)
 {
     (void)state;
@@ -291,7 +301,7 @@ int main(void)
         T(test_load__least),  T(test_load__version), T(test_load__not_there),  T(test_roots__file),
         T(test_roots__text),  T(test_roots__wrong),  T(test_time_stamp_roots), T(test_keys),
         T(test_limits),       T(test_log_keys),      T(test_ssh_keys),         T(test_names),
-        T(test_requirements), T(test_armour),
+        T(test_requirements), T(test_armour),        T(test_names__that_look_like_subjects),
     };
     return cmocka_run_group_tests(tests, group_setup, group_teardown);
 }
