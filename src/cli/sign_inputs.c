@@ -179,6 +179,8 @@ static enum chy_err read_one(struct sign_run *run, struct sign_file *f, struct c
         return chy_fail(err, CHY_E_ARG, "it is a folder: give the files in it");
     CHY_TRY(chy_file_open_stream(AT_FDCWD, f->path, &fd, &size, err));
     CHY_TRY(chy_file_stamp_of(fd, &f->stamp, err));
+    if (fstat(fd, &st) != 0) /* of what is read, whatever stood there before */
+        return chy_fail(err, CHY_E_IO, "cannot look at the file");
     f->mode = st.st_mode & 0777;
     CHY_TRY(recognize(run, f, fd, err));
     CHY_TRY(choose_tool(run, f, err));

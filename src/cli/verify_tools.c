@@ -384,12 +384,10 @@ static void run_xmlsec(struct verify_tool_run *run)
         verify_tool_refused(run);
         return;
     }
-    if (t->document.names.n != 0)
-        verify_say(run->f, VERIFY_UNKNOWN, run->program,
-                   "%s does not say who signed it, and the trust file allows some names alone",
-                   run->program);
-    else
-        say_good(run);
+    verify_say(run->f, VERIFY_UNKNOWN, run->program,
+               "%s finds a good signature, and does not say who signed it, whether the certificate "
+               "is for signing code, or what stands in the signature besides",
+               run->program);
 }
 
 static void run_nuget(struct verify_tool_run *run)

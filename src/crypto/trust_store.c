@@ -143,6 +143,24 @@ static enum chy_err purpose_check(const struct chy_trust_store *roots, X509 *lea
                     "lacks codeSigning");
 }
 
+/* RFC 5280 section 4.2.1.12 leaves open what an extended key usage means in an authority's
+ * certificate; everybody takes it as a limit on those whom it certifies. */
+static enum chy_err purpose_between_check(X509_STORE_CTX *ctx, bool is_stamp, struct chy_error *err)
+{
+    STACK_OF(X509) *path = X509_STORE_CTX_get0_chain(ctx);
+    uint32_t wanted = XKU_ANYEKU | (is_stamp ? XKU_TIMESTAMP : XKU_CODE_SIGN);
+    for (int i = 1; i < sk_X509_num(path) - 1; i++) {
+        X509 *cert = sk_X509_value(path, i);
+        if ((X509_get_extension_flags(cert) & EXFLAG_XKUSAGE) != 0 &&
+            (X509_get_extended_key_usage(cert) & wanted) == 0)
+            return chy_fail(err, CHY_E_FORBIDDEN,
+                            "an authority between, at depth %d, is not for %s: its extended key "
+                            "usage says so",
+                            i, is_stamp ? "time stamps" : "signing code");
+    }
+    return CHY_OK;
+}
+
 static void store_ctx_freep(X509_STORE_CTX **ctx)
 {
     X509_STORE_CTX_free(*ctx);
@@ -194,6 +212,7 @@ enum chy_err chy_path_check(const struct chy_trust_store *roots, X509 *leaf,
         return chy_fail_openssl(err, CHY_E_CRYPTO, "cannot prepare the check of certificates");
     if (X509_verify_cert(ctx) != 1)
         return fail_path(ctx, is_stamp, err);
+    CHY_TRY(purpose_between_check(ctx, is_stamp, err));
     return is_stamp ? CHY_OK : purpose_check(roots, leaf, err);
 }
 

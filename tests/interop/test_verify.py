@@ -383,6 +383,14 @@ def test_what_a_tool_verifies_is_in_the_log(tree, ours, kind, key):
     assert entry_digest(tree, row) == ["sign.intent", "sign.outcome"]
 
 
+def keep_receipt(tree, index, path):
+    """As soon as a checkpoint covers the entry."""
+    deadline = time.monotonic() + SOON
+    words = ("log", "receipt", index, "--out", path)
+    while tree.keys.admin.run(*words, check=False).returncode != 0:
+        assert time.monotonic() < deadline, f"no checkpoint covers entry {index}"
+
+
 @pytest.mark.parametrize("kind", LOGGED)
 def test_what_a_tool_verifies__a_receipt_proves_it(tree, ours, kind, tmp_path):
     """Offline. One of another signature proves nothing."""
@@ -395,7 +403,7 @@ def test_what_a_tool_verifies__a_receipt_proves_it(tree, ours, kind, tmp_path):
             rows = tree.keys.log(key=row["log"]["key"])
             index = min(each["index"] for each in rows if each["kind"] == "sign.outcome"
                         and each["index"] != row["log"]["index"])
-        tree.keys.admin.run("log", "receipt", index, "--out", folder / "one.receipt")
+        keep_receipt(tree, index, folder / "one.receipt")
         done = tree.verify("--json", "--offline", "--receipts", folder, path, trust=trust)
         assert told(done)["is_logged"] == (name == "right"), done.stdout
 
@@ -499,7 +507,7 @@ def test_a_digest_that_we_cannot_compute(tree, pgp, tmp_path):
     receipts = tmp_path / "receipts"
     receipts.mkdir()
     index = row["log_detail"].split("log entry ")[1].split(",")[0]
-    tree.keys.admin.run("log", "receipt", index, "--out", receipts / "one.receipt")
+    keep_receipt(tree, index, receipts / "one.receipt")
     row = told(tree.verify("--json", "--offline", "--receipts", receipts, path))
     assert not row["is_logged"]
     assert row["log_detail"].startswith("a receipt proves that a file of this digest was signed, ")

@@ -298,10 +298,11 @@ int main(void)
 {
 #define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
     const struct CMUnitTest tests[] = {
-        T(test_load__least),  T(test_load__version), T(test_load__not_there),  T(test_roots__file),
-        T(test_roots__text),  T(test_roots__wrong),  T(test_time_stamp_roots), T(test_keys),
-        T(test_limits),       T(test_log_keys),      T(test_ssh_keys),         T(test_names),
-        T(test_requirements), T(test_armour),        T(test_names__that_look_like_subjects),
+        T(test_load__least),      T(test_load__version), T(test_load__not_there),
+        T(test_roots__file),      T(test_roots__text),   T(test_roots__wrong),
+        T(test_time_stamp_roots), T(test_keys),          T(test_limits),
+        T(test_log_keys),         T(test_ssh_keys),      T(test_names),
+        T(test_requirements),     T(test_armour),        T(test_names__that_look_like_subjects),
     };
     return cmocka_run_group_tests(tests, group_setup, group_teardown);
 }

@@ -25,11 +25,12 @@ static void extension_add(X509 *cert, X509 *issuer, int nid, const char *value)
 
 static void extensions_add(X509 *cert, X509 *issuer, const struct cms_party_options *o)
 {
+    bool is_authority = o->issuer == NULL || o->is_authority;
     const char *usage = o->key_usage != NULL ? o->key_usage
-                        : o->issuer == NULL  ? "critical,keyCertSign,digitalSignature"
+                        : is_authority       ? "critical,keyCertSign,digitalSignature"
                                              : "critical,digitalSignature";
     extension_add(cert, issuer, NID_basic_constraints,
-                  o->issuer == NULL ? "critical,CA:TRUE" : "critical,CA:FALSE");
+                  is_authority ? "critical,CA:TRUE" : "critical,CA:FALSE");
     extension_add(cert, issuer, NID_key_usage, usage);
     extension_add(cert, issuer, NID_subject_key_identifier, "hash");
     if (o->usage != NULL)

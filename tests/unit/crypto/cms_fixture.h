@@ -2,6 +2,8 @@
 /* An authority, somebody with its certificate, and what he signs, all made by OpenSSL. */
 #pragma once
 
+#include <stdbool.h>
+
 #include <openssl/cms.h>
 
 #include "base/buf.h"
@@ -17,6 +19,7 @@ struct cms_party {
 struct cms_party_options {
     const char *name;
     const struct cms_party *issuer; /* NULL: itself, an authority */
+    bool is_authority;              /* also one that another has made */
     const char *usage;              /* extended key usage; NULL: none */
     const char *key_usage;          /* NULL: digitalSignature, of an authority keyCertSign */
     const char *algorithm;          /* as fixture_evp(); NULL: RSA 2048 */

@@ -201,6 +201,37 @@ static void test_check__purpose(void **state)
     }
 }
 
+/* What an authority between may not do, those whom it certifies may not either. */
+static void test_check__purpose_of_those_between(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *usage;
+        enum chy_err code;
+    } rows[] = { { NULL, CHY_OK },
+                 { "codeSigning", CHY_OK },
+                 { "anyExtendedKeyUsage", CHY_OK },
+                 { "serverAuth,codeSigning", CHY_OK },
+                 { "serverAuth", CHY_E_FORBIDDEN },
+                 { "timeStamping", CHY_E_FORBIDDEN } };
+    const struct chy_check_terms terms = { store, store, CMS_NOW_US, false };
+    for (size_t i = 0; i < CHY_ARRAY_LEN(rows); i++) {
+        struct cms_party between = cms_party_make(&(struct cms_party_options){
+            .name = "Between", .issuer = &root, .is_authority = true, .usage = rows[i].usage });
+        struct cms_party leaf = cms_party_make(&(struct cms_party_options){
+            .name = "Leaf", .issuer = &between, .usage = "codeSigning" });
+        struct chy_buf der = cms_party_der(&leaf);
+        struct chy_buf other = cms_party_der(&between);
+        const struct chy_bytes others[] = { chy_buf_bytes(&other) };
+        assert_int_equal(chy_certificate_check(&terms, chy_buf_bytes(&der), others, 1, &err),
+                         rows[i].code);
+        chy_buf_done(&der);
+        chy_buf_done(&other);
+        cms_party_done(&leaf);
+        cms_party_done(&between);
+    }
+}
+
 /* One that the trust file names itself needs not say that it is for code. */
 static void test_check__named_by_the_verifier(void **state)
 {
@@ -406,6 +437,7 @@ int main(void)
         T(test_check__any_byte_is_changed),
         T(test_check__untrusted),
         T(test_check__purpose),
+        T(test_check__purpose_of_those_between),
         T(test_check__named_by_the_verifier),
         T(test_check__no_certificate),
         T(test_check__time),
