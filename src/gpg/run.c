@@ -1,5 +1,4 @@
 /* SPDX-License-Identifier: MIT */
-#include <fcntl.h>
 #include <stdarg.h>
 #include <stdio.h>
 
@@ -103,25 +102,6 @@ static const struct {
     { CHY_GPG_HELP, help },
 };
 
-/* Small, and of something that is open. */
-static enum chy_err read_status_fd(struct chy_gpg *g, struct chy_error *err)
-{
-    struct chy_str text = g->options.status_fd;
-    int fd = 0;
-    if (text.n == 0)
-        return CHY_OK;
-    for (size_t i = 0; i < text.n; i++) {
-        if (text.p[i] < '0' || text.p[i] > '9' || text.n > 4)
-            return chy_fail(err, CHY_E_ARG, "--status-fd \"%.*s\" is no descriptor",
-                            CHY_STR_ARG(text));
-        fd = 10 * fd + text.p[i] - '0';
-    }
-    if (fcntl(fd, F_GETFD) < 0)
-        return chy_fail(err, CHY_E_ARG, "--status-fd %d is not open", fd);
-    g->status = fd;
-    return CHY_OK;
-}
-
 static enum chy_err run_command(struct chy_gpg *g, struct chy_error *err)
 {
     for (size_t i = 0; i < CHY_ARRAY_LEN(commands); i++) {
@@ -136,7 +116,8 @@ static enum chy_err run(struct chy_gpg *g, int argc, char *const *argv, struct c
     CHY_TRY(chy_gpg_options_read(argc, argv, &g->arena, &g->options, err));
     if (g->options.command == CHY_GPG_HAND_OVER)
         return chy_gpg_hand_over(argc, argv, err);
-    CHY_TRY(read_status_fd(g, err));
+    if (g->options.status_fd.n != 0)
+        CHY_TRY(chy_fd_of_text(g->options.status_fd, &g->status, err));
     return run_command(g, err);
 }
 

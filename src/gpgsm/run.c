@@ -118,28 +118,11 @@ static const struct {
     { CHY_GPGSM_HELP, help },
 };
 
-static enum chy_err read_status_fd(struct chy_gpgsm *g, struct chy_error *err)
-{
-    struct chy_str text = g->options.status_fd;
-    int fd = 0;
-    if (text.n == 0)
-        return CHY_OK;
-    for (size_t i = 0; i < text.n; i++) {
-        if (text.p[i] < '0' || text.p[i] > '9' || text.n > 4)
-            return chy_fail(err, CHY_E_ARG, "--status-fd \"%.*s\" is no descriptor",
-                            CHY_STR_ARG(text));
-        fd = 10 * fd + text.p[i] - '0';
-    }
-    if (fcntl(fd, F_GETFD) < 0)
-        return chy_fail(err, CHY_E_ARG, "--status-fd %d is not open", fd);
-    g->status = fd;
-    return CHY_OK;
-}
-
 static enum chy_err run(struct chy_gpgsm *g, int argc, char *const *argv, struct chy_error *err)
 {
     CHY_TRY(chy_gpgsm_options_read(argc, argv, &g->options, err));
-    CHY_TRY(read_status_fd(g, err));
+    if (g->options.status_fd.n != 0)
+        CHY_TRY(chy_fd_of_text(g->options.status_fd, &g->status, err));
     for (size_t i = 0; i < CHY_ARRAY_LEN(commands); i++) {
         if (commands[i].command == g->options.command)
             return commands[i].run(g, err);

@@ -95,3 +95,19 @@ enum chy_err chy_fd_wait(int fd, short events, int64_t deadline_us, struct chy_e
                                 chy_sys_text(errno));
     }
 }
+
+enum chy_err chy_fd_of_text(struct chy_str text, int *ret_fd, struct chy_error *err)
+{
+    int fd = 0;
+    if (text.n == 0 || text.n > 4)
+        return chy_fail(err, CHY_E_ARG, "\"%.*s\" is no descriptor", CHY_STR_ARG(text));
+    for (size_t i = 0; i < text.n; i++) {
+        if (text.p[i] < '0' || text.p[i] > '9')
+            return chy_fail(err, CHY_E_ARG, "\"%.*s\" is no descriptor", CHY_STR_ARG(text));
+        fd = 10 * fd + text.p[i] - '0';
+    }
+    if (fcntl(fd, F_GETFD) < 0)
+        return chy_fail(err, CHY_E_ARG, "descriptor %d is not open", fd);
+    *ret_fd = fd;
+    return CHY_OK;
+}

@@ -31,3 +31,7 @@ CHY_MUST_USE enum chy_err chy_fd_write(int fd, struct chy_bytes bytes, struct ch
  * errors count as ready: the next read or write tells. Errors: CHY_E_TIMEOUT, CHY_E_IO */
 CHY_MUST_USE enum chy_err chy_fd_wait(int fd, short events, int64_t deadline_us,
                                       struct chy_error *err);
+
+/* The number of an open descriptor that a command line names: up to four digits.
+ * Errors: CHY_E_ARG no such number, or nothing is open there */
+CHY_MUST_USE enum chy_err chy_fd_of_text(struct chy_str text, int *ret_fd, struct chy_error *err);

@@ -162,6 +162,18 @@ static void assert_told(int fd, const char *expected)
     assert_true(chy_str_starts(chy_str_of(text), expected));
 }
 
+static void test_fd_of_text(void **state)
+{
+    (void)state;
+    static const char *const wrong[] = { "", "x", "-1", "1x", " 1", "00001", "9999" };
+    int fd = -1;
+    for (size_t i = 0; i < CHY_ARRAY_LEN(wrong); i++)
+        assert_int_equal(chy_fd_of_text(chy_str_of(wrong[i]), &fd, NULL), CHY_E_ARG);
+    assert_int_equal(fd, -1);
+    assert_int_equal(chy_fd_of_text(CHY_STR("0001"), &fd, NULL), CHY_OK);
+    assert_int_equal(fd, 1);
+}
+
 static void test_notify__what_the_manager_hears(void **state)
 {
     (void)state;
@@ -242,6 +254,7 @@ int main(void)
         cmocka_unit_test(test_fd__owning),
         cmocka_unit_test(test_fd_set__flags),
         cmocka_unit_test(test_fd_wait),
+        cmocka_unit_test(test_fd_of_text),
         cmocka_unit_test(test_notify__what_the_manager_hears),
         cmocka_unit_test(test_notify_open__without_a_manager),
         cmocka_unit_test(test_notify_open__wrong_variables),
