@@ -106,5 +106,6 @@ CHY_MUST_USE enum chy_err chy_gpg_quick_certify(struct chy_gpg *g, struct chy_er
 CHY_MUST_USE enum chy_err chy_gpg_export(struct chy_gpg *g, struct chy_error *err);
 CHY_MUST_USE enum chy_err chy_gpg_import(struct chy_gpg *g, struct chy_error *err);
 CHY_MUST_USE enum chy_err chy_gpg_list(struct chy_gpg *g, struct chy_error *err);
-/* Become the real gpg: the first in PATH that is not this program. Returns on failure alone. */
+/* Become the real gpg: the first in PATH that is not this program, and not the one that was tried
+ * before and led back to here. Returns on failure alone. */
 CHY_MUST_USE enum chy_err chy_gpg_hand_over(int argc, char *const *argv, struct chy_error *err);

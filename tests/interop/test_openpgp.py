@@ -205,6 +205,14 @@ def test_reading_is_the_real_gpg_s(pgp, data):
     done = pgp.keys.run(stand_in / "gpg", "--verify", "pgp.in.sig", data, check=False,
                         env={"PATH": str(stand_in)})
     assert done.returncode == 1 and "Debian: gpg" in done.stderr
+    script = pgp.keys.home / "script"
+    script.mkdir(exist_ok=True)
+    (script / "gpg").write_text(f'#!/bin/sh\nexec {CHANCERY_GPG} "$@"\n')
+    (script / "gpg").chmod(0o755)
+    for path, said in ((f"{script}:/usr/bin:/bin", "[GNUPG:] GOODSIG"), (script, "")):
+        done = pgp.keys.run(script / "gpg", "--status-fd=1", "--verify", "pgp.in.sig", data,
+                            check=False, env={"GNUPGHOME": str(pgp.home), "PATH": str(path)})
+        assert said in done.stdout and (done.returncode == 0) == bool(said)
     done = pgp.run("--export-secret-keys", check=False)
     assert done.returncode == 2 and "--export-secret-keys" in done.stderr
 
