@@ -190,6 +190,19 @@ def test_an_input_that_cannot_be_read(pgp):
         assert done.returncode != 0 and not (pgp.keys.home / "x.sig").exists()
 
 
+@pytest.mark.parametrize("name", [b"two\nlines", b"\xff", b"n" * 250],
+                         ids=["line-end", "no-utf8", "long"])
+def test_a_name_that_no_fact_may_have(pgp, name):
+    """The file is signed, and the log has no name for it, or this one."""
+    path = pgp.keys.home / os.fsdecode(name)
+    signature = pgp.keys.home / "odd-name.sig"
+    signature.unlink(missing_ok=True)
+    path.write_bytes(TEXT)
+    pgp.run("-u", "p256", "-o", signature, "-b", path)
+    path.unlink()
+    pgp.verify(signature, pgp.keys.file("pgp.in", TEXT))
+
+
 def test_reading_is_the_real_gpg_s(pgp, data):
     """Also where chancery-gpg itself stands as `gpg` in PATH."""
     out_of(data, "pgp.in.sig")
