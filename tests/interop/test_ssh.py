@@ -216,6 +216,19 @@ def test_ssh__logs_in_by_a_key_of_ours(keys, place):
     assert "chancery: signed: key r4, rsa-pkcs1-sha512" in done.stderr
 
 
+@pytest.mark.parametrize("command", ["ssh-add -L", "ssh-keygen -Y sign -f {key} -n file {data}"])
+def test_ssh__forwards_no_key(keys, place, command):
+    """With `ssh -A` the other machine may ask; it would be our ssh that signs."""
+    sshd = Sshd(place)
+    key = ssh_public(keys, "r4")
+    words = sshd.ssh(sshd.config(AuthorizedKeysFile=key), "-A", known_hosts=sshd.trust_host(),
+                     command=command.format(key=key, data=keys.file("there", "x")))
+    done = keys.exec(*words, options=["--key", "r4"], check=False)
+    assert done.returncode != 0 and "ssh-rsa" not in done.stdout
+    assert done.stderr.count("chancery: signed: key r4") == 1, done.stderr  # the login
+    assert not pathlib.Path(keys.home / "there.sig").exists()
+
+
 # --- the protocol, by another program ---
 
 def test_wire__what_is_not_served_is_refused_and_the_connection_lives(keys, agent):
