@@ -236,7 +236,7 @@ software = {{
 
 
 def test_swupdate(keys):
-    need("swupdate")
+    swupdate = artifact("swupdate")
     image = b"a root file system\n" * 100
     description = keys.file("sw-description", sw_description(image))
     done = keys.exec("openssl", "cms", "-sign", "-binary", "-nosmimecap", "-md", "sha256",
@@ -248,7 +248,7 @@ def test_swupdate(keys):
         return keys.file(name, cpio([("sw-description", text), ("sw-description.sig", signature),
                                      ("rootfs.img", image)]))
 
-    check = ["swupdate", "-c", "-k", keys.home / "ca.pem", "--cert-purpose", "codeSigning", "-H",
+    check = [swupdate, "-c", "-k", keys.home / "ca.pem", "--cert-purpose", "codeSigning", "-H",
              "tiny:1.0", "-i"]
     # Debian's 2022.12 ends with 1 after a good check, too.
     shown = keys.run(*check, update("good.swu", description.read_bytes()), check=False)

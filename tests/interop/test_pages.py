@@ -24,7 +24,7 @@ PROGRAMS = {
     "osslsigncode.md": ["osslsigncode", "wixl", "gcab"],
     "chancery-sign.md": ["jarsigner", "osslsigncode", "openssl", "wixl", "gcab"],
     "firmware.md": ["gcc", "sbsign", "evmctl", test_firmware.SIGN_FILE or "sign-file", "mkimage",
-                    "dtc", "rauc", "mksquashfs", "swupdate", "cpio"],
+                    "dtc", "rauc", "mksquashfs", "cpio"],
     "pkcs11.md": ["pkcs11-tool", "p11tool", "certtool"],
     "gpg.md": ["gpg", "gpgsm", "gnupg-pkcs11-scd"],
     "rpm.md": ["rpm", "rpmbuild", "rpmsign", "rpmkeys"],
@@ -67,7 +67,8 @@ def firmware(folder, _):
     """What is to be put into images, bundles and updates."""
     rootfs = b"a root file system\n" * 100
     (folder / "bin").mkdir()
-    (folder / "bin/fit_check_sign").symlink_to(artifact("fit_check_sign"))
+    for name in ("fit_check_sign", "swupdate"):
+        (folder / "bin" / name).symlink_to(artifact(name))
     (folder / "kernel.bin").write_bytes(b"a kernel\n" * 9)
     (folder / "image.its").write_text(
         test_firmware.fit_text(test_firmware.CONFIGURATION, key="release"))
