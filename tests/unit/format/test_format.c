@@ -381,6 +381,16 @@ static void test_deb(void **state)
     file_expect_broken(&f, "", CHY_FORMAT_DEB);
 }
 
+/* debsigs signs whatever is left of one. */
+static void test_deb__cut_short(void **state)
+{
+    (void)state;
+    make_deb();
+    while (--f.n >= 8 + sizeof "debian-binary" - 1)
+        file_expect_broken(&f, "", CHY_FORMAT_DEB);
+    file_expect(&f, "", CHY_FORMAT_UNKNOWN, false);
+}
+
 static void test_deb__other_archive(void **state)
 {
     (void)state;
@@ -739,6 +749,7 @@ int main(void)
         T(test_rpm),
         T(test_rpm__as_many_entries_as_there_may_be),
         T(test_deb),
+        T(test_deb__cut_short),
         T(test_deb__other_archive),
         T(test_deb__size_is_no_number),
         T(test_deb__members_at_the_limit),
