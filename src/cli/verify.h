@@ -142,14 +142,17 @@ enum verify_tool_id {
 void verify_by_tool(struct verify_file *f, enum verify_tool_id id);
 void verify_tools_free(struct verify_tools *t);
 
-/* --- verify_log.c --- */
+/* --- verify_receipt.c --- */
 
 /* Those of --receipts. Errors: of reading the folder; CHY_E_NOMEM, CHY_E_LIMIT */
 CHY_MUST_USE enum chy_err verify_receipts_load(struct verify *v, struct chy_error *err);
-/* Find the signatures of the file in the log. */
-void verify_find_in_log(struct verify_file *f);
 /* A receipt that is no file's: what it proves. */
 void verify_receipt_alone(struct verify_file *f);
+
+/* --- verify_log.c --- */
+
+/* Find the signatures of the file in the log. */
+void verify_find_in_log(struct verify_file *f);
 
 /* --- verify_report.c --- */
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Other people's verifiers: how one is run, and the files that they are given. Private to
- * verify_tools*.c. */
+ * verify_tools*.c and what stands in their table. */
 #pragma once
 
 #include "base/buf.h"
@@ -43,6 +43,11 @@ bool verify_tool_said_once(const struct verify_tool_run *run, const char *text);
 /* The file is not good: with the last line that the tool said. */
 void verify_tool_refused(struct verify_tool_run *run);
 
+/* A tool that could not be given what it needs. */
+void verify_tool_unready(struct verify_tool_run *run, enum chy_err r, const struct chy_error *why);
+/* Its last word, made once the tool had no complaint. */
+void verify_tool_good(struct verify_tool_run *run);
+
 /* The folder, made with the first tool. Errors: CHY_E_IO, CHY_E_NOMEM, CHY_E_CRYPTO */
 enum chy_err verify_tools_ready(struct verify *v, struct verify_tools **ret_tools,
                                 struct chy_error *err);
@@ -66,6 +71,22 @@ enum chy_err verify_make_name(struct verify_tool_run *run, struct chy_str *ret_p
 /* How a path is given to a tool: what begins with '-' is no option. NULL: no memory. */
 const char *verify_tool_path(struct verify_tool_run *run, struct chy_str path);
 
-/* --- verify_fit.c --- */
+/* --- each says what its tool found --- */
 
+/* verify_osslsigncode.c */
+void verify_run_osslsigncode(struct verify_tool_run *run);
+/* verify_java.c */
+void verify_run_jarsigner(struct verify_tool_run *run);
+void verify_run_apksigner(struct verify_tool_run *run);
+/* verify_pgp.c */
+void verify_run_rpmkeys(struct verify_tool_run *run);
+void verify_run_gpgv(struct verify_tool_run *run);
+void verify_run_gpgv_text(struct verify_tool_run *run);
+void verify_run_deb(struct verify_tool_run *run);
+/* verify_sshsig.c */
+void verify_run_ssh(struct verify_tool_run *run);
+/* verify_fit.c */
 void verify_run_fit(struct verify_tool_run *run);
+/* verify_xml.c */
+void verify_run_xmlsec(struct verify_tool_run *run);
+void verify_run_nuget(struct verify_tool_run *run);
