@@ -11,7 +11,7 @@ void verify_run_jarsigner(struct verify_tool_run *run)
         verify_tool_unready(run, r, &why);
         return;
     }
-    const char *file = verify_tool_path(run, run->f->path);
+    const char *file = verify_tool_file(run);
     bool is_good =
         verify_tool_exec(run,
                          WORDS("jarsigner", "-J-Duser.language=en", "-verify", "-strict",
@@ -34,7 +34,7 @@ void verify_run_jarsigner(struct verify_tool_run *run)
 void verify_run_apksigner(struct verify_tool_run *run)
 {
     bool was_run;
-    const char *file = verify_tool_path(run, run->f->path);
+    const char *file = verify_tool_file(run);
     bool is_good = verify_tool_exec(
         run, WORDS("apksigner", "verify", "--min-sdk-version", "24", "--print-certs", file), -1,
         &was_run);

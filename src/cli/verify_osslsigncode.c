@@ -18,7 +18,7 @@ static void osslsigncode_signers(struct verify_tool_run *run)
     chy_buf_init(&content, CHY_LIMIT_CMS);
     enum chy_err r = verify_make_name(run, &out, &why);
     if (r == CHY_OK) {
-        const char *file = verify_tool_path(run, run->f->path);
+        const char *file = verify_tool_file(run);
         if (!verify_tool_exec(
                 run, WORDS("osslsigncode", "extract-signature", "-in", file, "-out", out.p), -1,
                 &was_run)) {
@@ -43,7 +43,7 @@ void verify_run_osslsigncode(struct verify_tool_run *run)
         verify_tool_unready(run, r, &why);
         return;
     }
-    const char *file = verify_tool_path(run, run->f->path);
+    const char *file = verify_tool_file(run);
     bool is_good = verify_tool_exec(run,
                                     WORDS("osslsigncode", "verify", "-CAfile", run->tools->roots.p,
                                           "-TSA-CAfile", run->tools->stamp_roots.p, "-in", file),

@@ -17,7 +17,7 @@ void verify_run_rpmkeys(struct verify_tool_run *run)
         verify_tool_unready(run, r, &why);
         return;
     }
-    const char *file = verify_tool_path(run, run->f->path);
+    const char *file = verify_tool_file(run);
     bool is_good = verify_tool_exec(run,
                                     WORDS("rpmkeys", "--dbpath", run->tools->rpmdb.p, "--define",
                                           "_pkgverify_level all", "-Kv", file),
@@ -44,7 +44,8 @@ void verify_run_rpmkeys(struct verify_tool_run *run)
 }
 
 /* Every signature must be a good one of a key that is in time. */
-static void gpgv_run(struct verify_tool_run *run, const char *signature, const char *data)
+static void gpgv_run(struct verify_tool_run *run, const char *signature, const char *data,
+                     int stdin_fd)
 {
     struct chy_error why;
     bool was_run;
@@ -55,7 +56,7 @@ static void gpgv_run(struct verify_tool_run *run, const char *signature, const c
     }
     bool is_good = verify_tool_exec(
         run, WORDS("gpgv", "--status-fd", "1", "--keyring", run->tools->keyring.p, signature, data),
-        -1, &was_run);
+        stdin_fd, &was_run);
     if (!was_run)
         return;
     struct chy_str who = verify_tool_value(run, "[GNUPG:] GOODSIG ");
@@ -84,15 +85,17 @@ static void gpgv_run(struct verify_tool_run *run, const char *signature, const c
 /* `data` NULL ends the words: the signature holds the text. */
 void verify_run_gpgv_text(struct verify_tool_run *run)
 {
-    const char *signature = verify_tool_path(run, run->f->beside);
-    gpgv_run(run, signature, NULL);
+    const char *signature = verify_tool_beside(run);
+    if (signature != NULL)
+        gpgv_run(run, signature, NULL, -1);
 }
 
+/* It reads the file once, from us. */
 void verify_run_gpgv(struct verify_tool_run *run)
 {
-    const char *signature = verify_tool_path(run, run->f->beside);
-    const char *file = verify_tool_path(run, run->f->path);
-    gpgv_run(run, signature, file);
+    const char *signature = verify_tool_beside(run);
+    if (signature != NULL)
+        gpgv_run(run, signature, "-", run->f->fd);
 }
 
 static enum chy_err copy_range(struct verify_tool_run *run, struct chy_format_range range, int to,
@@ -147,7 +150,7 @@ void verify_run_deb(struct verify_tool_run *run)
     for (size_t i = 0; r == CHY_OK && i < place.n_signatures; i++) {
         r = ranges_copy(run, &place.signatures[i], 1, &signature, &why);
         if (r == CHY_OK)
-            gpgv_run(run, signature.p, data.p);
+            gpgv_run(run, signature.p, data.p, -1);
     }
     if (r != CHY_OK)
         verify_tool_unready(run, r, &why);

@@ -31,7 +31,7 @@ void verify_run_xmlsec(struct verify_tool_run *run)
         words[at++] = "--trusted-pem";
         words[at++] = path.p;
     }
-    words[at++] = verify_tool_path(run, run->f->path);
+    words[at++] = verify_tool_file(run);
     words[at] = NULL;
     bool is_good = verify_tool_exec(run, words, -1, &was_run);
     if (!was_run)
