@@ -298,7 +298,7 @@ static enum chy_err output_path(const struct job *j, const char **ret_path, stru
 
 static enum chy_err sign_to(struct job *j, const char *path, struct chy_error *err)
 {
-    const struct chy_file_draft_options options = { path, 0666, j->g->options.is_yes };
+    const struct chy_file_draft_options options = { path, 0666, j->g->options.is_yes, false };
     enum chy_err r = chy_file_draft_new(&options, &j->draft, err);
     if (r == CHY_E_EXISTS)
         return chy_fail(err, r, "%s is there already; --yes replaces it", path);
