@@ -4,7 +4,7 @@
 /* clang-format off */
 static const struct chy_gnupg_row rows[] = {
     CHY_GNUPG_CMD("sign", 's', CHY_GNUPG_SIGN, "may stand beside -b, as git has it"),
-    CHY_GNUPG_CMD("detach-sign", 'b', CHY_GNUPG_DETACH_SIGN, "sign standard input, or a file; the signature stands apart"),
+    CHY_GNUPG_CMD("detach-sign", 'b', CHY_GNUPG_DETACH_SIGN, "sign standard input, or a file, apart from it"),
     CHY_GNUPG_SET("armor", 'a', is_armored, "write it in PEM"),
     CHY_GNUPG_VALUE("local-user", 'u', local_user, "the key's name on the server"),
     CHY_GNUPG_CMD("verify", 0, CHY_GNUPG_VERIFY, "SIGNATURE [FILE]: verify against the trust file"),
