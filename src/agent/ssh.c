@@ -249,6 +249,7 @@ static bool request_take(struct ssh *s)
         return false;
     s->message_bytes = n;
     s->key[0] = '\0';
+    chy_arena_reset(&s->conn->porter->scratch); /* as for a frame */
     if (chy_ssh_request_read((struct chy_bytes){ s->in.p, n }, &s->request, NULL) == CHY_OK)
         request_answer(s);
     else
