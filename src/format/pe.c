@@ -10,8 +10,9 @@
 
 #define PE32          0x10b
 #define PE32_PLUS     0x20b
-#define SECURITY      4  /* index of the directory of signatures */
-#define EFI_FIRST     10 /* EFI_APPLICATION, boot and runtime drivers, ROM */
+#define SECURITY      4           /* index of the directory of signatures */
+#define DIRECTORY     UINT64_C(8) /* its bytes: u32 where, u32 size */
+#define EFI_FIRST     10          /* EFI_APPLICATION, boot and runtime drivers, ROM */
 #define EFI_LAST      13
 #define OPTIONAL_AT   24 /* from "PE" */
 #define OPTIONAL_SIZE 20
@@ -22,8 +23,8 @@ static bool read_security(struct format_reader *r, uint64_t optional, bool is_pl
     uint64_t directories = optional + (is_plus ? 112 : 96);
     if (format_u32le(r, directories - 4) <= SECURITY)
         return true;
-    uint64_t at = format_u32le(r, directories + SECURITY * 8);
-    uint64_t size = format_u32le(r, directories + SECURITY * 8 + 4);
+    uint64_t at = format_u32le(r, directories + SECURITY * DIRECTORY);
+    uint64_t size = format_u32le(r, directories + SECURITY * DIRECTORY + 4);
     facts->is_signed = size != 0;
     if (size != 0 && !format_holds(r, at, size))
         return FORMAT_BROKEN(facts, "its signatures lie past the end of the file");

@@ -48,8 +48,9 @@ static void cover(struct chy_format_place *place, uint64_t from, uint64_t to)
 #define CHECKSUM_AT   64 /* from the optional header, in both kinds */
 #define DIRECTORIES   96 /* likewise: the number of directories is before, in four bytes */
 #define DIRECTORIES_P 112
-#define SECURITY      4 /* which of them is the table of signatures */
-#define ENTRY_BYTES   8 /* u32 length, u16 revision, u16 type */
+#define SECURITY      4           /* which of them is the table of signatures */
+#define DIRECTORY     UINT64_C(8) /* its bytes: u32 where, u32 size */
+#define ENTRY_BYTES   8           /* u32 length, u16 revision, u16 type */
 #define TYPE_PKCS     2
 #define ALIGNED(n)    (((n) + 7) & ~(uint64_t)7)
 
@@ -78,7 +79,7 @@ static enum chy_err pe_headers(const struct chy_format_source *s, struct pe *ret
     if (n <= SECURITY)
         return chy_fail(err, CHY_E_NOT_FOUND, "it is not signed");
     ret->checksum = pe + OPTIONAL_AT + CHECKSUM_AT;
-    ret->directory = directories + SECURITY * 8;
+    ret->directory = directories + SECURITY * DIRECTORY;
     CHY_TRY(read_u32le(s, ret->directory, &v, err));
     ret->table = v;
     CHY_TRY(read_u32le(s, ret->directory + 4, &v, err));

@@ -74,8 +74,11 @@ enum chy_err chy_scratch_sweep(const char *folder, struct chy_error *err)
         chy_fd_closep(&fd);
         return chy_fail_sys(err, CHY_E_IO, errno, "cannot read the folder %s", folder);
     }
-    for (const struct dirent *e = readdir(d); e != NULL; e = readdir(d))
+    for (;;) {
+        const struct dirent *e = readdir(d); /* NOLINT: the stream is ours alone */
+        if (e == NULL)
+            return CHY_OK;
         if (is_name(e->d_name))
             remove_stale(fd, e->d_name);
-    return CHY_OK;
+    }
 }

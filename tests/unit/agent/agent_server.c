@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "agent_server.h"
 
+#include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
 #include <sys/epoll.h>
@@ -26,7 +27,8 @@ static void on_accept(void *ctx, uint32_t events)
         chy_porter_admit(l->f.porter, fd);
 }
 
-CHY_NORETURN static void serve(int fd, void (*prepare)(void))
+/* `ready` is told when whoever connects is answered at once. */
+CHY_NORETURN static void serve(int fd, int ready, void (*prepare)(void))
 {
     struct listening l = { .fd = fd };
     struct chy_watch *watch = NULL;
@@ -34,6 +36,7 @@ CHY_NORETURN static void serve(int fd, void (*prepare)(void))
     fixture_init(&l.f);
     prepare();
     CHY_ASSERT(chy_watch_new(l.f.loop, fd, EPOLLIN, on_accept, &l, &watch, NULL) == CHY_OK);
+    CHY_ASSERT(write(ready, "", 1) == 1);
     CHY_ASSERT(chy_loop_run(l.f.loop, NULL) == CHY_OK);
     _exit(1);
 }
@@ -41,13 +44,19 @@ CHY_NORETURN static void serve(int fd, void (*prepare)(void))
 void agent_server_start(struct agent_server *s, const char *path, void (*prepare)(void))
 {
     char address[128];
+    char byte;
+    int ready[2];
     CHY_CLEANUP(chy_fd_closep) int fd = -1;
     (void)snprintf(address, sizeof address, "unix:%s", path);
     CHY_ASSERT(chy_socket_listen(chy_str_of(address), 0600, &fd, NULL) == CHY_OK);
+    CHY_ASSERT(pipe2(ready, O_CLOEXEC) == 0);
     s->pid = fork();
     CHY_ASSERT(s->pid >= 0);
     if (s->pid == 0)
-        serve(fd, prepare);
+        serve(fd, ready[1], prepare);
+    (void)close(ready[1]);
+    CHY_ASSERT(read(ready[0], &byte, 1) == 1); /* its end, where it died before */
+    (void)close(ready[0]);
 }
 
 void agent_server_end(struct agent_server *s)
