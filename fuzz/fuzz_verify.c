@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "base/arena.h"
+#include "client/jar_manifest.h"
 #include "client/pgp_armour.h"
 #include "client/verify.h"
 #include "crypto/signed_data.h"
@@ -117,6 +118,13 @@ static void fit_read(struct chy_bytes in)
     }
 }
 
+static enum chy_err entry_see(void *ctx, struct chy_str name, struct chy_error *err)
+{
+    CHY_ASSERT(ctx == NULL && err == NULL);
+    CHY_ASSERT(name.n >= 1 && name.n <= CHY_LIMIT_PATH);
+    return CHY_OK;
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
 {
     const struct chy_bytes in = { data, n };
@@ -131,6 +139,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
     if (n <= 1 << 20)
         signed_read(in);
     fit_read(in);
+    CHY_IGNORE(chy_jar_manifest_read(chy_bytes_str(in), entry_see, NULL, NULL)); /* any answer */
     chy_buf_init(&key, 1 << 20);
     CHY_IGNORE(chy_pgp_armour_take(chy_bytes_str(in), &key, NULL)); /* any answer will do */
     chy_buf_done(&key);

@@ -55,7 +55,9 @@
 /* --- signatures that are verified --- */
 
 /* bytes of one signature with its certificates and stamp */
-#define CHY_LIMIT_CMS              1048576
+#define CHY_LIMIT_CMS 1048576
+/* bytes of a JAR's manifest: some 100,000 entries */
+#define CHY_LIMIT_JAR_MANIFEST     16777216
 #define CHY_LIMIT_TIME_STAMP       65536 /* bytes of an authority's answer; most have 7,000 */
 #define CHY_LIMIT_CMS_CERTIFICATES 32    /* that come with it; five are many */
 #define CHY_LIMIT_CMS_SIGNERS      8     /* of one signature; two are rare */

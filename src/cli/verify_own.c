@@ -76,7 +76,9 @@ static void learn_failed(struct verify_file *f, enum chy_verify_form form, enum 
                          const struct chy_error *why)
 {
     f->row.log_detail = chy_arena_printf(f->arena, "what was signed is not known (%s)", why->text);
-    if (form == CHY_VERIFY_CLEARTEXT)
+    if (form == CHY_VERIFY_CLEARTEXT && r == CHY_E_UNSUPPORTED)
+        verify_say(f, VERIFY_UNKNOWN, OWN, "%s", why->text);
+    else if (form == CHY_VERIFY_CLEARTEXT)
         verify_say_error(f, r, OWN, why);
 }
 

@@ -62,7 +62,9 @@ extern const struct chy_schema chy_verify_signer_schema, chy_verify_found_schema
  *         CHY_E_MALFORMED    it, or the file around it, is broken
  *         CHY_E_INTEGRITY    no key of the trust file made a bare signature; what Authenticode
  *                            signed is another file; a clear-signed text is another than the file
- *         CHY_E_UNSUPPORTED, CHY_E_LIMIT
+ *         CHY_E_UNSUPPORTED  an algorithm or a form that we do not know; a clear-signed text
+ *                            differs from the file in blanks that are not signed
+ *         CHY_E_LIMIT
  *         CHY_E_TIMEOUT, CHY_E_IO, CHY_E_BUSY, CHY_E_NOMEM  nothing was found out */
 CHY_MUST_USE enum chy_err chy_verify_file(const struct chy_verify_input *input,
                                           struct chy_arena *arena,

@@ -472,6 +472,17 @@ def test_cleartext__another_text_beside_it(tree, ours, tmp_path):
     assert row["detail"] == "the clear-signed text is another than the file's"
 
 
+def test_cleartext__blanks_beside_it(tree, ours, tmp_path):
+    """They are not signed, and in some languages they mean something."""
+    path, trust = ours("cleartext", "r3")
+    path = copied(path, tmp_path / "blanks")
+    path.write_bytes(path.read_bytes().replace(b"\n", b"  \n", 1))
+    done = tree.verify("--json", path, trust=trust)
+    row = told(done)
+    assert (done.returncode, row["verdict"]) == (3, "cannot-tell"), row
+    assert "differ in blanks" in row["detail"]
+
+
 @pytest.mark.parametrize("how", ["before", "behind", "header"])
 def test_cleartext__something_that_nobody_signed(tree, ours, how, tmp_path):
     """gpgv passes over it: a reader would not."""

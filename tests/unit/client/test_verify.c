@@ -200,8 +200,12 @@ static enum chy_err verify_text(enum chy_verify_form form, const char *text)
 static void test_cleartext(void **state)
 {
     (void)state;
-    assert_int_equal(verify_text(CHY_VERIFY_CLEARTEXT, HEAD "what is signed \n" ARMOR), CHY_OK);
+    assert_int_equal(verify_text(CHY_VERIFY_CLEARTEXT, HEAD "what is signed\n" ARMOR), CHY_OK);
     assert_int_equal(found.signers.n, 0);
+    assert_int_equal(verify_text(CHY_VERIFY_CLEARTEXT, HEAD "what is signed \n" ARMOR),
+                     CHY_E_UNSUPPORTED);
+    assert_int_equal(verify_text(CHY_VERIFY_CLEARTEXT, HEAD "what is signed\t\r\n" ARMOR),
+                     CHY_E_UNSUPPORTED);
     assert_int_equal(verify_text(CHY_VERIFY_CLEARTEXT, HEAD "- what is signed\n" ARMOR), CHY_OK);
     assert_int_equal(verify_text(CHY_VERIFY_CLEARTEXT, HEAD "what is\nsigned\n" ARMOR),
                      CHY_E_INTEGRITY);
