@@ -202,14 +202,6 @@ static enum chy_err take_result(struct own_run *o, struct own *own,
                             &o->run->cli->arena, &event->receipt_file, err);
 }
 
-/* The option's, else that of the environment, as the agent keeps them for the tools. */
-static struct chy_str receipts_of(const struct sign_run *run)
-{
-    if (run->setup.receipts.n != 0 || run->cli->env.receipts == NULL)
-        return run->setup.receipts;
-    return chy_str_of(run->cli->env.receipts);
-}
-
 static void finish(struct own_run *o, struct sign_file *f, enum chy_err r,
                    const struct chy_error *why)
 {
@@ -351,7 +343,7 @@ static enum chy_err run_own(struct own_run *o, const struct chy_sign_request *co
 
 enum chy_err sign_run_own(struct sign_run *run, struct chy_error *err)
 {
-    struct own_run o = { .run = run, .receipts = receipts_of(run) };
+    struct own_run o = { .run = run, .receipts = run->receipts };
     struct chy_sign_request common = {
         .receipt = o.receipts.n != 0 ? CHY_RECEIPT_FULL : CHY_RECEIPT_INDEX,
     };
