@@ -213,6 +213,7 @@ static enum chy_err check_places(struct sign_run *run, struct chy_error *err)
         if (run->files[i].result.state == SIGN_WAITING)
             sorted[n++] = &run->files[i];
     if (n != 0)
+        /* NOLINTNEXTLINE(bugprone-sizeof-expression): the elements are pointers */
         qsort(sorted, n, sizeof *sorted, compare_places);
     for (size_t i = 1; i < n; i++)
         if (strcmp(sorted[i - 1]->out, sorted[i]->out) == 0)

@@ -215,7 +215,9 @@ static enum chy_err read_input(struct job *j, struct chy_error *err)
     if (words->n == 0 || chy_str_equal_c(words->p[0], "-"))
         return read_data(j, j->g->in, err);
     CHY_TRY(chy_file_open_input(AT_FDCWD, words->p[0].p, &own, &is_file, err));
-    if (is_file) /* the name of a FIFO says nothing of what comes through it */
+    /* The name of a FIFO says nothing of what comes through it; one that no fact may have is not
+     * told. */
+    if (is_file && chy_text_is_plain(base_name(words->p[0])))
         j->name = base_name(words->p[0]);
     return read_data(j, own, err);
 }
