@@ -167,6 +167,8 @@
 #define CHY_LIMIT_EXEC_EVENTS 65536
 /* tools that chancery sign runs at once; each is watched */
 #define CHY_LIMIT_SIGN_JOBS 32
+/* requests to one time-stamp authority at once; it is somebody else's */
+#define CHY_LIMIT_STAMPS_AT_ONCE 8
 /* bytes that wait to be sent to one tool: two frames */
 #define CHY_LIMIT_DOOR_SEND 33554432
 /* requests for the server that wait in one agent: some seconds of work */

@@ -61,7 +61,8 @@ class Authority:
         self.is_down = False
         self.twist = None
         self._make_keys()
-        self._server = http.server.HTTPServer(("127.0.0.1", 0), self._handler())
+        self._lock = threading.Lock()  # of the file with the serial number
+        self._server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), self._handler())
         self.url = f"http://127.0.0.1:{self._server.server_port}/"
         self._thread = threading.Thread(target=self._server.serve_forever, daemon=True)
 
@@ -91,9 +92,11 @@ class Authority:
 
     def reply(self, query):
         """The DER of the answer to a DER query."""
-        (self.folder / "query").write_bytes(query)
-        self.stamps += 1
-        return self._openssl("ts", "-reply", "-config", "tsa.cnf", "-queryfile", "query").stdout
+        with self._lock:
+            (self.folder / "query").write_bytes(query)
+            self.stamps += 1
+            return self._openssl("ts", "-reply", "-config", "tsa.cnf", "-queryfile",
+                                 "query").stdout
 
     @staticmethod
     def answer(query, authority):
@@ -102,7 +105,7 @@ class Authority:
 
     def _handler(authority):  # pylint: disable=no-self-argument
         class Handler(http.server.BaseHTTPRequestHandler):
-            """One connection; one after the other, since they share the serial number's file."""
+            """One connection; there are many at once."""
 
             timeout = 30
 
