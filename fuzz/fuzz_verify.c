@@ -78,16 +78,18 @@ static void seals_read(struct chy_bytes in)
     }
 }
 
-/* The input is the file, and the signature that is beside it. */
+/* The input is the file, and the signature that is beside it. Nobody is trusted. */
 static void signed_read(struct chy_bytes in)
 {
     static const enum chy_verify_form forms[] = {
-        CHY_VERIFY_OPENPGP, CHY_VERIFY_CLEARTEXT, CHY_VERIFY_DEB,    CHY_VERIFY_RPM,
-        CHY_VERIFY_SSH,     CHY_VERIFY_APK,       CHY_VERIFY_DIGEST,
+        CHY_VERIFY_OPENPGP, CHY_VERIFY_CLEARTEXT, CHY_VERIFY_DEB, CHY_VERIFY_RPM,
+        CHY_VERIFY_SSH,     CHY_VERIFY_DIGEST,    CHY_VERIFY_APK,
     };
-    const struct chy_trust trust = { .n_keys = 0 };
+    struct chy_trust trust = { .n_keys = 0 };
     int fd = memfd_create("file", MFD_CLOEXEC);
     CHY_ASSERT(fd >= 0 && write(fd, in.p, in.n) == (ssize_t)in.n);
+    CHY_ASSERT(chy_trust_store_new(&trust.roots, NULL) == CHY_OK &&
+               chy_trust_store_new(&trust.stamp_roots, NULL) == CHY_OK);
     for (size_t i = 0; i < CHY_ARRAY_LEN(forms); i++) {
         const struct chy_verify_input input = {
             .form = forms[i], .fd = fd, .size_bytes = in.n, .signature = in, .trust = &trust
@@ -97,10 +99,12 @@ static void signed_read(struct chy_bytes in)
         chy_arena_init(&arena, 1 << 25);
         if (chy_verify_here(&input, &arena, &found, NULL) == CHY_OK) {
             for (size_t k = 0; k < found.signers.n; k++)
-                CHY_ASSERT(!found.signers.p[k].is_good && found.signers.p[k].digest.n != 0);
+                CHY_ASSERT(!found.signers.p[k].is_good);
         }
         chy_arena_done(&arena);
     }
+    chy_trust_store_free(trust.roots);
+    chy_trust_store_free(trust.stamp_roots);
     (void)close(fd);
 }
 

@@ -38,8 +38,6 @@ bool verify_tool_exec(struct verify_tool_run *run, const char *const *words, int
 bool verify_tool_said(const struct verify_tool_run *run, const char *text);
 /* What stands behind `text` up to the end of the line; empty when it did not say that. */
 struct chy_str verify_tool_value(const struct verify_tool_run *run, const char *text);
-/* Whether it said this once and no more: what it repeats of a file may look like its own words. */
-bool verify_tool_said_once(const struct verify_tool_run *run, const char *text);
 /* The file is not good: with the last line that the tool said. */
 void verify_tool_refused(struct verify_tool_run *run);
 

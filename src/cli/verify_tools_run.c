@@ -157,16 +157,6 @@ bool verify_tool_said(const struct verify_tool_run *run, const char *text)
     return said_find(run, text) != NULL;
 }
 
-bool verify_tool_said_once(const struct verify_tool_run *run, const char *text)
-{
-    const char *at = said_find(run, text);
-    if (at == NULL)
-        return false;
-    at += strlen(text);
-    size_t left = (size_t)((const char *)run->said.p + run->said.n - at);
-    return memmem(at, left, text, strlen(text)) == NULL;
-}
-
 /* Kept: the next run takes the buffer. What is not text is nothing. */
 struct chy_str verify_tool_value(const struct verify_tool_run *run, const char *text)
 {

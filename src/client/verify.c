@@ -38,8 +38,9 @@ const struct chy_schema chy_verify_found_schema =
 /* --- what all forms share --- */
 
 static enum chy_err hash_range(const struct verify_run *run, struct chy_hasher *hasher,
-                               uint8_t *part, uint64_t offset, uint64_t size, struct chy_error *err)
+                               uint64_t offset, uint64_t size, struct chy_error *err)
 {
+    uint8_t *part = run->part;
     while (size != 0) {
         size_t n = 0;
         size_t want = (size_t)CHY_MIN(size, (uint64_t)PART_BYTES);
@@ -56,11 +57,8 @@ static enum chy_err hash_range(const struct verify_run *run, struct chy_hasher *
 enum chy_err verify_hash_add(const struct verify_run *run, const struct verify_ranges *ranges,
                              struct chy_hasher *hasher, struct chy_error *err)
 {
-    uint8_t *part = chy_arena_array(run->arena, uint8_t, PART_BYTES);
-    if (part == NULL)
-        return chy_fail(err, CHY_E_NOMEM, "no memory to read a file");
     for (size_t i = 0; i < ranges->n; i++)
-        CHY_TRY(hash_range(run, hasher, part, ranges->p[i].offset, ranges->p[i].size, err));
+        CHY_TRY(hash_range(run, hasher, ranges->p[i].offset, ranges->p[i].size, err));
     return CHY_OK;
 }
 
@@ -111,8 +109,9 @@ enum chy_err chy_verify_here(const struct chy_verify_input *input, struct chy_ar
         .input = input,
         .arena = arena,
         .signers = chy_arena_array(arena, struct chy_verify_signer, CHY_LIMIT_VERIFY_SIGNERS),
+        .part = chy_arena_array(arena, uint8_t, PART_BYTES),
     };
-    if (run.signers == NULL)
+    if (run.signers == NULL || run.part == NULL)
         return chy_fail(err, CHY_E_NOMEM, "no memory for signers");
     for (size_t i = 0; i < CHY_ARRAY_LEN(forms); i++) {
         if (forms[i].form != input->form)

@@ -15,15 +15,8 @@ static enum chy_err no_memory(struct chy_error *err)
 
 /* --- signers --- */
 
-static void row_describe(struct chy_verify_signer *row, const struct chy_checked_signer *signer)
+void verify_row_describe(struct chy_verify_signer *row, const struct chy_x509 *c)
 {
-    const struct chy_x509 *c = signer->certificate;
-    row->algorithm = signer->algorithm;
-    row->digest = signer->digest;
-    row->time_stamp_us = signer->stamped_us;
-    row->time_stamp_by = signer->authority;
-    if (c == NULL)
-        return;
     row->name = c->common_name.p != NULL ? c->common_name : c->summary.subject;
     row->subject = c->summary.subject;
     row->issuer = c->summary.issuer;
@@ -32,10 +25,42 @@ static void row_describe(struct chy_verify_signer *row, const struct chy_checked
     memcpy(row->key_sha256, c->spki_hash, sizeof row->key_sha256);
 }
 
+static void signer_describe(struct chy_verify_signer *row, const struct chy_checked_signer *signer)
+{
+    row->algorithm = signer->algorithm;
+    row->digest = signer->digest;
+    row->time_stamp_us = signer->stamped_us;
+    row->time_stamp_by = signer->authority;
+    if (signer->certificate != NULL)
+        verify_row_describe(row, signer->certificate);
+}
+
 /* What ends the verification, and says nothing of the signer. */
 static bool is_trouble(enum chy_err r)
 {
     return r == CHY_E_NOMEM || r == CHY_E_IO || r == CHY_E_CRYPTO;
+}
+
+enum chy_err verify_row_judge(struct verify_run *run, struct chy_verify_signer *row, enum chy_err r,
+                              const struct chy_error *why, struct chy_error *err)
+{
+    if (is_trouble(r))
+        return chy_fail(err, r, "%s", why->text);
+    row->is_good = r == CHY_OK;
+    if (row->is_good)
+        return CHY_OK;
+    row->problem = chy_str_of(chy_err_type(r));
+    row->detail = chy_arena_str(run->arena, chy_str_of(why->text));
+    return row->detail.p != NULL ? CHY_OK : no_memory(err);
+}
+
+enum chy_err verify_row_named(const struct verify_run *run, const struct chy_verify_signer *row,
+                              struct chy_error *err)
+{
+    if (chy_trust_takes_name(run->input->trust, row->name, row->subject))
+        return CHY_OK;
+    return chy_fail(err, CHY_E_FORBIDDEN, "%.*s is none of the names that the trust file allows",
+                    CHY_STR_ARG(row->name));
 }
 
 static enum chy_err signer_check(struct verify_run *run, const struct chy_signed_data *data,
@@ -50,12 +75,9 @@ static enum chy_err signer_check(struct verify_run *run, const struct chy_signed
     };
     struct chy_checked_signer signer;
     enum chy_err r = chy_signer_check(&terms, data, i, digest, run->arena, &signer, err);
-    row_describe(row, &signer);
+    signer_describe(row, &signer);
     CHY_TRY(chy_sha256(signer.signature, row->signature_sha256, err));
-    if (r == CHY_OK && !chy_trust_takes_name(trust, row->name, row->subject))
-        r = chy_fail(err, CHY_E_FORBIDDEN, "%.*s is none of the names that the trust file allows",
-                     CHY_STR_ARG(row->name));
-    return r;
+    return r == CHY_OK ? verify_row_named(run, row, err) : r;
 }
 
 static enum chy_err signer_row(struct verify_run *run, const struct chy_signed_data *data, size_t i,
@@ -66,14 +88,7 @@ static enum chy_err signer_row(struct verify_run *run, const struct chy_signed_d
     if (row == NULL)
         return chy_fail(err, CHY_E_LIMIT, "more than %d signers", CHY_LIMIT_VERIFY_SIGNERS);
     enum chy_err r = signer_check(run, data, i, digest, row, &why);
-    if (is_trouble(r))
-        return chy_fail(err, r, "%s", why.text);
-    row->is_good = r == CHY_OK;
-    if (row->is_good)
-        return CHY_OK;
-    row->problem = chy_str_of(chy_err_type(r));
-    row->detail = chy_arena_str(run->arena, chy_str_of(why.text));
-    return row->detail.p != NULL ? CHY_OK : no_memory(err);
+    return verify_row_judge(run, row, r, &why, err);
 }
 
 enum chy_err verify_signed_data(struct verify_run *run, const struct chy_signed_data *data,

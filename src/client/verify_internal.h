@@ -23,6 +23,7 @@ struct verify_run {
     struct chy_arena *arena;
     struct chy_verify_signer *signers; /* CHY_LIMIT_VERIFY_SIGNERS of them */
     size_t n;
+    uint8_t *part; /* what of the file is being hashed */
 };
 
 /* The digest of these parts of the file; `out` has room for CHY_LIMIT_DIGEST bytes. */
@@ -44,6 +45,17 @@ CHY_MUST_USE enum chy_err verify_read(const struct verify_run *run, uint64_t off
 struct chy_format_source verify_source(const struct verify_run *run);
 /* The next row; NULL past the limit. */
 struct chy_verify_signer *verify_signer_add(struct verify_run *run);
+
+/* Who it is, by the certificate. */
+void verify_row_describe(struct chy_verify_signer *row, const struct chy_x509 *certificate);
+/* Whether the trust file takes the name. Errors: CHY_E_FORBIDDEN */
+CHY_MUST_USE enum chy_err verify_row_named(const struct verify_run *run,
+                                           const struct chy_verify_signer *row,
+                                           struct chy_error *err);
+/* Good, or not and why: `r` is what came of its check. Errors: what says nothing of the signer */
+CHY_MUST_USE enum chy_err verify_row_judge(struct verify_run *run, struct chy_verify_signer *row,
+                                           enum chy_err r, const struct chy_error *why,
+                                           struct chy_error *err);
 
 /* Each signer of `data` becomes a row; what is signed is these parts of the file, or without
  * `ranges` `content`. */

@@ -196,10 +196,10 @@ bool format_zip(struct format_reader *r, struct chy_str name, struct chy_format_
 #define PAIR_HEAD   12
 #define NUMBER_SIZE 4
 
-/* Not v3.1: older tools pass it over, so that it may hold what nobody has verified. */
 static bool is_scheme(uint32_t number)
 {
-    return number == CHY_FORMAT_APK_V2 || number == CHY_FORMAT_APK_V3;
+    return number == CHY_FORMAT_APK_V2 || number == CHY_FORMAT_APK_V3 ||
+           number == CHY_FORMAT_APK_V3_1;
 }
 
 /* Of two of one number a tool verifies the first alone. */
@@ -231,15 +231,17 @@ static bool pairs_read(struct format_reader *r, uint64_t at, uint64_t end,
     return true;
 }
 
-static bool block_read(struct format_reader *r, uint64_t directory, struct chy_format_place *place)
+static bool block_read(struct format_reader *r, uint64_t directory, uint64_t end,
+                       struct chy_format_place *place)
 {
     uint64_t size = format_u64le(r, directory - BLOCK_TAIL);
     if (size < BLOCK_TAIL || size > directory - 8)
         return false;
     uint64_t start = directory - size - 8;
     place->covered[0] = (struct chy_format_range){ 0, start };
-    place->covered[1] = (struct chy_format_range){ directory, r->source->size_bytes - directory };
-    place->n_covered = 2;
+    place->covered[1] = (struct chy_format_range){ directory, end - directory };
+    place->covered[2] = (struct chy_format_range){ end, r->source->size_bytes - end };
+    place->n_covered = 3;
     return format_u64le(r, start) == size &&
            pairs_read(r, start + 8, directory - BLOCK_TAIL, place);
 }
@@ -252,15 +254,16 @@ enum chy_err chy_format_apk_place(const struct chy_format_source *source,
     struct chy_format_place place = { .n_covered = 0 };
     uint64_t end;
     format_reader_init(&r, source);
-    bool is_archive = find_end(&r, &end) && find_directory(&r, end, &d);
+    bool is_archive = find_end(&r, &end) && find_directory(&r, end, &d) &&
+                      d.at == format_u32le(&r, end + 16); /* Android reads none of 64 bits */
     bool has_block = is_archive && d.at >= BLOCK_TAIL && has_signing_block(&r, d.at);
-    bool is_whole = has_block && block_read(&r, d.at, &place);
+    bool is_whole = has_block && block_read(&r, d.at, end, &place);
     if (r.result != CHY_OK)
         return chy_fail(err, r.result, "%s", r.error.text);
     if (!is_archive || (has_block && !is_whole))
         return chy_fail(err, CHY_E_MALFORMED, "the package does not hold together");
     if (place.n_signatures == 0)
-        return chy_fail(err, CHY_E_NOT_FOUND, "it is not signed by scheme v2 or v3");
+        return chy_fail(err, CHY_E_NOT_FOUND, "it is not signed by scheme v2, v3 or v3.1");
     *ret_place = place;
     return CHY_OK;
 }
