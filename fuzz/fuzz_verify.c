@@ -83,7 +83,7 @@ static void signed_read(struct chy_bytes in)
 {
     static const enum chy_verify_form forms[] = {
         CHY_VERIFY_OPENPGP, CHY_VERIFY_CLEARTEXT, CHY_VERIFY_DEB, CHY_VERIFY_RPM,
-        CHY_VERIFY_SSH,     CHY_VERIFY_DIGEST,    CHY_VERIFY_APK,
+        CHY_VERIFY_SSH,     CHY_VERIFY_DIGEST,    CHY_VERIFY_APK, CHY_VERIFY_XML,
     };
     struct chy_trust trust = { .n_keys = 0 };
     int fd = memfd_create("file", MFD_CLOEXEC);

@@ -99,6 +99,7 @@ struct verify_file {
     size_t n_signers;
     struct chy_verify_signer made[CHY_LIMIT_VERIFY_SIGNERS]; /* what was signed, of tools */
     size_t n_made;
+    struct chy_bytes certificate; /* of chy_verify_found */
     struct chy_str verifiers[8];
 };
 

@@ -53,7 +53,7 @@ static enum chy_err child_run(struct verify_file *f, enum chy_verify_form form,
 /* What these hold in a way that we do not know may be good to others. */
 static bool is_of_others(enum chy_verify_form form, enum chy_err r)
 {
-    return form == CHY_VERIFY_APK && r == CHY_E_UNSUPPORTED;
+    return (form == CHY_VERIFY_APK || form == CHY_VERIFY_XML) && r == CHY_E_UNSUPPORTED;
 }
 
 void verify_own(struct verify_file *f, enum chy_verify_form form, struct chy_bytes signature)
@@ -62,12 +62,14 @@ void verify_own(struct verify_file *f, enum chy_verify_form form, struct chy_byt
     struct chy_error why;
     f->is_signed = true;
     enum chy_err r = child_run(f, form, signature, &found, &why);
-    if (r == CHY_OK)
+    if (r == CHY_OK) {
         signers_judge(f, form, &found);
-    else if (is_of_others(form, r))
+        f->certificate = found.certificate;
+    } else if (is_of_others(form, r)) {
         verify_say(f, VERIFY_UNKNOWN, OWN, "%s", why.text);
-    else
+    } else {
         verify_say_error(f, r, OWN, &why);
+    }
 }
 
 /* --- what tools verify --- */

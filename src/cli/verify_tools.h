@@ -48,9 +48,6 @@ enum chy_err verify_tools_ready(struct verify *v, struct verify_tools **ret_tool
 /* The files; each makes its own once. Errors: CHY_E_STATE the trust file has nothing for them;
  * CHY_E_IO, CHY_E_NOMEM, CHY_E_MALFORMED */
 enum chy_err verify_make_roots(struct verify_tool_run *run, struct chy_error *err);
-/* One certificate of the store, PEM. */
-enum chy_err verify_make_root(struct verify_tool_run *run, const struct chy_trust_store *store,
-                              size_t i, struct chy_str *ret_path, struct chy_error *err);
 enum chy_err verify_make_keystore(struct verify_tool_run *run, struct chy_error *err);
 enum chy_err verify_make_rpmdb(struct verify_tool_run *run, struct chy_error *err);
 enum chy_err verify_make_keyring(struct verify_tool_run *run, struct chy_error *err);

@@ -31,6 +31,8 @@ const struct chy_schema chy_verify_signer_schema =
 static const struct chy_field found_fields[] = {
     CHY_F_LIST(struct chy_verify_found, signers, &chy_verify_signer_schema,
                struct chy_verify_signer, 0, 0, CHY_LIMIT_VERIFY_SIGNERS, "who signed"),
+    CHY_F_BYTES(struct chy_verify_found, certificate, 0, 0, CHY_LIMIT_CERTIFICATE,
+                "the certificate of who signed XML"),
 };
 const struct chy_schema chy_verify_found_schema =
     CHY_SCHEMA("VerifyFound", struct chy_verify_found, found_fields, "Who signed a file.");
@@ -103,7 +105,7 @@ enum chy_err chy_verify_here(const struct chy_verify_input *input, struct chy_ar
         { CHY_VERIFY_OPENPGP, verify_openpgp }, { CHY_VERIFY_CLEARTEXT, verify_cleartext },
         { CHY_VERIFY_DEB, verify_deb },         { CHY_VERIFY_RPM, verify_rpm },
         { CHY_VERIFY_SSH, verify_ssh },         { CHY_VERIFY_APK, verify_apk },
-        { CHY_VERIFY_DIGEST, verify_digest },
+        { CHY_VERIFY_DIGEST, verify_digest },   { CHY_VERIFY_XML, verify_xml },
     };
     struct verify_run run = {
         .input = input,
@@ -121,6 +123,7 @@ enum chy_err chy_verify_here(const struct chy_verify_input *input, struct chy_ar
             stamps_require(run.signers, run.n);
         ret_found->signers.p = run.signers;
         ret_found->signers.n = run.n;
+        ret_found->certificate = run.certificate;
         return CHY_OK;
     }
     return chy_fail(err, CHY_E_ARG, "no form of signature %d", (int)input->form);

@@ -16,6 +16,7 @@ enum chy_verify_form {
                          * tool has found */
     CHY_VERIFY_APK,     /* schemes v2, v3 and v3.1; without those v1, as a JAR; what else Android
                          * asks of a package, its tool has looked at */
+    CHY_VERIFY_XML,     /* a signature of the whole document, by a certificate that is in it */
     /* Verified by tools alone. What is found of these is what was signed, to look for in the log:
      * `digest`, `signature_sha256`, `algorithm`; nobody is good by it. */
     CHY_VERIFY_OPENPGP,   /* `signature` is detached, in armour or not */
@@ -54,6 +55,7 @@ struct chy_verify_signer {
 };
 struct chy_verify_found {
     CHY_LIST_OF(struct chy_verify_signer) signers;
+    struct chy_bytes certificate; /* of XML: the signer's, DER, when it is good */
 };
 extern const struct chy_schema chy_verify_signer_schema, chy_verify_found_schema;
 

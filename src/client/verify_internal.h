@@ -23,7 +23,8 @@ struct verify_run {
     struct chy_arena *arena;
     struct chy_verify_signer *signers; /* CHY_LIMIT_VERIFY_SIGNERS of them */
     size_t n;
-    uint8_t *part; /* what of the file is being hashed */
+    struct chy_bytes certificate; /* of chy_verify_found */
+    uint8_t *part;                /* what of the file is being hashed */
 };
 
 /* The digest of these parts of the file; `out` has room for CHY_LIMIT_DIGEST bytes. */
@@ -41,6 +42,10 @@ static inline struct verify_ranges verify_whole(const struct verify_run *run)
 /* A part of the file, in memory. Errors: CHY_E_LIMIT over CHY_LIMIT_CMS; CHY_E_IO, CHY_E_NOMEM */
 CHY_MUST_USE enum chy_err verify_read(const struct verify_run *run, uint64_t offset, uint64_t size,
                                       struct chy_bytes *ret, struct chy_error *err);
+/* The same up to `max` bytes. */
+CHY_MUST_USE enum chy_err verify_read_most(const struct verify_run *run, uint64_t offset,
+                                           uint64_t size, uint64_t max, struct chy_bytes *ret,
+                                           struct chy_error *err);
 /* The file as what finds the places in it reads it. */
 struct chy_format_source verify_source(const struct verify_run *run);
 /* The next row; NULL past the limit. */
@@ -86,3 +91,4 @@ enum chy_err verify_rpm(struct verify_run *run, struct chy_error *err);
 enum chy_err verify_ssh(struct verify_run *run, struct chy_error *err);
 enum chy_err verify_apk(struct verify_run *run, struct chy_error *err);
 enum chy_err verify_digest(struct verify_run *run, struct chy_error *err);
+enum chy_err verify_xml(struct verify_run *run, struct chy_error *err);

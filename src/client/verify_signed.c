@@ -23,10 +23,16 @@ struct chy_format_source verify_source(const struct verify_run *run)
 enum chy_err verify_read(const struct verify_run *run, uint64_t offset, uint64_t size,
                          struct chy_bytes *ret, struct chy_error *err)
 {
+    return verify_read_most(run, offset, size, CHY_LIMIT_CMS, ret, err);
+}
+
+enum chy_err verify_read_most(const struct verify_run *run, uint64_t offset, uint64_t size,
+                              uint64_t max, struct chy_bytes *ret, struct chy_error *err)
+{
     size_t n = 0;
-    if (size > CHY_LIMIT_CMS)
-        return chy_fail(err, CHY_E_LIMIT, "a signature of %llu bytes, %d are the most",
-                        (unsigned long long)size, CHY_LIMIT_CMS);
+    if (size > max)
+        return chy_fail(err, CHY_E_LIMIT, "a signature of %llu bytes, %llu are the most",
+                        (unsigned long long)size, (unsigned long long)max);
     uint8_t *bytes = chy_arena_array(run->arena, uint8_t, (size_t)size + 1);
     if (bytes == NULL)
         return chy_fail(err, CHY_E_NOMEM, "no memory for a signature");

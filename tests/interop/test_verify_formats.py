@@ -119,49 +119,126 @@ def test_fit__an_image_that_is_not_looked_at(fit):
 
 @pytest.fixture(name="xml", scope="module")
 def fixture_xml(tree):
+    """xml(key): a document that Java has signed."""
     need("java", "xmlsec1")
     path = tree.folder / "release.xml"
-    path.write_text('<release><file name="app.tar"/></release>\n')
-    signed = tree.folder / "signed.xml"
-    tree.keys.exec("java", SOURCE / "examples/xml/SignXml.java", "r3", path, signed)
-    return signed
+    path.write_text('<release><file name="app.tar"/>whatever</release>\n')
+
+    def make(key):
+        signed = tree.folder / f"signed-{key}.xml"
+        if not signed.exists():
+            tree.keys.exec("java", SOURCE / "examples/xml/SignXml.java", key, path, signed)
+        return signed
+
+    return make
 
 
-def test_xml(tree, xml):
-    said = verdict(tree, xml)
-    assert said[0] == "cannot-tell" and "does not say who" in said[1]
-    said = verdict(tree, spoilt(xml, b"app.tar"))
-    assert said[0] == "not-verified" and "xmlsec1 does not verify it" in said[1]
+@pytest.mark.parametrize("key", ["r3", "p256"])
+def test_xml(tree, xml, key):
+    done = tree.verify("--json", xml(key))
+    row, = json.loads(done.stdout)["files"]
+    assert (done.returncode, row["verdict"], row["is_logged"]) == (0, "verified", True), row
+    assert row["verifiers"] == ["chancery", "xmlsec1"]
+    assert row["log"]["key"] == key
+    assert verdict(tree, spoilt(xml(key), b"app.tar")) == \
+        ("not-verified", "the document is not what was signed")
+    value = re.search(rb"<SignatureValue>[^<]*?([b-y][^<\s]{8})", xml(key).read_bytes()).group(1)
+    assert verdict(tree, spoilt(xml(key), value)) == ("not-verified", "the signature is wrong")
 
 
-PART = (xml_samples.TEMPLATE
-        .replace('<release', '<!DOCTYPE release [<!ATTLIST part id ID #REQUIRED>]>\n<release', 1)
-        .replace('<file name="app.tar"/>', '<part id="part">app.tar</part>whatever')
-        .replace('URI=""', 'URI="#part"')
-        .replace("<SignatureValue/>", "<SignatureValue/><KeyInfo><X509Data/></KeyInfo>"))
+def test_xml__not_believed(tree, xml):
+    row, = json.loads(tree.verify("--json", "--offline", xml("r3"), trust=tree.trust(
+        "xml.yaml", roots=[tree.tsa.ca])).stdout)["files"]
+    assert row["verdict"] == "not-verified" and row["verifiers"] == ["chancery"], row
+    assert verdict(tree, xml("r3"), "names:", "  - Nobody") == \
+        ("not-verified", "Test r3 is none of the names that the trust file allows")
 
 
-def test_xml__a_part_of_it_is_signed(tree, tmp_path):
-    """Around it may stand what nobody signed: to xmlsec1 alone it is good."""
+def test_xml__without_its_tool(tree, xml, tmp_path):
+    assert verdict(tree, xml("r3"), env={"PATH": str(tmp_path)}) == \
+        ("cannot-tell", "xmlsec1 is not installed")
+
+
+SIGNATURE = re.compile(r"<Signature.*</Signature>", re.S)
+
+
+def hidden(text):
+    """What was signed, where xmlsec1 finds it; in its place something else."""
+    return text.replace("</Signature>", "<Object><release>evil</release></Object></Signature>")
+
+
+ATTACKS = {  # what is done to a document; what is said
+    "in_the_signature": (hidden, "not SignedInfo, SignatureValue and KeyInfo alone"),
+    "text_in_the_signature": (lambda text: text.replace("</Signature>", "evil</Signature>"),
+                              "not SignedInfo, SignatureValue and KeyInfo alone"),
+    "in_key_info": (lambda text: text.replace("</KeyInfo>", "<release/></KeyInfo>"),
+                    "something unknown stands in KeyInfo"),
+    "a_comment": (lambda text: text.replace("what", "what<!-- -->"), "it has a comment"),
+    "two": (lambda text: text.replace("</release>", SIGNATURE.search(text)[0] + "</release>"),
+            "there are two"),
+    "a_type": (lambda text: text.replace("<release>", "<!DOCTYPE release><release>", 1),
+               "it has a document type"),
+    "another_certificate": (None, "the signature is wrong"),
+    "wrapped": (lambda text: text.replace("<release>", "<release>evil<release>", 1) + "</release>",
+                "the document is not what was signed"),
+    "around": (lambda text: SIGNATURE.search(text)[0].replace(
+        "</KeyInfo>", "</KeyInfo><Object><release/></Object>"), "it is around what is signed"),
+    "deep": (lambda text: text.replace("whatever", "<a>" * 250 + "</a>" * 250), "deeper than"),
+    "big": (lambda text: text.replace("whatever", "whatever" + " " * 8388608), "are the most"),
+    "no_xml": (lambda text: text.replace("</release>", ""), "it is not well-formed XML"),
+    "no_signature": (lambda text: SIGNATURE.sub("<!-- http://www.w3.org/2000/09/xmldsig# -->",
+                                                text), "it has a comment"),
+    "another_root": (lambda text: text.replace('URI=""', 'URI="#whatever"'),
+                     "it is not of the whole document"),
+    "another_transform": (lambda text: text.replace(
+        "2000/09/xmldsig#enveloped-signature", "TR/1999/REC-xslt-19991116"),
+                          "its first transform is not enveloped-signature"),
+    "a_weak_hash": (lambda text: text.replace("2001/04/xmlenc#sha256", "2000/09/xmldsig#sha1"),
+                    "its digest is none of"),
+}
+TOLD = ["another_certificate", "wrapped", "no_xml"]  # the rest cannot be told
+
+
+@pytest.mark.parametrize("attack", ATTACKS)
+def test_xml__attacked(tree, xml, tmp_path, attack):
+    change, said = ATTACKS[attack]
+    text = xml("r3").read_text()
+    if attack == "another_certificate":
+        other = re.search(r"<X509Data>.*</X509Data>", xml("p256").read_text(), re.S)[0]
+        text = re.sub(r"<X509Data>.*</X509Data>", other, text, flags=re.S)
+    else:
+        assert change(text) != text
+        text = change(text)
+    path = tmp_path / "attacked.xml"
+    path.write_text(text)
+    result = verdict(tree, path)
+    assert result[0] == ("not-verified" if attack in TOLD else "cannot-tell"), result
+    assert said in result[1]
+
+
+@pytest.mark.parametrize("attack", ["in_the_signature", "a_comment"])
+def test_xml__what_its_tool_would_take(tree, xml, tmp_path, attack):
+    """Else the tests above would show nothing."""
+    path = tmp_path / "attacked.xml"
+    path.write_text(ATTACKS[attack][0](xml("r3").read_text()))
+    run("xmlsec1", "--verify", "--trusted-pem", tree.keys.home / "ca.pem", path)
+
+
+def test_xml__xmlsec1_signs(tree, tmp_path):
+    """Another writer of XML, with certificates of its own."""
     need("xmlsec1")
     run("openssl", "req", "-x509", "-newkey", "rsa:2048", "-noenc", "-keyout", "key.pem", "-out",
-        "root.pem", "-subj", "/CN=Somebody", "-days", "30", cwd=tmp_path)
-    (tmp_path / "template.xml").write_text(PART)
-    signed = tmp_path / "signed.xml"
-    run("xmlsec1", "--sign", "--privkey-pem", "key.pem,root.pem", "--output", signed,
-        "template.xml", cwd=tmp_path)
-    spoilt_around = spoilt(signed, b"whatever")
-    run("xmlsec1", "--verify", "--trusted-pem", "root.pem", spoilt_around, cwd=tmp_path)
+        "root.pem", "-subj", "/CN=Somebody", "-addext", "extendedKeyUsage=codeSigning", "-days",
+        "30", cwd=tmp_path)
+    template = tmp_path / "signed.xml"
+    template.write_text(xml_samples.TEMPLATE.replace(
+        "<SignatureValue/>", "<SignatureValue/><KeyInfo><X509Data/></KeyInfo>"))
+    run("xmlsec1", "--sign", "--privkey-pem", "key.pem,root.pem", "--output", template, template,
+        cwd=tmp_path)
     trust = tmp_path / "trust.yaml"
     trust.write_text("version: 1\nroots:\n  - file: root.pem\n")
-    for path in (signed, spoilt_around):
-        row, = json.loads(tree.verify("--json", "--offline", path, trust=trust).stdout)["files"]
-        assert row["verdict"] == "not-verified", row
-    signed.write_text(PART.replace("#part", ""))
-    run("xmlsec1", "--sign", "--privkey-pem", "key.pem,root.pem", "--output", signed, signed,
-        cwd=tmp_path)
-    row, = json.loads(tree.verify("--json", "--offline", signed, trust=trust).stdout)["files"]
-    assert row["verdict"] == "cannot-tell", row
+    row, = json.loads(tree.verify("--json", "--offline", template, trust=trust).stdout)["files"]
+    assert row["verdict"] == "verified", row
 
 
 # --- Windows ---
