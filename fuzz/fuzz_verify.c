@@ -14,6 +14,8 @@
 #include "format/fit.h"
 #include "format/openpgp_read.h"
 #include "format/place.h"
+#include "format/script_signature.h"
+#include "format/zip_member.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n);
 
@@ -82,8 +84,9 @@ static void seals_read(struct chy_bytes in)
 static void signed_read(struct chy_bytes in)
 {
     static const enum chy_verify_form forms[] = {
-        CHY_VERIFY_OPENPGP, CHY_VERIFY_CLEARTEXT, CHY_VERIFY_DEB, CHY_VERIFY_RPM,
-        CHY_VERIFY_SSH,     CHY_VERIFY_DIGEST,    CHY_VERIFY_APK, CHY_VERIFY_XML,
+        CHY_VERIFY_OPENPGP, CHY_VERIFY_CLEARTEXT, CHY_VERIFY_DEB,    CHY_VERIFY_RPM,
+        CHY_VERIFY_SSH,     CHY_VERIFY_DIGEST,    CHY_VERIFY_APK,    CHY_VERIFY_XML,
+        CHY_VERIFY_NUGET,   CHY_VERIFY_MSIX,      CHY_VERIFY_SCRIPT,
     };
     struct chy_trust trust = { .n_keys = 0 };
     int fd = memfd_create("file", MFD_CLOEXEC);
@@ -106,6 +109,31 @@ static void signed_read(struct chy_bytes in)
     chy_trust_store_free(trust.roots);
     chy_trust_store_free(trust.stamp_roots);
     (void)close(fd);
+}
+
+/* What is left of an archive is shorter than it was, and none of it is from elsewhere. */
+static void member_read(struct chy_bytes in, struct chy_str name)
+{
+    const struct chy_format_source source = { in.n, chy_format_read_memory, &in };
+    struct chy_zip_member m;
+    struct chy_buf behind;
+    chy_buf_init(&behind, 1 << 24);
+    if (chy_zip_member_out(&source, name, &behind, &m, NULL) == CHY_OK) {
+        CHY_ASSERT(m.before.offset == 0 && m.before.size < m.data.offset);
+        CHY_ASSERT(m.data.size <= in.n - m.data.offset);
+        CHY_ASSERT(m.before.size + behind.n < in.n);
+    }
+    chy_buf_done(&behind);
+}
+
+static void script_read(struct chy_bytes in)
+{
+    struct chy_script_signature s;
+    struct chy_arena arena;
+    chy_arena_init(&arena, 1 << 24);
+    if (chy_script_signature_read(in, &arena, &s, NULL) == CHY_OK)
+        CHY_ASSERT(s.covered.n % 2 == 0 && s.covered.n < 2 * in.n && s.cms.n < in.n);
+    chy_arena_done(&arena);
 }
 
 static void fit_read(struct chy_bytes in)
@@ -135,6 +163,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
     if (n <= 1 << 20)
         signed_read(in);
     fit_read(in);
+    member_read(in, CHY_STR(".signature.p7s"));
+    member_read(in, CHY_STR("AppxSignature.p7x"));
+    script_read(in);
     chy_buf_init(&key, 1 << 20);
     CHY_IGNORE(chy_pgp_armour_take(chy_bytes_str(in), &key, NULL)); /* any answer will do */
     chy_buf_done(&key);

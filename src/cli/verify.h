@@ -137,7 +137,6 @@ enum verify_tool_id {
     VERIFY_TOOL_SSH,
     VERIFY_TOOL_FIT,
     VERIFY_TOOL_XMLSEC,
-    VERIFY_TOOL_NUGET,
 };
 /* Have the tool look at the file and say what it found. */
 void verify_by_tool(struct verify_file *f, enum verify_tool_id id);

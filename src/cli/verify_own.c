@@ -53,7 +53,7 @@ static enum chy_err child_run(struct verify_file *f, enum chy_verify_form form,
 /* What these hold in a way that we do not know may be good to others. */
 static bool is_of_others(enum chy_verify_form form, enum chy_err r)
 {
-    return (form == CHY_VERIFY_APK || form == CHY_VERIFY_XML) && r == CHY_E_UNSUPPORTED;
+    return form >= CHY_VERIFY_APK && form <= CHY_VERIFY_SCRIPT && r == CHY_E_UNSUPPORTED;
 }
 
 void verify_own(struct verify_file *f, enum chy_verify_form form, struct chy_bytes signature)

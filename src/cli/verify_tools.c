@@ -72,12 +72,6 @@ static void run_osslsigncode(struct verify_tool_run *run)
                                     -1, &was_run);
     if (!was_run)
         return;
-    if (!is_good && (verify_tool_said(run, "Unrecognized file type") ||
-                     verify_tool_said(run, "is not supported"))) {
-        verify_say(run->f, VERIFY_UNKNOWN, run->program,
-                   "this osslsigncode does not know such files");
-        return;
-    }
     if (!is_good || !verify_tool_said(run, "Succeeded")) {
         verify_tool_refused(run);
         return;
@@ -360,12 +354,6 @@ static void run_xmlsec(struct verify_tool_run *run)
         verify_tool_refused(run);
 }
 
-static void run_nuget(struct verify_tool_run *run)
-{
-    verify_say(run->f, VERIFY_UNKNOWN, NULL, "%s verifies such files, and is not asked from here",
-               run->program);
-}
-
 /* --- the table --- */
 
 static const struct {
@@ -383,7 +371,6 @@ static const struct {
     { VERIFY_TOOL_SSH, "ssh-keygen", run_ssh },
     { VERIFY_TOOL_FIT, "fit_check_sign", verify_run_fit },
     { VERIFY_TOOL_XMLSEC, "xmlsec1", run_xmlsec },
-    { VERIFY_TOOL_NUGET, "dotnet nuget verify", run_nuget },
 };
 
 void verify_by_tool(struct verify_file *f, enum verify_tool_id id)

@@ -6,8 +6,6 @@
 #include "client/verify_internal.h"
 #include "os/file.h"
 
-#define PART_BYTES 65536
-
 #define S struct chy_verify_signer
 static const struct chy_field signer_fields[] = {
     CHY_F_BOOL(S, is_good, 0, "the signature is good and its signer trusted"),
@@ -45,7 +43,7 @@ static enum chy_err hash_range(const struct verify_run *run, struct chy_hasher *
     uint8_t *part = run->part;
     while (size != 0) {
         size_t n = 0;
-        size_t want = (size_t)CHY_MIN(size, (uint64_t)PART_BYTES);
+        size_t want = (size_t)CHY_MIN(size, (uint64_t)VERIFY_PART_BYTES);
         CHY_TRY(chy_file_pread(run->input->fd, part, want, offset, &n, err));
         if (n != want)
             return chy_fail(err, CHY_E_IO, "the file became shorter while it was read");
@@ -106,12 +104,14 @@ enum chy_err chy_verify_here(const struct chy_verify_input *input, struct chy_ar
         { CHY_VERIFY_DEB, verify_deb },         { CHY_VERIFY_RPM, verify_rpm },
         { CHY_VERIFY_SSH, verify_ssh },         { CHY_VERIFY_APK, verify_apk },
         { CHY_VERIFY_DIGEST, verify_digest },   { CHY_VERIFY_XML, verify_xml },
+        { CHY_VERIFY_NUGET, verify_nuget },     { CHY_VERIFY_MSIX, verify_msix },
+        { CHY_VERIFY_SCRIPT, verify_script },
     };
     struct verify_run run = {
         .input = input,
         .arena = arena,
         .signers = chy_arena_array(arena, struct chy_verify_signer, CHY_LIMIT_VERIFY_SIGNERS),
-        .part = chy_arena_array(arena, uint8_t, PART_BYTES),
+        .part = chy_arena_array(arena, uint8_t, VERIFY_PART_BYTES),
     };
     if (run.signers == NULL || run.part == NULL)
         return chy_fail(err, CHY_E_NOMEM, "no memory for signers");

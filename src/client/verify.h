@@ -17,6 +17,9 @@ enum chy_verify_form {
     CHY_VERIFY_APK,     /* schemes v2, v3 and v3.1; without those v1, as a JAR; what else Android
                          * asks of a package, its tool has looked at */
     CHY_VERIFY_XML,     /* a signature of the whole document, by a certificate that is in it */
+    CHY_VERIFY_NUGET,
+    CHY_VERIFY_MSIX,   /* and bundles */
+    CHY_VERIFY_SCRIPT, /* PowerShell's */
     /* Verified by tools alone. What is found of these is what was signed, to look for in the log:
      * `digest`, `signature_sha256`, `algorithm`; nobody is good by it. */
     CHY_VERIFY_OPENPGP,   /* `signature` is detached, in armour or not */

@@ -183,24 +183,61 @@ enum chy_err verify_module(struct verify_run *run, struct chy_error *err)
     return verify_signed_data(run, &data, (struct chy_bytes){ NULL, 0 }, &ranges, err);
 }
 
+/* SpcSipInfo { version, OCTET STRING of 16 bytes, five numbers }, as the value of its type */
+static enum chy_err sip_read(struct chy_bytes in, struct chy_bytes *ret_uuid, struct chy_error *err)
+{
+    static const uint8_t sip_info[] = { 0x2b, 6, 1, 4, 1, 0x82, 0x37, 2, 1, 0x1e };
+    struct chy_bytes type;
+    struct chy_bytes info;
+    struct chy_bytes version;
+    CHY_TRY(chy_der_take_oid(&in, &type, err));
+    if (!chy_bytes_equal(type, (struct chy_bytes){ sip_info, sizeof sip_info }))
+        return chy_fail(err, CHY_E_MALFORMED, "what was signed is a file of another kind");
+    CHY_TRY(chy_der_take(&in, CHY_DER_SEQUENCE, &info, err));
+    CHY_TRY(chy_der_take_uint(&info, &version, err));
+    return chy_der_take(&info, CHY_DER_OCTET_STRING, ret_uuid, err);
+}
+
+static enum chy_err kind_check(struct chy_bytes type, const struct verify_uuid *uuids, size_t n,
+                               struct chy_error *err)
+{
+    struct chy_bytes uuid;
+    if (n == 0)
+        return CHY_OK;
+    CHY_TRY(sip_read(type, &uuid, err));
+    for (size_t i = 0; i < n; i++) {
+        if (chy_bytes_equal(uuid, (struct chy_bytes){ uuids[i].bytes, sizeof uuids[i].bytes }))
+            return CHY_OK;
+    }
+    return chy_fail(err, CHY_E_MALFORMED, "what was signed is a file of another kind");
+}
+
 /* SpcIndirectDataContent { SpcAttributeTypeAndOptionalValue, DigestInfo }, of which `content` is
- * the
- * body: the digest must be the file's. */
+ * the body. */
+enum chy_err verify_indirect_read(const struct chy_signed_data *data,
+                                  const struct verify_uuid *uuids, size_t n,
+                                  enum chy_hash_alg *ret_alg, struct chy_bytes *ret_digest,
+                                  struct chy_error *err)
+{
+    struct chy_bytes in = data->content;
+    struct chy_bytes part;
+    if (!chy_bytes_equal(data->content_type, chy_oid_authenticode()) || in.p == NULL)
+        return chy_fail(err, CHY_E_MALFORMED, "its signature is no Authenticode");
+    CHY_TRY(chy_der_take(&in, CHY_DER_SEQUENCE, &part, err));
+    CHY_TRY(kind_check(part, uuids, n, err));
+    CHY_TRY(chy_der_take(&in, CHY_DER_SEQUENCE, &part, err));
+    CHY_TRY(chy_der_end(in, err));
+    CHY_TRY(chy_hash_alg_take(&part, ret_alg, err));
+    return chy_der_take(&part, CHY_DER_OCTET_STRING, ret_digest, err);
+}
+
 static enum chy_err authenticode_check(struct verify_run *run, const struct chy_signed_data *data,
                                        const struct verify_ranges *ranges, struct chy_error *err)
 {
     uint8_t digest[CHY_LIMIT_DIGEST];
-    struct chy_bytes in = data->content;
-    struct chy_bytes part;
     struct chy_bytes said;
     enum chy_hash_alg alg;
-    if (!chy_bytes_equal(data->content_type, chy_oid_authenticode()) || in.p == NULL)
-        return chy_fail(err, CHY_E_MALFORMED, "its signature is no Authenticode");
-    CHY_TRY(chy_der_take(&in, CHY_DER_SEQUENCE, &part, err));
-    CHY_TRY(chy_der_take(&in, CHY_DER_SEQUENCE, &part, err));
-    CHY_TRY(chy_der_end(in, err));
-    CHY_TRY(chy_hash_alg_take(&part, &alg, err));
-    CHY_TRY(chy_der_take(&part, CHY_DER_OCTET_STRING, &said, err));
+    CHY_TRY(verify_indirect_read(data, NULL, 0, &alg, &said, err));
     CHY_TRY(verify_hash(run, ranges, alg, digest, err));
     if (!chy_bytes_equal(said, (struct chy_bytes){ digest, chy_hash_alg_bytes(alg) }))
         return chy_fail(err, CHY_E_INTEGRITY, "the file is not what was signed");

@@ -7,7 +7,8 @@
 #include "crypto/signed_data.h"
 #include "format/place.h"
 
-#define VERIFY_RANGES 4
+#define VERIFY_RANGES     4
+#define VERIFY_PART_BYTES 65536 /* of verify_run.part */
 
 /* What of the file is covered by a signature; in order. */
 struct verify_ranges {
@@ -76,6 +77,32 @@ CHY_MUST_USE enum chy_err verify_signed_add(struct verify_run *run, enum chy_sig
                                             struct chy_bytes signed_, struct chy_bytes signature,
                                             struct chy_error *err);
 
+/* Which of Windows' subject interface packages made it. */
+struct verify_uuid {
+    uint8_t bytes[16];
+};
+/* The digest that Authenticode's SpcIndirectDataContent is about, which was made by one of `uuids`
+ * (none: of a PE). Errors: CHY_E_MALFORMED, CHY_E_UNSUPPORTED */
+CHY_MUST_USE enum chy_err verify_indirect_read(const struct chy_signed_data *data,
+                                               const struct verify_uuid *uuids, size_t n,
+                                               enum chy_hash_alg *ret_alg,
+                                               struct chy_bytes *ret_digest, struct chy_error *err);
+
+/* --- archives, by libzip (verify_jar.c) --- */
+
+struct zip;
+CHY_MUST_USE enum chy_err verify_archive_open(const struct verify_run *run, struct zip **ret_zip,
+                                              struct chy_error *err);
+void verify_archive_closep(struct zip **z);
+/* One member, whole. Errors: CHY_E_MALFORMED, CHY_E_LIMIT over CHY_LIMIT_CMS; CHY_E_NOMEM */
+CHY_MUST_USE enum chy_err verify_member_read(struct verify_run *run, struct zip *z,
+                                             const char *name, struct chy_bytes *ret,
+                                             struct chy_error *err);
+/* Add its content to what is being hashed. Errors: CHY_E_MALFORMED */
+CHY_MUST_USE enum chy_err verify_member_hash(const struct verify_run *run, struct zip *z,
+                                             const char *name, struct chy_hasher *hasher,
+                                             struct chy_error *err);
+
 /* --- one for each form --- */
 
 enum chy_err verify_cms(struct verify_run *run, struct chy_error *err);
@@ -92,3 +119,6 @@ enum chy_err verify_ssh(struct verify_run *run, struct chy_error *err);
 enum chy_err verify_apk(struct verify_run *run, struct chy_error *err);
 enum chy_err verify_digest(struct verify_run *run, struct chy_error *err);
 enum chy_err verify_xml(struct verify_run *run, struct chy_error *err);
+enum chy_err verify_nuget(struct verify_run *run, struct chy_error *err);
+enum chy_err verify_msix(struct verify_run *run, struct chy_error *err);
+enum chy_err verify_script(struct verify_run *run, struct chy_error *err);

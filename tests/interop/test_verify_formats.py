@@ -5,6 +5,7 @@ images, XML, and the packages and scripts of Windows."""
 import json
 import os
 import re
+import zipfile
 
 import pytest
 
@@ -244,42 +245,140 @@ def test_xml__xmlsec1_signs(tree, tmp_path):
 # --- Windows ---
 
 @pytest.fixture(name="by_jsign", scope="module")
-def fixture_by_jsign(tree):
+def fixture_by_jsign(tree, tsa):
+    """by_jsign(kind): signed by jsign, with a time stamp; made once."""
     need("java")
+    made = {}
 
-    def make(kind):
+    def make(kind, content=None, name="app"):
         keys = tree.keys
-        path = tree.folder / f"app.{kind}"
-        path.write_bytes(windows_samples.make(kind, tree.folder / "made",
-                                              "OU=development\\, not trusted,CN=Test r3"))
-        keys.exec("java", "-jar", artifact("jsign"), "--alias", "r3", path)
+        path = tree.folder / f"{name}.{kind}"
+        if path not in made:
+            path.write_bytes(content or windows_samples.make(
+                kind, tree.folder / "made", "OU=development\\, not trusted,CN=Test r3"))
+            keys.exec("java", "-jar", artifact("jsign"), "--alias", "r3", "--tsaurl", tsa.url,
+                      "--tsmode", "RFC3161", path)
+            made[path] = path
         return path
 
     return make
 
 
-def knows_packages(tree):
-    text = tree.keys.run("osslsigncode", "--version", check=False).stdout
-    return tuple(map(int, re.search(r"osslsigncode (\d+)\.(\d+)", text).groups())) >= (2, 8)
-
-
-CHANGED = {"msix": b"\x31\xc0\xc3", "appx": b"\x31\xc0\xc3", "ps1": b"the script"}
+CHANGED = {"msix": b"\x31\xc0\xc3", "appx": b"\x31\xc0\xc3", "ps1": b"the script",
+           "nupkg": b"\x31\xc0\xc3"}
+NOT_SIGNED = ("not-verified", "the file is not what was signed")
 
 
 @pytest.mark.parametrize("kind", CHANGED)
 def test_packages_and_scripts(tree, by_jsign, kind):
-    """Debian's osslsigncode is older than what knows them: that is said, and is no verdict."""
-    need("osslsigncode")
     path = by_jsign(kind)
-    if knows_packages(tree):
-        assert verdict(tree, path) == ("verified", "")
-        assert verdict(tree, spoilt(path, CHANGED[kind]))[0] == "not-verified"
-    else:
-        for each in (path, spoilt(path, CHANGED[kind])):
-            assert verdict(tree, each) == \
-                ("cannot-tell", "this osslsigncode does not know such files")
+    done = tree.verify("--json", path)
+    row, = json.loads(done.stdout)["files"]
+    assert (done.returncode, row["verdict"], row["is_logged"]) == (0, "verified", True), row
+    assert row["verifiers"] == ["chancery"] and row["log"]["key"] == "r3"
+    assert row["signers"][0]["time_stamp"]
+    assert verdict(tree, spoilt(path, CHANGED[kind])) == NOT_SIGNED
 
 
-def test_nuget(tree, by_jsign):
-    assert verdict(tree, by_jsign("nupkg")) == \
-        ("cannot-tell", "dotnet nuget verify verifies such files, and is not asked from here")
+@pytest.mark.parametrize("kind", CHANGED)
+def test_packages_and_scripts__not_believed(tree, by_jsign, kind):
+    """By an authority that is not known; by a name that is not."""
+    trust = tree.trust("packages.yaml", roots=[tree.tsa.ca])
+    done = tree.verify("--json", "--offline", by_jsign(kind), trust=trust)
+    row, = json.loads(done.stdout)["files"]
+    assert (row["verdict"], row["signers"][0]["problem"]) == ("not-verified", "forbidden"), row
+    assert verdict(tree, by_jsign(kind), "names:", "  - Nobody")[0] == "not-verified"
+
+
+@pytest.mark.parametrize("kind", ["msix", "ps1"])
+def test_packages_and_scripts__a_newer_osslsigncode_agrees(tree, by_jsign, kind):
+    """2.8 and later know them."""
+    need("osslsigncode")
+    text = tree.keys.run("osslsigncode", "--version", check=False).stdout
+    if tuple(map(int, re.search(r"osslsigncode (\d+)\.(\d+)", text).groups())) < (2, 8):
+        return
+    for path, code in ((by_jsign(kind), 0), (spoilt(by_jsign(kind), CHANGED[kind]), 1)):
+        done = tree.keys.run("osslsigncode", "verify", "-CAfile", tree.keys.home / "ca.pem",
+                             "-TSA-CAfile", tree.tsa.ca, "-in", path, check=False)
+        assert (done.returncode != 0) == code, done.stdout
+
+
+SIGNATURES = {"nupkg": ".signature.p7s", "msix": "AppxSignature.p7x"}
+
+
+@pytest.mark.parametrize("kind", SIGNATURES)
+def test_packages__added_and_removed(tree, by_jsign, kind, tmp_path):
+    path = tmp_path / f"app.{kind}"
+    path.write_bytes(by_jsign(kind).read_bytes())
+    with zipfile.ZipFile(path, "a") as archive:  # behind the signature
+        archive.writestr("evil.dll", b"evil")
+    assert verdict(tree, path) == \
+        ("cannot-tell", f"{SIGNATURES[kind]} is not the last in the archive")
+    with zipfile.ZipFile(by_jsign(kind)) as archive:
+        members = [(info, archive.read(info)) for info in archive.infolist()]
+    evil = (zipfile.ZipInfo("evil.dll"), b"evil")
+    for number, kept in enumerate([members[1:], [evil, *members]]):
+        path = tmp_path / f"{number}.{kind}"
+        with zipfile.ZipFile(path, "w") as archive:
+            for info, content in kept:
+                archive.writestr(zipfile.ZipInfo(info.filename), content)
+        assert verdict(tree, path) == NOT_SIGNED
+    path.write_bytes(by_jsign(kind).read_bytes() + b"behind")
+    assert verdict(tree, path)[0] == "not-verified"
+
+
+def test_packages__two_signatures(tree, by_jsign, tmp_path):
+    path = tmp_path / "app.nupkg"
+    path.write_bytes(by_jsign("nupkg").read_bytes())
+    with zipfile.ZipFile(path, "a") as archive:
+        archive.writestr(".signature.p7s", archive.read(".signature.p7s"))
+    assert verdict(tree, path) == ("not-verified", "the archive has two of .signature.p7s")
+
+
+def test_nuget__signed_by_others(tree):
+    """A package of NuGet's own tests: what was signed is the file; who signed it nobody knows."""
+    samples = os.environ.get("CHANCERY_SAMPLES")
+    if samples is None or not os.path.isdir(samples):
+        pytest.skip("samples folder absent")
+    done = tree.verify("--json", "--offline",
+                       f"{samples}/nuget/TestPackage.AuthorSigned.1.0.0.nupkg")
+    row, = json.loads(done.stdout)["files"]
+    assert (row["verdict"], row["kind"]) == ("not-verified", "nuget"), row
+    assert row["signers"][0]["problem"] == "forbidden", row
+
+
+SCRIPTS = {  # name, how it is written
+    "wide": ("ps1", "\ufeffWrite-Output 'Grüße, 🙂'\r\n".encode("utf-16-le")),
+    "marked": ("psm1", "\ufeffWrite-Output 'Grüße, 🙂'\r\n".encode()),
+    "bare": ("psd1", "@{ Name = 'Grüße, 🙂' }\r\n".encode()),
+    "xml": ("ps1xml", b"<Types>\r\n</Types>\r\n"),
+    "empty_line": ("ps1", b"\r\n"),
+}
+
+
+@pytest.mark.parametrize("name", SCRIPTS)
+def test_scripts__how_they_are_written(tree, by_jsign, name):
+    kind, content = SCRIPTS[name]
+    path = by_jsign(kind, content, name)
+    assert verdict(tree, path) == ("verified", "")
+    signed = path.read_bytes()
+    assert signed.startswith(content)
+    other = path.with_name(f"spoilt-{path.name}")
+    at = 4 if len(content) > 4 else 0  # behind a mark
+    other.write_bytes(signed[:at] + b"x" + signed[at + 1:])
+    assert verdict(tree, other)[0] == "not-verified"
+
+
+def test_scripts__attacked(tree, by_jsign, tmp_path):
+    text = by_jsign("ps1").read_bytes().decode()
+    path = tmp_path / "app.ps1"
+    for attack, said in {
+            text + "evil": ("not-verified", "something follows its signature"),
+            text + text: ("cannot-tell", "it has two signatures"),
+            "evil\r\n" + text: NOT_SIGNED,
+            text.replace("\r\n", "\n"): ("not-verified",
+                                        "its signature does not begin on a line of its own"),
+            text.replace("# SIG # End", "evil\r\n# SIG # End"):
+                ("not-verified", "its signature has no end")}.items():
+        path.write_bytes(attack.encode())
+        assert verdict(tree, path) == said

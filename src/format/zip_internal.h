@@ -1,0 +1,21 @@
+/* SPDX-License-Identifier: MIT */
+/* Where the directory of a ZIP archive is. Private to src/format. */
+#pragma once
+
+#include "format/reader.h"
+
+#define ZIP_END_BYTES     22
+#define ZIP_LOCATOR_BYTES 20
+#define ZIP_END_64_BYTES  56
+#define ZIP_ENTRY_BYTES   46
+
+struct zip_directory {
+    uint64_t at;
+    uint64_t size;
+    uint64_t n;
+    uint64_t end;    /* of the end record */
+    uint64_t end_64; /* of that of a big one; 0: there is none */
+};
+
+/* False where there is none that lies within the file. */
+bool zip_find_directory(struct format_reader *r, struct zip_directory *ret);
