@@ -53,6 +53,28 @@ void forms_trust(struct forms *f, const struct cms_party *party)
     chy_buf_done(&der);
 }
 
+struct chy_buf forms_sign(const struct cms_party *party, struct chy_bytes content, const char *type)
+{
+    struct chy_buf b;
+    uint8_t *der = NULL;
+    BIO *in = BIO_new_mem_buf(content.p, (int)content.n);
+    ASN1_OBJECT *oid = OBJ_txt2obj(type, 1);
+    CMS_ContentInfo *cms = CMS_sign(NULL, NULL, NULL, in, CMS_PARTIAL | CMS_BINARY);
+    assert_non_null(cms);
+    assert_int_equal(CMS_set1_eContentType(cms, oid), 1);
+    assert_non_null(CMS_add1_signer(cms, party->cert, party->key, EVP_sha256(), CMS_BINARY));
+    assert_int_equal(CMS_final(cms, in, NULL, CMS_BINARY), 1);
+    int n = i2d_CMS_ContentInfo(cms, &der);
+    assert_true(n > 0);
+    chy_buf_init(&b, 1 << 20);
+    assert_true(chy_buf_append(&b, (struct chy_bytes){ der, (size_t)n }));
+    OPENSSL_free(der);
+    CMS_ContentInfo_free(cms);
+    ASN1_OBJECT_free(oid);
+    BIO_free(in);
+    return b;
+}
+
 enum chy_err forms_verify(struct forms *f, enum chy_verify_form form, struct chy_bytes file)
 {
     CHY_CLEANUP(chy_fd_closep) int fd = memfd_create("file", MFD_CLOEXEC);

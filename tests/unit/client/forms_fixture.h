@@ -22,6 +22,9 @@ void forms_begin(struct forms *f);
 void forms_end(struct forms *f);
 
 void forms_trust(struct forms *f, const struct cms_party *party);
+/* CMS by the party over `content` (inside) of this type, "1.2.840.113549.1.7.1" for plain data. */
+struct chy_buf forms_sign(const struct cms_party *party, struct chy_bytes content,
+                          const char *type);
 /* What is found of a file with this content, here and in the child, which must agree. */
 enum chy_err forms_verify(struct forms *f, enum chy_verify_form form, struct chy_bytes file);
 /* Asserts one signer at least, and that the first is good; or not, with this problem. */
