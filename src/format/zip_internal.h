@@ -17,5 +17,6 @@ struct zip_directory {
     uint64_t end_64; /* of that of a big one; 0: there is none */
 };
 
-/* False where there is none that lies within the file. */
+/* It lies before the end, without a gap: some readers count back from there, others go by its
+ * place. False where there is none such. */
 bool zip_find_directory(struct format_reader *r, struct zip_directory *ret);
