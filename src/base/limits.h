@@ -262,7 +262,13 @@
 #define CHY_LIMIT_FIT_NAME 63
 /* configurations of a FIT image: one for each board; distributions have some dozens */
 #define CHY_LIMIT_FIT_CONFIGURATIONS 128
-#define CHY_LIMIT_FORMAT_MS          10000 /* for the process that reads one file */
+/* bytes of a PowerShell file whose signature is verified; modules of 100,000 lines have half */
+#define CHY_LIMIT_SCRIPT_FILE 8388608
+/* bytes of an XML document whose signature is verified; in memory it is some thirty times that */
+#define CHY_LIMIT_XML_FILE 8388608
+/* elements within each other there, which is libxml2's own limit */
+#define CHY_LIMIT_XML_DEPTH 128   /* elements within each other there; libxml2 stops at 256 */
+#define CHY_LIMIT_FORMAT_MS 10000 /* for the process that reads one file */
 
 /* --- query --- */
 

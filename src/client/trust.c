@@ -5,7 +5,6 @@
 
 #include "base/limits.h"
 #include "base/mem.h"
-#include "codec/hex.h"
 #include "crypto/hash.h"
 #include "crypto/pem.h"
 #include "doc/doc.h"
@@ -302,11 +301,4 @@ bool chy_trust_takes_name(const struct chy_trust *t, struct chy_str name, struct
             return true;
     }
     return names->n == 0;
-}
-
-bool chy_trust_find(const struct chy_trust *t, struct chy_str hex,
-                    uint8_t ret_sha256[CHY_HASH_BYTES])
-{
-    return chy_hex_decode(hex, ret_sha256, CHY_HASH_BYTES, NULL) == CHY_OK &&
-           chy_trust_store_has(t->roots, ret_sha256);
 }

@@ -12,7 +12,7 @@
 
 #define MANIFEST "META-INF/MANIFEST.MF"
 
-static void zip_discardp(zip_t **z)
+void verify_archive_closep(zip_t **z)
 {
     if (*z != NULL)
         zip_discard(*z);
@@ -24,7 +24,7 @@ static void zip_fclosep(zip_file_t **f)
         CHY_IGNORE(zip_fclose(*f)); /* was only read */
 }
 
-static enum chy_err archive_open(const struct verify_run *run, zip_t **ret_zip,
+enum chy_err verify_archive_open(const struct verify_run *run, zip_t **ret_zip,
                                  struct chy_error *err)
 {
     int why = 0;
@@ -38,8 +38,7 @@ static enum chy_err archive_open(const struct verify_run *run, zip_t **ret_zip,
     return CHY_OK;
 }
 
-/* One member, whole. */
-static enum chy_err member_read(struct verify_run *run, zip_t *z, const char *name, size_t max,
+enum chy_err verify_member_read(struct verify_run *run, zip_t *z, const char *name, size_t max,
                                 struct chy_bytes *ret, struct chy_error *err)
 {
     zip_stat_t st;
@@ -74,8 +73,20 @@ static enum chy_err entry_check(void *ctx, struct chy_str name, struct chy_error
 static enum chy_err manifest_check(struct verify_run *run, zip_t *z, struct chy_error *err)
 {
     struct chy_bytes manifest;
-    CHY_TRY(member_read(run, z, MANIFEST, CHY_LIMIT_JAR_MANIFEST, &manifest, err));
+    CHY_TRY(verify_member_read(run, z, MANIFEST, CHY_LIMIT_JAR_MANIFEST, &manifest, err));
     return chy_jar_manifest_read(chy_bytes_str(manifest), entry_check, z, err);
+}
+
+enum chy_err verify_member_hash(const struct verify_run *run, zip_t *z, const char *name,
+                                struct chy_hasher *hasher, struct chy_error *err)
+{
+    CHY_CLEANUP(zip_fclosep) zip_file_t *file = zip_fopen(z, name, 0);
+    zip_int64_t n = 0;
+    if (file == NULL)
+        return chy_fail(err, CHY_E_MALFORMED, "the archive has no %s", name);
+    while ((n = zip_fread(file, run->part, VERIFY_PART_BYTES)) > 0)
+        chy_hasher_add(hasher, (struct chy_bytes){ run->part, (size_t)n });
+    return n == 0 ? CHY_OK : chy_fail(err, CHY_E_MALFORMED, "%s cannot be read", name);
 }
 
 /* "META-INF/X.RSA": the length of what is in front of the ending; 0 for another name. */
@@ -102,8 +113,8 @@ static enum chy_err block_verify(struct verify_run *run, zip_t *z, const char *n
     struct chy_str sf = chy_arena_printf(run->arena, "%.*s.SF", (int)stem, name);
     if (sf.p == NULL)
         return chy_fail(err, CHY_E_NOMEM, "no memory for a name");
-    CHY_TRY(member_read(run, z, name, CHY_LIMIT_CMS, &block, err));
-    CHY_TRY(member_read(run, z, sf.p, CHY_LIMIT_JAR_MANIFEST, &content, err));
+    CHY_TRY(verify_member_read(run, z, name, CHY_LIMIT_CMS, &block, err));
+    CHY_TRY(verify_member_read(run, z, sf.p, CHY_LIMIT_JAR_MANIFEST, &content, err));
     CHY_TRY(chy_jar_manifest_read(chy_bytes_str(content), entry_check, z, err));
     CHY_TRY(chy_signed_data_read(block, run->arena, &data, err));
     return verify_signed_data(run, &data, content, NULL, err);
@@ -123,8 +134,8 @@ static bool is_ambiguous(zip_t *z, const char *name, zip_int64_t i)
 
 enum chy_err verify_jar(struct verify_run *run, struct chy_error *err)
 {
-    CHY_CLEANUP(zip_discardp) zip_t *z = NULL;
-    CHY_TRY(archive_open(run, &z, err));
+    CHY_CLEANUP(verify_archive_closep) zip_t *z = NULL;
+    CHY_TRY(verify_archive_open(run, &z, err));
     zip_int64_t n = zip_get_num_entries(z, 0);
     for (zip_int64_t i = 0; i < n; i++) {
         const char *name = zip_get_name(z, (zip_uint64_t)i, 0);

@@ -449,6 +449,20 @@ def test_what_a_tool_verifies__an_apk_by_another_key(tree, tmp_path):
     assert row["log_detail"] == "the server's log has no such signature"
 
 
+@pytest.mark.parametrize("schemes", [(1,), (1, 2), (3,)])
+def test_what_a_tool_verifies__an_apk_by_other_schemes(tree, ours, pgp, schemes):
+    """v1 is that of a JAR."""
+    _, trust = ours("apk", "r3")
+    path = signed_tree.Ours(tree, pgp).apk("r3", schemes)
+    row = told(tree.verify("--json", path, trust=trust))
+    assert (row["verdict"], row["is_logged"]) == ("verified", True), row
+    assert row["verifiers"] == ["apksigner", "chancery"]
+    root = tree.trust("apk-root.yaml", roots=[tree.keys.home / "ca.pem"])
+    row = told(tree.verify("--json", path, trust=root))
+    assert (row["verdict"], row["detail"]) == \
+        ("not-verified", "the signer's certificate is not in the trust file"), row
+
+
 @pytest.mark.parametrize("kind", LOGGED)
 def test_what_a_tool_verifies__changed(tree, ours, kind, tmp_path):
     """What has one bit changed is in no log either."""
@@ -457,9 +471,8 @@ def test_what_a_tool_verifies__changed(tree, ours, kind, tmp_path):
     spoil(path, {"deb": None, "rpm": None, "apk": b"not really"}.get(kind, b"what is signed"))
     row = told(tree.verify("--json", path, trust=trust))
     assert row["verdict"] == "not-verified", row
-    # Of an RPM it is in the payload: the header, which was signed, is what it was. So is the
-    # signed part of an APK.
-    assert row["is_logged"] == (kind in ("rpm", "apk")), row
+    # Of an RPM it is in the payload: the header, which was signed, is what it was.
+    assert row["is_logged"] == (kind == "rpm"), row
 
 
 def test_cleartext__another_text_beside_it(tree, ours, tmp_path):
