@@ -71,8 +71,10 @@
 #define CHY_LIMIT_VERIFY_COPY        17179869184 /* bytes of one that a tool is given: 16 GiB */
 #define CHY_LIMIT_VERIFY_MS          600000      /* for one file: 64 GiB at 110 MB/s */
 #define CHY_LIMIT_TRUST_FILES        256         /* files of one kind that a trust file names */
-#define CHY_LIMIT_TRUST_KEYS         64          /* bare public keys of one trust file */
-#define CHY_LIMIT_TRUST_FILE         4194304     /* bytes of a trust file, of one that it names */
+/* lists of revoked certificates of one trust file */
+#define CHY_LIMIT_TRUST_CRLS 256
+#define CHY_LIMIT_TRUST_KEYS 64      /* bare public keys of one trust file */
+#define CHY_LIMIT_TRUST_FILE 4194304 /* bytes of a trust file, of one that it names */
 
 /* --- HTTP --- */
 

@@ -27,6 +27,7 @@ struct chy_trust_document {
     uint32_t version;
     CHY_LIST_OF(struct chy_trust_item) roots;
     CHY_LIST_OF(struct chy_trust_item) time_stamp_roots;
+    CHY_LIST_OF(struct chy_trust_item) crls;
     CHY_LIST_OF(struct chy_trust_item) keys;
     CHY_LIST_OF(struct chy_trust_item) openpgp_keys;
     CHY_LIST_OF(struct chy_trust_ssh) ssh_keys;
