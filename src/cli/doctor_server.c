@@ -122,12 +122,13 @@ static void miss_log_key(struct chy_doctor *d, struct chy_str vkey)
     else if (receipts == NULL)
         chy_doctor_ok(d, "no receipts are kept, so nothing of it is checked here");
     else
-        chy_doctor_warn(d,
-                        "when an administrator has said that it is the right one, set it as log_key "
-                        "in the configuration",
-                        "receipts in %s are not checked: the log's key, as the server says it, is "
-                        "%.*s",
-                        receipts, CHY_STR_ARG(vkey));
+        chy_doctor_warn(
+            d,
+            "when an administrator has said that it is the right one, set it as log_key "
+            "in the configuration",
+            "receipts in %s are not checked: the log's key, as the server says it, is "
+            "%.*s",
+            receipts, CHY_STR_ARG(vkey));
 }
 
 static void look_at_log_key(struct chy_doctor *d, struct chy_str vkey)
