@@ -161,6 +161,12 @@ def old_answer():
     return twist
 
 
+def no_certificate(query, tsa):
+    """As if it had not been asked for: certReq, the last value, is left out."""
+    assert query.endswith(b"\x01\x01\xff") and query[1] < 128
+    return tsa.reply(bytes([query[0], query[1] - 3]) + query[2:-3])
+
+
 def wrong_signature(query, tsa):
     answer = tsa.reply(query)
     return answer[:-1] + bytes([answer[-1] ^ 1])
@@ -171,6 +177,8 @@ REFUSED = cms.value(0x30, cms.value(0x30, cms.value(0x02, b"\2") + cms.value(
 HOSTILE = {  # what it answers: what is said of it
     "digest": (other_digest, "not the one that was asked for"),
     "nonce": (other_nonce, "not the one that was asked for"),
+    "certificate": (no_certificate, "no certificate of one signer"),
+    "ended": (lambda query, tsa: tsa.reply(query, "ended.pem"), "certificate verify error"),
     "signature": (wrong_signature, "signature of the time stamp is wrong"),
     "refusal": (lambda *_: REFUSED, "PKIStatus 2): not today"),
     "ugly": (lambda *_: REFUSED.replace(b"not today", b"not\033today"), "cannot be shown"),
@@ -192,6 +200,7 @@ def fixture_liar(tsa):
 
 @pytest.mark.parametrize("kind", HOSTILE)
 def test_hostile(keys, place, liar, kind):
+    """Row 22."""
     liar.twist, said = HOSTILE[kind]
     path = notes(place)
     done = sign(keys, place, "--timestamp-url", liar.url, path, code=3)
@@ -202,6 +211,7 @@ def test_hostile(keys, place, liar, kind):
 
 
 def test_hostile__old_answer(keys, place, liar):
+    """Row 22."""
     liar.twist = old_answer()
     sign(keys, place, "--timestamp-url", liar.url, notes(place, "a"))
     sign(keys, place, "--timestamp-url", liar.url, notes(place, "b"), code=3)
@@ -209,6 +219,7 @@ def test_hostile__old_answer(keys, place, liar):
 
 
 def test_slow(keys, place, liar):
+    """Row 22."""
     go_on = threading.Event()
     liar.twist = lambda query, tsa: go_on.wait(4 * SOON) and b""
     try:
@@ -219,7 +230,7 @@ def test_slow(keys, place, liar):
 
 
 def test_not_there(keys, place):
-    """It is not asked for ever."""
+    """Row 22. It is not asked for ever."""
     paths = [notes(place, f"{i}.txt") for i in range(AT_ONCE + 3)]
     done = sign(keys, place, "--timestamp-url", "http://127.0.0.1:9/", *paths, code=3)
     assert done.stderr.count("FAILED") >= AT_ONCE + 3

@@ -151,6 +151,7 @@ def test_another_key(tree, signed, kind):
 
 @pytest.mark.parametrize("kind", STAMPED)
 def test_another_time_stamp_root(tree, signed, kind):
+    """Row 22."""
     trust = tree.trust("stamps.yaml", stamps=other_root(tree))
     done = tree.verify("--json", signed(kind), trust=trust)
     assert (done.returncode, told(done)["verdict"]) == (1, "not-verified"), done.stdout
