@@ -33,3 +33,8 @@ struct chy_buf cms_party_der(const struct cms_party *p);
 /* CMS over `content`, `flags` those of CMS_sign(); DER. */
 struct chy_buf cms_make(const struct cms_party *signer, struct chy_bytes content, unsigned flags,
                         const EVP_MD *md);
+
+/* The answer of an authority to a request for a time stamp: it is CMS_NOW_US, if the request's hash
+ * is `takes`. */
+struct chy_buf cms_stamp_answer(const struct cms_party *by, struct chy_bytes request,
+                                const EVP_MD *takes);

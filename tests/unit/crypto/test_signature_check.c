@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Signatures that OpenSSL makes are read by signed_data.c and believed or not by
- * signature_check.c. Time stamps are in tests/interop/test_verify.py, with a real authority. */
+ * signature_check.c. Their time stamps are in test_stamp_check.c. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
