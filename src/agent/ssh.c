@@ -40,8 +40,6 @@ struct ssh {
     uint32_t n_keys;
 };
 
-static void ssh_go_on(struct ssh *s);
-
 /* --- answering --- */
 
 /* The length is put in when the contents are there. */
@@ -60,7 +58,7 @@ static void message_end(struct chy_buf *out)
         out->p[i] = (uint8_t)n;
 }
 
-/* The answer is in `out`: the next request may come. */
+/* The answer is in `out`; ssh_go_on() sends it, and takes the next request. */
 static void answered(struct ssh *s)
 {
     message_end(&s->out);
@@ -69,8 +67,6 @@ static void answered(struct ssh *s)
     s->state = IDLE;
     if (chy_buf_check(&s->out, NULL) != CHY_OK)
         conn_end(s->conn);
-    else
-        ssh_go_on(s);
 }
 
 static void refuse(struct ssh *s)
@@ -187,10 +183,8 @@ static void take_signature(struct ssh *s, const struct chy_door_signed *answer)
     answered(s);
 }
 
-void ssh_answer(struct ssh *s, enum chy_door_msg msg, const void *value)
+static void take_answer(struct ssh *s, enum chy_door_msg msg, const void *value)
 {
-    if (s->fd < 0)
-        return;
     if (msg == CHY_DOOR_KEY_PAGE && s->state == LISTING)
         list_page(s, value);
     else if (msg == CHY_DOOR_KEY_PAGE && s->state == FINDING)
@@ -255,6 +249,7 @@ static bool request_take(struct ssh *s)
         return false;
     s->message_bytes = n;
     s->key[0] = '\0';
+    chy_arena_reset(&s->conn->porter->scratch); /* as for a frame */
     if (chy_ssh_request_read((struct chy_bytes){ s->in.p, n }, &s->request, NULL) == CHY_OK)
         request_answer(s);
     else
@@ -303,6 +298,14 @@ static void ssh_go_on(struct ssh *s)
         ;
     s->is_going = false;
     ssh_watch(s);
+}
+
+void ssh_answer(struct ssh *s, enum chy_door_msg msg, const void *value)
+{
+    if (s->fd < 0)
+        return;
+    take_answer(s, msg, value);
+    ssh_go_on(s);
 }
 
 /* False when there is nothing more to read, now or ever. */

@@ -65,7 +65,7 @@
 
 #define CHY_CONTAINER_OF(ptr, type, member)                             \
     __extension__({                                                     \
-        __typeof__(((type *)0)->member) *member_tmp_ = (ptr);           \
+        __typeof__(((type){ 0 }).member) *member_tmp_ = (ptr);          \
         (type *)(void *)((char *)member_tmp_ - offsetof(type, member)); \
     })
 

@@ -66,6 +66,7 @@
 #define CHY_LIMIT_VERIFY_OUTPUT      1048576 /* bytes of what a tool says that are read */
 #define CHY_LIMIT_VERIFY_SIGNERS     32      /* of one file; UEFI binaries have two */
 #define CHY_LIMIT_VERIFY_FILE        68719476736 /* bytes of a file that is verified: 64 GiB */
+#define CHY_LIMIT_VERIFY_COPY        17179869184 /* bytes of one that a tool is given: 16 GiB */
 #define CHY_LIMIT_VERIFY_MS          600000      /* for one file: 64 GiB at 110 MB/s */
 #define CHY_LIMIT_TRUST_FILES        256         /* files of one kind that a trust file names */
 #define CHY_LIMIT_TRUST_KEYS         64          /* bare public keys of one trust file */

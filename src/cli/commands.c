@@ -170,7 +170,7 @@ static const struct chy_cli_option sign_options[] = {
     OWN("timestamp-url", "URL", 0,
         "the authority for time stamps; not given: CHANCERY_TIMESTAMP_URL or the profile's"),
     { .name = "no-timestamp", .help = "sign without time stamps" },
-    OWN("jobs", "N", 0, "run so many tools at once; not given: one for each core"),
+    OWN("jobs", "N", 0, "run so many tools at once; not given: two for each core"),
     { .name = "dry-run", .help = "print what would be run for each file, and sign nothing" },
     OWN("receipts", "DIR", CHY_CLI_FILE, "write a receipt of every signature into DIR"),
     { .name = "raw", .help = "make FILE.sig, the signature of the digest without a format" },

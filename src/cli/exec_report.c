@@ -76,7 +76,10 @@ void chy_exec_report_print(FILE *out, const struct chy_exec_report *r)
     if (r->signatures.n == 0 && r->more == 0)
         chy_cli_say(out, CHY_STR("chancery: "), r->tool, CHY_STR(" asked for no signature\n"));
     if (r->signatures.n == 0 && r->more == 0 && r->exit_code != 0 && r->trouble.n == 0)
-        (void)fputs("chancery: the keys that it could find: chancery keys list --usable\n", out);
+        (void)fputs(
+            "chancery: the keys that it could find: chancery keys list --usable; what may be "
+            "missing here: chancery doctor\n",
+            out);
     if (r->trouble.n != 0)
         chy_cli_say(out, CHY_STR("chancery: "), r->trouble, CHY_STR("\n"));
 }

@@ -7,12 +7,16 @@
 #include "cli/sign_files.h"
 #include "os/interrupt.h"
 
+/* Tools wait for the server half of their time. */
+#define JOBS_PER_CORE 2
+
 static enum chy_err read_jobs(struct sign_run *run, struct chy_error *err)
 {
     struct chy_str text = chy_cli_arg(run->args, "jobs");
     long cores = sysconf(_SC_NPROCESSORS_ONLN);
     size_t jobs = 0;
-    run->jobs = cores > 0 ? CHY_MIN((size_t)cores, (size_t)CHY_LIMIT_SIGN_JOBS) : 1;
+    run->jobs = cores > 0 ? (size_t)cores * JOBS_PER_CORE : 1;
+    run->jobs = CHY_MIN(run->jobs, (size_t)CHY_LIMIT_SIGN_JOBS);
     if (text.n == 0)
         return CHY_OK;
     for (size_t i = 0; i < text.n; i++) {
@@ -147,7 +151,11 @@ static int sign_files(struct chy_cli *cli, const struct chy_cli_args *args)
         r = sign_all(&run, &err);
     if (r != CHY_OK)
         return chy_cli_fail(cli, &err);
-    return is_dry ? sign_dry_run(&run) : sign_report(&run);
+    if (is_dry)
+        return sign_dry_run(&run);
+    r = sign_folders_sync(&run, &err);
+    int code = sign_report(&run);
+    return r == CHY_OK ? code : chy_cli_fail(cli, &err);
 }
 
 int chy_cli_run_sign(struct chy_cli *cli, const struct chy_cli_args *args)

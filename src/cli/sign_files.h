@@ -59,6 +59,7 @@ struct sign_file {
     const char *aside;    /* folder beside `out` */
     const char *unplaced; /* the signed file in it */
     const struct sign_tool *tool;
+    struct chy_confined_child *look; /* what it is, while that is found out; else NULL */
     struct chy_file_stamp stamp;
     unsigned mode;
     struct chy_artifact artifact;
@@ -121,6 +122,9 @@ CHY_MUST_USE enum chy_err sign_file_hash(struct sign_file *f, struct chy_error *
 /* Run the tools, up to `jobs` at once. Each file that was waiting has a result then, but those of
  * this program. Errors: CHY_E_NOMEM, CHY_E_IO; of the agent */
 CHY_MUST_USE enum chy_err sign_run_tools(struct sign_run *run, struct chy_error *err);
+/* Make the names of the signed files outlive a power cut, once for each folder; what is in them is
+ * durable already. Errors: CHY_E_IO, CHY_E_NOMEM */
+CHY_MUST_USE enum chy_err sign_folders_sync(struct sign_run *run, struct chy_error *err);
 /* Those that this program signs: many digests in a call. */
 CHY_MUST_USE enum chy_err sign_run_own(struct sign_run *run, struct chy_error *err);
 /* Errors: CHY_E_CONFLICT the file that was signed has changed meanwhile; CHY_E_IO */

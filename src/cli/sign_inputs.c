@@ -127,11 +127,10 @@ static bool is_installed(void *ctx, const char *program)
     return chy_program_find(folders, program, path);
 }
 
-static enum chy_err recognize(struct sign_run *run, struct sign_file *f, int fd,
-                              struct chy_error *err)
+static enum chy_err recognize(struct sign_run *run, struct sign_file *f, struct chy_error *err)
 {
     struct chy_format_facts facts;
-    CHY_TRY(chy_artifact_inspect(fd, f->name, &run->cli->arena, &facts, err));
+    CHY_TRY(chy_artifact_inspect_finish(f->look, &run->cli->arena, &facts, err));
     f->result.kind = facts.kind;
     f->result.was_signed = facts.is_signed;
     if (run->has_type) {
@@ -168,7 +167,7 @@ static enum chy_err check_again(struct sign_run *run, struct sign_file *f, struc
     return chy_fail(err, CHY_E_EXISTS, "it is signed already; with --force %s", f->tool->again);
 }
 
-static enum chy_err read_one(struct sign_run *run, struct sign_file *f, struct chy_error *err)
+static enum chy_err read_start(struct sign_run *run, struct sign_file *f, struct chy_error *err)
 {
     CHY_CLEANUP(chy_fd_closep) int fd = -1;
     struct stat st;
@@ -182,7 +181,12 @@ static enum chy_err read_one(struct sign_run *run, struct sign_file *f, struct c
     if (fstat(fd, &st) != 0) /* of what is read, whatever stood there before */
         return chy_fail(err, CHY_E_IO, "cannot look at the file");
     f->mode = st.st_mode & 0777;
-    CHY_TRY(recognize(run, f, fd, err));
+    return chy_artifact_inspect_start(fd, f->name, &f->look, err);
+}
+
+static enum chy_err read_finish(struct sign_run *run, struct sign_file *f, struct chy_error *err)
+{
+    CHY_TRY(recognize(run, f, err));
     CHY_TRY(choose_tool(run, f, err));
     CHY_TRY(choose_place(run, f, err));
     return check_again(run, f, err);
@@ -208,6 +212,7 @@ static enum chy_err check_places(struct sign_run *run, struct chy_error *err)
         if (run->files[i].result.state == SIGN_WAITING)
             sorted[n++] = &run->files[i];
     if (n != 0)
+        /* NOLINTNEXTLINE(bugprone-sizeof-expression): the elements are pointers */
         qsort(sorted, n, sizeof *sorted, compare_places);
     for (size_t i = 1; i < n; i++)
         if (strcmp(sorted[i - 1]->out, sorted[i]->out) == 0)
@@ -215,6 +220,22 @@ static enum chy_err check_places(struct sign_run *run, struct chy_error *err)
                             CHY_STR_ARG(sorted[i - 1]->result.file),
                             CHY_STR_ARG(sorted[i]->result.file), sorted[i]->out);
     return CHY_OK;
+}
+
+/* Up to `jobs` are looked at at once. */
+static void read_all(struct sign_run *run)
+{
+    struct chy_error why;
+    for (size_t i = 0; i < run->n + run->jobs; i++) {
+        struct sign_file *next = i < run->n ? &run->files[i] : NULL;
+        struct sign_file *last = i >= run->jobs ? &run->files[i - run->jobs] : NULL;
+        if (last != NULL && last->look != NULL && read_finish(run, last, &why) != CHY_OK)
+            sign_file_fail(last, &run->cli->arena, &why);
+        if (last != NULL)
+            chy_confined_freep(&last->look);
+        if (next != NULL && read_start(run, next, &why) != CHY_OK)
+            sign_file_fail(next, &run->cli->arena, &why);
+    }
 }
 
 enum chy_err sign_inputs_read(struct sign_run *run, struct chy_error *err)
@@ -225,13 +246,9 @@ enum chy_err sign_inputs_read(struct sign_run *run, struct chy_error *err)
     run->files = chy_arena_array(&run->cli->arena, struct sign_file, names.n);
     if (run->files == NULL)
         return no_memory(err);
-    for (size_t i = 0; i < names.n; i++) {
-        struct sign_file *f = &run->files[i];
-        struct chy_error why;
-        f->result.file = names.p[i];
-        if (read_one(run, f, &why) != CHY_OK)
-            sign_file_fail(f, &run->cli->arena, &why);
-    }
+    for (size_t i = 0; i < names.n; i++)
+        run->files[i].result.file = names.p[i];
+    read_all(run);
     return check_places(run, err);
 }
 

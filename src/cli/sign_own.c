@@ -147,7 +147,7 @@ static enum chy_err write_signature(const struct own *own, struct chy_bytes sign
     CHY_CLEANUP(chy_buf_done) struct chy_buf cms;
     CHY_CLEANUP(chy_file_draft_freep) struct chy_file_draft *draft = NULL;
     const struct sign_file *f = own->file;
-    const struct chy_file_draft_options options = { f->out, 0600, true };
+    const struct chy_file_draft_options options = { f->out, 0600, true, true };
     chy_buf_init(&cms, CMS_BYTES);
     CHY_TRY(chy_cms_assemble(&own->cms, own->attributes, signature, &cms, err));
     CHY_TRY(chy_file_draft_new(&options, &draft, err));

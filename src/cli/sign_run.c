@@ -321,20 +321,42 @@ static struct chy_str folder_of(const struct sign_file *f)
     return (struct chy_str){ f->aside, (size_t)(slash - f->aside) };
 }
 
-/* What runs that were killed have left where the signed files go. Files of one folder mostly stand
- * together. */
-static void sweep(struct sign_run *run)
+/* Once for each folder of files in that state: files of one folder mostly stand together. */
+static enum chy_err each_folder(struct sign_run *run, enum sign_state state,
+                                enum chy_err (*fn)(const char *folder, struct chy_error *err),
+                                struct chy_error *err)
 {
     struct chy_str last = { 0 };
     for (size_t i = 0; i < run->n; i++) {
         const struct sign_file *f = &run->files[i];
-        if (f->result.state != SIGN_WAITING || chy_str_equal(folder_of(f), last))
+        if (f->result.state != state || chy_str_equal(folder_of(f), last))
             continue;
         last = folder_of(f);
         struct chy_str path = chy_arena_printf(&run->cli->arena, "%.*s/", CHY_STR_ARG(last));
-        if (path.p != NULL)
-            CHY_IGNORE(chy_scratch_sweep(path.p, NULL)); /* the tool will say what is wrong */
+        if (path.p == NULL)
+            return chy_fail(err, CHY_E_NOMEM, "no memory for a path");
+        CHY_TRY(fn(path.p, err));
     }
+    return CHY_OK;
+}
+
+/* What runs that were killed have left where the signed files go. */
+static enum chy_err sweep(const char *folder, struct chy_error *err)
+{
+    CHY_IGNORE(chy_scratch_sweep(folder, err)); /* the tool will say what is wrong */
+    return CHY_OK;
+}
+
+static enum chy_err sync_names(const char *folder, struct chy_error *err)
+{
+    CHY_CLEANUP(chy_fd_closep) int fd = -1;
+    CHY_TRY(chy_dir_open(AT_FDCWD, folder, &fd, err));
+    return chy_fd_sync(fd, err);
+}
+
+enum chy_err sign_folders_sync(struct sign_run *run, struct chy_error *err)
+{
+    return each_folder(run, SIGN_SIGNED, sync_names, err);
 }
 
 enum chy_err sign_run_tools(struct sign_run *run, struct chy_error *err)
@@ -342,7 +364,7 @@ enum chy_err sign_run_tools(struct sign_run *run, struct chy_error *err)
     struct runner r = { .run = run };
     if (!has_tools(run) || chy_interrupt_number() != 0)
         return CHY_OK;
-    sweep(run);
+    CHY_TRY(each_folder(run, SIGN_WAITING, sweep, err));
     r.jobs = chy_arena_array(&run->cli->arena, struct job, run->jobs);
     if (r.jobs == NULL)
         return chy_fail(err, CHY_E_NOMEM, "no memory for %zu tools at once", run->jobs);

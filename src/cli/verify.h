@@ -7,6 +7,7 @@
 #include "client/trust.h"
 #include "client/verify.h"
 #include "format/format.h"
+#include "os/file_stamp.h"
 #include "os/process.h"
 #include "proto/entry.h"
 
@@ -89,12 +90,15 @@ struct verify_file {
     struct verify *v;
     struct chy_arena *arena; /* of this file alone */
     struct chy_str path;
-    int fd;
+    int fd; /* what is looked at: the file, then a copy that nobody can change */
     uint64_t size_bytes;
+    int opened_fd; /* the file, once `fd` is its copy; else -1 */
+    struct chy_file_stamp opened;
+    struct verify_folder *folder; /* with the copy and the like; NULL until a tool is run */
     struct chy_format_facts facts;
     struct verify_row row;
     bool is_signed;
-    struct chy_str beside; /* the signature that a tool is to look at, if it is beside */
+    struct chy_bytes beside; /* the signature that a tool is to look at, if it is beside */
     struct chy_verify_signer signers[CHY_LIMIT_VERIFY_SIGNERS];
     size_t n_signers;
     struct chy_verify_signer made[CHY_LIMIT_VERIFY_SIGNERS]; /* what was signed, of tools */
@@ -122,6 +126,16 @@ void verify_learn(struct verify_file *f, enum chy_verify_form form, struct chy_b
 CHY_MUST_USE enum chy_err verify_file_digest(struct verify_file *f, struct chy_bytes *ret_digest,
                                              struct chy_error *err);
 
+/* --- verify_copy.c --- */
+
+/* The whole file, for one that is small. Errors: CHY_E_LIMIT, CHY_E_IO, CHY_E_NOMEM */
+CHY_MUST_USE enum chy_err verify_content(const struct verify_file *f, struct chy_buf *to,
+                                         struct chy_error *err);
+/* At the end: it is said if the path has another file by now, or the file another content. */
+void verify_still_there(struct verify_file *f);
+/* The folder of one file, with all that is in it. */
+void verify_folder_free(struct verify_file *f);
+
 /* --- verify_tools.c --- */
 
 enum verify_tool_id {
@@ -142,14 +156,17 @@ enum verify_tool_id {
 void verify_by_tool(struct verify_file *f, enum verify_tool_id id);
 void verify_tools_free(struct verify_tools *t);
 
-/* --- verify_log.c --- */
+/* --- verify_receipt.c --- */
 
 /* Those of --receipts. Errors: of reading the folder; CHY_E_NOMEM, CHY_E_LIMIT */
 CHY_MUST_USE enum chy_err verify_receipts_load(struct verify *v, struct chy_error *err);
-/* Find the signatures of the file in the log. */
-void verify_find_in_log(struct verify_file *f);
 /* A receipt that is no file's: what it proves. */
 void verify_receipt_alone(struct verify_file *f);
+
+/* --- verify_log.c --- */
+
+/* Find the signatures of the file in the log. */
+void verify_find_in_log(struct verify_file *f);
 
 /* --- verify_report.c --- */
 

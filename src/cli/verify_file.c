@@ -103,41 +103,40 @@ static void look_by_tool(struct verify_file *f, enum verify_tool_id tool, enum c
         verify_learn(f, form, signature, first);
 }
 
-static void look_cms(struct verify_file *f, struct chy_str path, struct chy_bytes content)
+static void look_cms(struct verify_file *f, struct chy_bytes content)
 {
-    (void)path;
     verify_own(f, CHY_VERIFY_CMS, content);
 }
 
 #define CLEARTEXT_MARK "-----BEGIN PGP SIGNED MESSAGE-----"
 
 /* Detached, or the text again with its signature, which gpgv wants alone. */
-static void look_openpgp(struct verify_file *f, struct chy_str path, struct chy_bytes content)
+static void look_openpgp(struct verify_file *f, struct chy_bytes content)
 {
     bool is_text = chy_str_starts(chy_bytes_str(content), CLEARTEXT_MARK);
-    f->beside = path;
+    f->beside = content;
     look_by_tool(f, is_text ? VERIFY_TOOL_GPGV_TEXT : VERIFY_TOOL_GPGV,
                  is_text ? CHY_VERIFY_CLEARTEXT : CHY_VERIFY_OPENPGP, content);
 }
 
 /* Of SSH it has an armour; a packet of OpenPGP begins with a tag whose top bit is set, and so do
  * some bare signatures: those are tried where the trust file has keys. */
-static void look_sig(struct verify_file *f, struct chy_str path, struct chy_bytes content)
+static void look_sig(struct verify_file *f, struct chy_bytes content)
 {
     struct chy_str text = chy_bytes_str(content);
     f->is_signed = true;
-    f->beside = path;
+    f->beside = content;
     if (chy_str_starts(text, "-----BEGIN SSH SIGNATURE-----"))
         look_by_tool(f, VERIFY_TOOL_SSH, CHY_VERIFY_SSH, content);
     else if (chy_str_starts(text, "-----BEGIN PGP SIG") || f->v->trust->n_keys == 0)
-        look_openpgp(f, path, content);
+        look_openpgp(f, content);
     else
         verify_own(f, CHY_VERIFY_RAW, content);
 }
 
 static const struct {
     const char *suffix;
-    void (*look)(struct verify_file *f, struct chy_str path, struct chy_bytes content);
+    void (*look)(struct verify_file *f, struct chy_bytes content);
 } besides[] = {
     { ".p7s", look_cms },
     { ".asc", look_openpgp },
@@ -172,7 +171,7 @@ static void beside_look(struct verify_file *f, size_t i)
     if (r != CHY_OK)
         verify_say_error(f, r, NULL, &why);
     else
-        besides[i].look(f, path, chy_buf_bytes(&content));
+        besides[i].look(f, chy_buf_bytes(&content));
 }
 
 /* --- one file --- */
@@ -182,10 +181,8 @@ static void verify_own_whole(struct verify_file *f)
 {
     CHY_CLEANUP(chy_buf_done) struct chy_buf content;
     struct chy_error why;
-    struct chy_str name = chy_arena_str(f->arena, f->path);
     chy_buf_init(&content, CHY_LIMIT_CMS);
-    enum chy_err r = name.p != NULL ? chy_file_read(AT_FDCWD, name.p, &content, &why)
-                                    : chy_fail(&why, CHY_E_NOMEM, "no memory for a path");
+    enum chy_err r = verify_content(f, &content, &why);
     if (r == CHY_OK)
         verify_own(f, CHY_VERIFY_PKCS7, chy_buf_bytes(&content));
     else
@@ -216,17 +213,15 @@ static bool cleartext_look(struct verify_file *f)
     struct chy_error why;
     uint8_t mark[sizeof CLEARTEXT_MARK - 1];
     size_t n = 0;
-    struct chy_str name = chy_arena_str(f->arena, f->path);
     chy_buf_init(&content, CHY_LIMIT_CMS);
     if (chy_file_pread(f->fd, mark, sizeof mark, 0, &n, &why) != CHY_OK || n != sizeof mark ||
-        !chy_str_equal_c(chy_bytes_str((struct chy_bytes){ mark, n }), CLEARTEXT_MARK) ||
-        name.p == NULL)
+        !chy_str_equal_c(chy_bytes_str((struct chy_bytes){ mark, n }), CLEARTEXT_MARK))
         return false;
     f->is_signed = true;
     f->row.kind = CHY_STR("cleartext");
-    enum chy_err r = chy_file_read(AT_FDCWD, name.p, &content, &why);
+    enum chy_err r = verify_content(f, &content, &why);
     if (r == CHY_OK)
-        look_openpgp(f, f->path, chy_buf_bytes(&content));
+        look_openpgp(f, chy_buf_bytes(&content));
     else
         verify_say_error(f, r, NULL, &why);
     return true;
@@ -238,6 +233,7 @@ static enum chy_err file_open(struct verify_file *f, struct chy_error *err)
     if (name.p == NULL)
         return chy_fail(err, CHY_E_NOMEM, "no memory for a path");
     CHY_TRY(chy_file_open_stream(AT_FDCWD, name.p, &f->fd, &f->size_bytes, err));
+    CHY_TRY(chy_file_stamp_of(f->fd, &f->opened, err));
     return chy_artifact_inspect(f->fd, f->path, f->arena, &f->facts, err);
 }
 
@@ -313,11 +309,15 @@ enum chy_err verify_path(struct verify *v, struct chy_str path, struct chy_error
     struct verify_file *f = chy_arena_new(&arena, struct verify_file);
     if (f == NULL)
         return chy_fail(err, CHY_E_NOMEM, "no memory for a file");
-    *f = (struct verify_file){ .v = v, .arena = &arena, .path = path, .fd = -1 };
+    *f = (struct verify_file){ .v = v, .arena = &arena, .path = path, .fd = -1, .opened_fd = -1 };
     f->row.file = path;
     f->row.kind = CHY_STR("unknown");
     f->row.verifiers.p = f->verifiers;
     file_look(f);
+    if (f->fd >= 0)
+        verify_still_there(f);
+    verify_folder_free(f);
+    chy_fd_closep(&f->opened_fd);
     chy_fd_closep(&f->fd);
     return row_keep(v, &f->row, err);
 }

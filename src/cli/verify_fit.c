@@ -37,7 +37,7 @@ static bool keys_require(struct verify_tool_run *run, struct chy_str tree)
 static bool configurations_check(struct verify_tool_run *run, const struct chy_format_fit *fit,
                                  const char *tree, bool *ret_was_run)
 {
-    const char *file = verify_tool_path(run, run->f->path);
+    const char *file = verify_tool_file(run);
     bool is_good = fit->n_configurations != 0;
     for (size_t i = 0; is_good && i < fit->n_configurations; i++)
         is_good = verify_tool_exec(run,

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Other people's verifiers: how one is run, and the files that they are given. Private to
- * verify_tools*.c. */
+ * verify_tools*.c and what stands in their table. */
 #pragma once
 
 #include "base/buf.h"
@@ -19,7 +19,15 @@ struct verify_tools {
     struct chy_str keyring;     /* OpenPGP keys in binary */
     struct chy_str signers;     /* of SSH */
     const char *const *env;
-    uint64_t files; /* made for single files, to name the next */
+    int lock_fd;    /* on `dir`: what a killed one leaves, the next one removes */
+    uint64_t files; /* for which there was a folder, to name the next */
+};
+
+/* What they are given for one file, below `dir`. */
+struct verify_folder {
+    struct chy_str path;
+    struct chy_str copy; /* of the file; empty: not yet */
+    uint64_t names;      /* taken, to name the next */
 };
 
 /* A tool at work for one file. */
@@ -31,7 +39,8 @@ struct verify_tool_run {
 };
 
 /* Run it; true if it ended with exit code 0. When it could not be run at all that is said, and
- * `ret_was_run` is false. `words` ends with NULL; the first is the program. */
+ * `ret_was_run` is false. `words` ends with NULL; the first is the program. `stdin_fd` is read from
+ * its start; -1: it has none. */
 bool verify_tool_exec(struct verify_tool_run *run, const char *const *words, int stdin_fd,
                       bool *ret_was_run);
 /* Whether it said this. */
@@ -43,9 +52,19 @@ bool verify_tool_said_once(const struct verify_tool_run *run, const char *text);
 /* The file is not good: with the last line that the tool said. */
 void verify_tool_refused(struct verify_tool_run *run);
 
-/* The folder, made with the first tool. Errors: CHY_E_IO, CHY_E_NOMEM, CHY_E_CRYPTO */
-enum chy_err verify_tools_ready(struct verify *v, struct verify_tools **ret_tools,
-                                struct chy_error *err);
+/* A tool that could not be given what it needs. */
+void verify_tool_unready(struct verify_tool_run *run, enum chy_err r, const struct chy_error *why);
+/* Its last word, made once the tool had no complaint. */
+void verify_tool_good(struct verify_tool_run *run);
+
+/* The folder of all, made with the first tool, and that of the file. Errors: CHY_E_IO, CHY_E_NOMEM,
+ * CHY_E_CRYPTO */
+enum chy_err verify_tools_ready(struct verify_file *f, struct chy_error *err);
+/* The file is a private copy from here on, which no tool opens by a name that is somebody else's:
+ * else that would put another file there between two looks. Once; the kind must be the same.
+ * Errors: CHY_E_STATE it changed meanwhile; CHY_E_LIMIT over CHY_LIMIT_VERIFY_COPY; CHY_E_IO,
+ *         CHY_E_NOMEM, and those of chy_artifact_inspect() */
+enum chy_err verify_copy_make(struct verify_file *f, struct chy_error *err);
 
 /* The files; each makes its own once. Errors: CHY_E_STATE the trust file has nothing for them;
  * CHY_E_IO, CHY_E_NOMEM, CHY_E_MALFORMED */
@@ -63,9 +82,27 @@ enum chy_err verify_make_file(struct verify_tool_run *run, struct chy_bytes cont
 enum chy_err verify_make_name(struct verify_tool_run *run, struct chy_str *ret_path,
                               struct chy_error *err);
 
-/* How a path is given to a tool: what begins with '-' is no option. NULL: no memory. */
-const char *verify_tool_path(struct verify_tool_run *run, struct chy_str path);
+/* The path of the file's copy, as a tool is given it. */
+const char *verify_tool_file(const struct verify_tool_run *run);
+/* The path of a file with the signature beside it, as we have read that. NULL: why not is said. */
+const char *verify_tool_beside(struct verify_tool_run *run);
 
-/* --- verify_fit.c --- */
+/* --- each says what its tool found --- */
 
+/* verify_osslsigncode.c */
+void verify_run_osslsigncode(struct verify_tool_run *run);
+/* verify_java.c */
+void verify_run_jarsigner(struct verify_tool_run *run);
+void verify_run_apksigner(struct verify_tool_run *run);
+/* verify_pgp.c */
+void verify_run_rpmkeys(struct verify_tool_run *run);
+void verify_run_gpgv(struct verify_tool_run *run);
+void verify_run_gpgv_text(struct verify_tool_run *run);
+void verify_run_deb(struct verify_tool_run *run);
+/* verify_sshsig.c */
+void verify_run_ssh(struct verify_tool_run *run);
+/* verify_fit.c */
 void verify_run_fit(struct verify_tool_run *run);
+/* verify_xml.c */
+void verify_run_xmlsec(struct verify_tool_run *run);
+void verify_run_nuget(struct verify_tool_run *run);

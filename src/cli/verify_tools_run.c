@@ -1,121 +1,20 @@
 /* SPDX-License-Identifier: MIT */
-/* Running other people's verifiers, and the private folder with what they are given. */
+/* Running other people's verifiers, and what they are given of the trust file. */
 #include <fcntl.h>
 #include <unistd.h>
 
 #include "base/limits.h"
-#include "base/mem.h"
-#include "cli/machine.h"
 #include "cli/verify_tools.h"
 #include "client/pgp_armour.h"
-#include "codec/hex.h"
 #include "os/clock.h"
 #include "os/file.h"
 #include "os/program_output.h"
-#include "os/random.h"
-#include "os/tree.h"
 
 #define STORE_PASSWORD "changeit" /* of public certificates; Java wants one */
 
 static enum chy_err no_memory(struct chy_error *err)
 {
     return chy_fail(err, CHY_E_NOMEM, "no memory for what a tool needs");
-}
-
-/* --- the folder --- */
-
-/* English, because what they say is read; no configuration of the user's, and no key of his. */
-static enum chy_err env_make(struct verify *v, struct verify_tools *t, struct chy_error *err)
-{
-    static const char *const kept[] = { "PATH", "JAVA_HOME", "LD_LIBRARY_PATH", "ASAN_OPTIONS" };
-    const char **env = chy_arena_array(&v->cli->arena, const char *, CHY_ARRAY_LEN(kept) + 5);
-    size_t n = 0;
-    if (env == NULL)
-        return no_memory(err);
-    for (size_t i = 0; i < CHY_ARRAY_LEN(kept); i++) {
-        const char *value = chy_machine_env((const char *const *)environ, kept[i]);
-        if (value != NULL)
-            env[n++] = chy_arena_printf(&v->cli->arena, "%s=%s", kept[i], value).p;
-    }
-    env[n++] = "LC_ALL=C.UTF-8";
-    env[n++] = chy_arena_printf(&v->cli->arena, "HOME=%.*s", CHY_STR_ARG(t->dir)).p;
-    env[n++] = chy_arena_printf(&v->cli->arena, "GNUPGHOME=%.*s", CHY_STR_ARG(t->dir)).p;
-    env[n++] = chy_arena_printf(&v->cli->arena, "TMPDIR=%.*s", CHY_STR_ARG(t->dir)).p;
-    for (size_t i = 0; i < n; i++) {
-        if (env[i] == NULL)
-            return no_memory(err);
-    }
-    t->env = env;
-    return CHY_OK;
-}
-
-enum chy_err verify_tools_ready(struct verify *v, struct verify_tools **ret_tools,
-                                struct chy_error *err)
-{
-    struct chy_machine machine;
-    uint8_t random[8];
-    char hex[CHY_HEX_SIZE(sizeof random)];
-    *ret_tools = v->tools;
-    if (v->tools != NULL)
-        return CHY_OK;
-    struct verify_tools *t = chy_arena_new(&v->cli->arena, struct verify_tools);
-    if (t == NULL)
-        return no_memory(err);
-    CHY_TRY(chy_machine_read((const char *const *)environ, &v->cli->arena, &machine, err));
-    CHY_TRY(chy_random_fill(random, sizeof random, err));
-    chy_hex_encode((struct chy_bytes){ random, sizeof random }, hex);
-    t->dir =
-        chy_arena_printf(&v->cli->arena, "%.*s/chancery-verify-%s", CHY_STR_ARG(machine.dir), hex);
-    if (t->dir.p == NULL)
-        return no_memory(err);
-    CHY_TRY(env_make(v, t, err));
-    CHY_TRY(chy_dir_make(AT_FDCWD, t->dir.p, 0700, err));
-    *ret_tools = v->tools = t;
-    return CHY_OK;
-}
-
-void verify_tools_free(struct verify_tools *t)
-{
-    if (t != NULL)
-        CHY_IGNORE(chy_tree_remove(AT_FDCWD, t->dir.p, false, NULL)); /* a temporary folder */
-}
-
-static struct chy_arena *arena_of(struct verify_tool_run *run)
-{
-    return &run->f->v->cli->arena;
-}
-
-static enum chy_err path_make(struct verify_tool_run *run, const char *name,
-                              struct chy_str *ret_path, struct chy_error *err)
-{
-    *ret_path = chy_arena_printf(arena_of(run), "%.*s/%s", CHY_STR_ARG(run->tools->dir), name);
-    return ret_path->p != NULL ? CHY_OK : no_memory(err);
-}
-
-static enum chy_err file_make(struct verify_tool_run *run, const char *name,
-                              struct chy_bytes content, struct chy_str *ret_path,
-                              struct chy_error *err)
-{
-    struct chy_str path;
-    CHY_TRY(path_make(run, name, &path, err));
-    CHY_TRY(chy_file_create(AT_FDCWD, path.p, content, 0600, err));
-    *ret_path = path;
-    return CHY_OK;
-}
-
-enum chy_err verify_make_name(struct verify_tool_run *run, struct chy_str *ret_path,
-                              struct chy_error *err)
-{
-    char name[32];
-    (void)snprintf(name, sizeof name, "file-%llu", (unsigned long long)run->tools->files++);
-    return path_make(run, name, ret_path, err);
-}
-
-enum chy_err verify_make_file(struct verify_tool_run *run, struct chy_bytes content,
-                              struct chy_str *ret_path, struct chy_error *err)
-{
-    CHY_TRY(verify_make_name(run, ret_path, err));
-    return chy_file_create(AT_FDCWD, ret_path->p, content, 0600, err);
 }
 
 /* --- running --- */
@@ -132,6 +31,8 @@ bool verify_tool_exec(struct verify_tool_run *run, const char *const *words, int
         .deadline_us = chy_clock_monotonic_us() + (int64_t)CHY_LIMIT_VERIFY_MS * 1000,
     };
     chy_buf_clear(&run->said);
+    if (stdin_fd >= 0)
+        CHY_IGNORE(lseek(stdin_fd, 0, SEEK_SET)); /* a regular file's */
     enum chy_err r = chy_program_output(&program, &run->said, &end, &why);
     *ret_was_run = r == CHY_OK;
     if (r == CHY_E_NOT_FOUND)
@@ -193,15 +94,42 @@ void verify_tool_refused(struct verify_tool_run *run)
                CHY_STR_ARG(text));
 }
 
-const char *verify_tool_path(struct verify_tool_run *run, struct chy_str path)
+const char *verify_tool_file(const struct verify_tool_run *run)
 {
-    bool is_option = path.n != 0 && path.p[0] == '-';
-    struct chy_str made =
-        chy_arena_printf(run->f->arena, "%s%.*s", is_option ? "./" : "", CHY_STR_ARG(path));
-    return made.p != NULL ? made.p : "/nonexistent"; /* no memory: the tool finds nothing */
+    return run->f->folder->copy.p;
+}
+
+const char *verify_tool_beside(struct verify_tool_run *run)
+{
+    struct chy_str path;
+    struct chy_error why;
+    enum chy_err r = verify_make_file(run, run->f->beside, &path, &why);
+    if (r == CHY_OK)
+        return path.p;
+    verify_tool_unready(run, r, &why);
+    return NULL;
 }
 
 /* --- what they are given --- */
+
+static enum chy_err path_make(struct verify_tool_run *run, const char *name,
+                              struct chy_str *ret_path, struct chy_error *err)
+{
+    *ret_path =
+        chy_arena_printf(&run->f->v->cli->arena, "%.*s/%s", CHY_STR_ARG(run->tools->dir), name);
+    return ret_path->p != NULL ? CHY_OK : no_memory(err);
+}
+
+static enum chy_err file_make(struct verify_tool_run *run, const char *name,
+                              struct chy_bytes content, struct chy_str *ret_path,
+                              struct chy_error *err)
+{
+    struct chy_str path;
+    CHY_TRY(path_make(run, name, &path, err));
+    CHY_TRY(chy_file_create(AT_FDCWD, path.p, content, 0600, err));
+    *ret_path = path;
+    return CHY_OK;
+}
 
 static enum chy_err store_make(struct verify_tool_run *run, const struct chy_trust_store *store,
                                const char *name, struct chy_str *ret_path, struct chy_error *err)

@@ -4,7 +4,6 @@
 #include <sys/stat.h>
 
 #include "base/limits.h"
-#include "client/confined.h"
 #include "os/file.h"
 
 #define ANSWER_BYTES 4096 /* the facts, with a text of theirs */
@@ -31,8 +30,9 @@ static enum chy_err recognize(const void *ctx, int fd, struct chy_arena *arena, 
     return chy_schema_encode(&chy_format_facts_schema, &facts, out, err);
 }
 
-enum chy_err chy_artifact_inspect(int fd, struct chy_str name, struct chy_arena *arena,
-                                  struct chy_format_facts *ret_facts, struct chy_error *err)
+enum chy_err chy_artifact_inspect_start(int fd, struct chy_str name,
+                                        struct chy_confined_child **ret_child,
+                                        struct chy_error *err)
 {
     struct stat st;
     if (fstat(fd, &st) != 0 || !S_ISREG(st.st_mode))
@@ -46,13 +46,27 @@ enum chy_err chy_artifact_inspect(int fd, struct chy_str name, struct chy_arena 
         .max_bytes = ANSWER_BYTES,
         .what = "the file",
     };
+    return chy_confined_start(&confined, ret_child, err);
+}
+
+enum chy_err chy_artifact_inspect_finish(struct chy_confined_child *child, struct chy_arena *arena,
+                                         struct chy_format_facts *ret_facts, struct chy_error *err)
+{
     CHY_CLEANUP(chy_buf_done) struct chy_buf out;
     chy_buf_init(&out, ANSWER_BYTES);
-    CHY_TRY(chy_confined_run(&confined, &out, err));
+    CHY_TRY(chy_confined_finish(child, &out, err));
     struct chy_bytes kept = chy_arena_bytes(arena, chy_buf_bytes(&out));
     if (kept.p == NULL)
         return chy_fail(err, CHY_E_NOMEM, "no memory for what a file is");
     if (chy_schema_decode(&chy_format_facts_schema, kept, arena, ret_facts, err) != CHY_OK)
         return chy_fail(err, CHY_E_UNSUPPORTED, "the file's reader gave no proper answer");
     return CHY_OK;
+}
+
+enum chy_err chy_artifact_inspect(int fd, struct chy_str name, struct chy_arena *arena,
+                                  struct chy_format_facts *ret_facts, struct chy_error *err)
+{
+    CHY_CLEANUP(chy_confined_freep) struct chy_confined_child *child = NULL;
+    CHY_TRY(chy_artifact_inspect_start(fd, name, &child, err));
+    return chy_artifact_inspect_finish(child, arena, ret_facts, err);
 }

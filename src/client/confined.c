@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include "base/limits.h"
+#include "base/mem.h"
 #include "os/clock.h"
 #include "os/fd.h"
 #include "os/file_stream.h"
@@ -17,6 +18,13 @@
 #define CODE_BYTES 4
 
 /* An answer is a code of enum chy_err, negated, in four bytes; then what was found, or a text. */
+
+struct chy_confined_child {
+    struct chy_confined asked; /* of it the parent needs no context */
+    struct chy_process process;
+    int fd; /* its answer */
+    int64_t deadline_us;
+};
 
 /* --- the child --- */
 
@@ -39,6 +47,7 @@ static enum chy_err enter_sandbox(struct chy_error *err)
         .max_memory_bytes = CHY_LIMIT_INSPECT_MEMORY,
         .limits_files = true,
         .limits_calls = true,
+        .computes_only = true,
     };
     struct chy_sandbox_result result;
     return chy_sandbox_enter(&sandbox, &result, err);
@@ -67,8 +76,8 @@ static enum chy_err child_run(const struct chy_confined *c, int to)
     chy_buf_init(&out, CODE_BYTES + CHY_MAX(c->max_bytes, (size_t)CHY_ERROR_TEXT_BYTES));
     if (!close_others(c->fd, to))
         return CHY_E_IO;
-    CHY_TRY(answer_make(c, &out));
     CHY_TRY(chy_fd_set_nonblocking(to, false, NULL));
+    CHY_TRY(answer_make(c, &out));
     return chy_fd_write(to, chy_buf_bytes(&out), NULL);
 }
 
@@ -114,24 +123,59 @@ static enum chy_err answer_take(const struct chy_confined *c, struct chy_bytes a
     return chy_buf_check(out, err);
 }
 
+enum chy_err chy_confined_start(const struct chy_confined *c, struct chy_confined_child **ret_child,
+                                struct chy_error *err)
+{
+    CHY_CLEANUP(chy_confined_freep)
+    struct chy_confined_child *child = chy_new(struct chy_confined_child);
+    bool is_child;
+    int pair[2];
+    if (child == NULL)
+        return chy_fail(err, CHY_E_NOMEM, "no memory to read %s", c->what);
+    child->process = (struct chy_process){ -1, -1 };
+    child->fd = -1;
+    child->asked = *c;
+    child->deadline_us = chy_clock_monotonic_us() + (int64_t)c->timeout_ms * 1000;
+    CHY_TRY(chy_socket_pair(pair, err));
+    CHY_CLEANUP(chy_fd_closep) int its = pair[1];
+    child->fd = pair[0];
+    CHY_TRY(chy_process_fork(&child->process, &is_child, err));
+    if (is_child)
+        chy_process_leave(child_run(c, its) == CHY_OK ? 0 : 1);
+    *ret_child = CHY_TAKE(child);
+    return CHY_OK;
+}
+
+enum chy_err chy_confined_finish(struct chy_confined_child *child, struct chy_buf *out,
+                                 struct chy_error *err)
+{
+    CHY_CLEANUP(chy_buf_done) struct chy_buf answer;
+    struct chy_process_end end;
+    chy_buf_init(&answer, child->asked.max_bytes + (size_t)2 * PART_BYTES);
+    CHY_TRY(answer_read(&child->asked, child->fd, child->deadline_us, &answer, err));
+    CHY_TRY(chy_process_wait(&child->process, child->deadline_us, &end, err));
+    return answer_take(&child->asked, chy_buf_bytes(&answer), end, out, err);
+}
+
+void chy_confined_free(struct chy_confined_child *child)
+{
+    if (child == NULL)
+        return;
+    chy_process_endp(&child->process);
+    chy_fd_closep(&child->fd);
+    chy_free(child);
+}
+
+void chy_confined_freep(struct chy_confined_child **child)
+{
+    chy_confined_free(*child);
+    *child = NULL;
+}
+
 enum chy_err chy_confined_run(const struct chy_confined *c, struct chy_buf *out,
                               struct chy_error *err)
 {
-    int64_t deadline_us = chy_clock_monotonic_us() + (int64_t)c->timeout_ms * 1000;
-    CHY_CLEANUP(chy_process_endp) struct chy_process child = { -1, -1 };
-    CHY_CLEANUP(chy_buf_done) struct chy_buf answer;
-    struct chy_process_end end;
-    bool is_child;
-    int pair[2];
-    chy_buf_init(&answer, c->max_bytes + (size_t)2 * PART_BYTES);
-    CHY_TRY(chy_socket_pair(pair, err));
-    CHY_CLEANUP(chy_fd_closep) int ours = pair[0];
-    CHY_CLEANUP(chy_fd_closep) int its = pair[1];
-    CHY_TRY(chy_process_fork(&child, &is_child, err));
-    if (is_child)
-        chy_process_leave(child_run(c, its) == CHY_OK ? 0 : 1);
-    chy_fd_closep(&its);
-    CHY_TRY(answer_read(c, ours, deadline_us, &answer, err));
-    CHY_TRY(chy_process_wait(&child, deadline_us, &end, err));
-    return answer_take(c, chy_buf_bytes(&answer), end, out, err);
+    CHY_CLEANUP(chy_confined_freep) struct chy_confined_child *child = NULL;
+    CHY_TRY(chy_confined_start(c, &child, err));
+    return chy_confined_finish(child, out, err);
 }

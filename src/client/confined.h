@@ -22,10 +22,24 @@ struct chy_confined {
     const char *what; /* "the signature", for messages */
 };
 
-/* Append what `work` gave to `out`.
+/* Work that is under way. Not shared. */
+struct chy_confined_child;
+
+/* Begin; several may run at once. `confined` and what its context leads to are needed no more: the
+ * child has its own copy. Errors: CHY_E_IO, CHY_E_BUSY, CHY_E_NOMEM */
+CHY_MUST_USE enum chy_err chy_confined_start(const struct chy_confined *confined,
+                                             struct chy_confined_child **ret_child,
+                                             struct chy_error *err);
+/* Wait for the end, and append what `work` gave to `out`. Once for each child.
  * Errors: those of `work`
- *         CHY_E_TIMEOUT      it took too long
+ *         CHY_E_TIMEOUT      it took too long, from its start
  *         CHY_E_UNSUPPORTED  the child was ended by what it read, or said nothing proper
- *         CHY_E_IO, CHY_E_BUSY, CHY_E_NOMEM */
+ *         CHY_E_IO, CHY_E_NOMEM */
+CHY_MUST_USE enum chy_err chy_confined_finish(struct chy_confined_child *child, struct chy_buf *out,
+                                              struct chy_error *err);
+void chy_confined_free(struct chy_confined_child *child);   /* kills what still runs */
+void chy_confined_freep(struct chy_confined_child **child); /* leaves NULL */
+
+/* All three. Errors: of start and finish */
 CHY_MUST_USE enum chy_err chy_confined_run(const struct chy_confined *confined, struct chy_buf *out,
                                            struct chy_error *err);

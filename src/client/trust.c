@@ -172,7 +172,7 @@ static enum chy_err ssh_keys_check(const struct chy_trust_document *d, struct ch
     for (size_t i = 0; i < d->ssh_keys.n; i++) {
         struct chy_str name = d->ssh_keys.p[i].principal;
         for (size_t k = 0; k < name.n; k++) {
-            if (memchr(" \"#,!*?", name.p[k], 7) != NULL)
+            if (strchr(" \"#,!*?", name.p[k]) != NULL)
                 return chy_fail(err, CHY_E_MALFORMED, "ssh_keys: \"%.*s\" is no plain name",
                                 CHY_STR_ARG(name));
         }

@@ -39,8 +39,8 @@ static bool is_trouble(enum chy_err r)
 }
 
 static enum chy_err signer_check(struct verify_run *run, const struct chy_signed_data *data,
-                                 size_t i, struct chy_bytes digest, struct chy_verify_signer *row,
-                                 struct chy_error *err)
+                                 size_t i, const struct chy_signed_content *content,
+                                 struct chy_verify_signer *row, struct chy_error *err)
 {
     const struct chy_trust *trust = run->input->trust;
     const struct chy_check_terms terms = {
@@ -49,7 +49,7 @@ static enum chy_err signer_check(struct verify_run *run, const struct chy_signed
         .now_us = run->input->now_us,
     };
     struct chy_checked_signer signer;
-    enum chy_err r = chy_signer_check(&terms, data, i, digest, run->arena, &signer, err);
+    enum chy_err r = chy_signer_check(&terms, data, i, content, run->arena, &signer, err);
     row_describe(row, &signer);
     CHY_TRY(chy_sha256(signer.signature, row->signature_sha256, err));
     if (r == CHY_OK && !chy_trust_takes_name(trust, row->name, row->subject))
@@ -59,13 +59,13 @@ static enum chy_err signer_check(struct verify_run *run, const struct chy_signed
 }
 
 static enum chy_err signer_row(struct verify_run *run, const struct chy_signed_data *data, size_t i,
-                               struct chy_bytes digest, struct chy_error *err)
+                               const struct chy_signed_content *content, struct chy_error *err)
 {
     struct chy_error why;
     struct chy_verify_signer *row = verify_signer_add(run);
     if (row == NULL)
         return chy_fail(err, CHY_E_LIMIT, "more than %d signers", CHY_LIMIT_VERIFY_SIGNERS);
-    enum chy_err r = signer_check(run, data, i, digest, row, &why);
+    enum chy_err r = signer_check(run, data, i, content, row, &why);
     if (is_trouble(r))
         return chy_fail(err, r, "%s", why.text);
     row->is_good = r == CHY_OK;
@@ -76,19 +76,39 @@ static enum chy_err signer_row(struct verify_run *run, const struct chy_signed_d
     return row->detail.p != NULL ? CHY_OK : no_memory(err);
 }
 
+/* The front of what is signed. */
+static enum chy_err head_read(const struct verify_run *run, const struct verify_ranges *ranges,
+                              uint8_t *head, struct chy_signed_content *to, struct chy_error *err)
+{
+    size_t n = 0;
+    if (ranges->n != 0)
+        CHY_TRY(chy_file_pread(run->input->fd, head,
+                               (size_t)CHY_MIN(ranges->p[0].size, (uint64_t)CHY_CONTENT_HEAD_BYTES),
+                               ranges->p[0].offset, &n, err));
+    to->head = (struct chy_bytes){ head, n };
+    to->size_bytes = 0;
+    for (size_t i = 0; i < ranges->n; i++)
+        to->size_bytes += ranges->p[i].size;
+    return CHY_OK;
+}
+
 enum chy_err verify_signed_data(struct verify_run *run, const struct chy_signed_data *data,
                                 struct chy_bytes content, const struct verify_ranges *ranges,
                                 struct chy_error *err)
 {
+    uint8_t digest[CHY_LIMIT_DIGEST];
+    uint8_t head[CHY_CONTENT_HEAD_BYTES];
+    struct chy_signed_content what = { .head = content, .size_bytes = content.n };
+    if (ranges != NULL)
+        CHY_TRY(head_read(run, ranges, head, &what, err));
     for (size_t i = 0; i < data->n_signers; i++) {
-        uint8_t digest[CHY_LIMIT_DIGEST];
         enum chy_hash_alg hash = data->signers[i].hash;
+        what.digest = (struct chy_bytes){ digest, chy_hash_alg_bytes(hash) };
         if (ranges != NULL)
             CHY_TRY(verify_hash(run, ranges, hash, digest, err));
         else
             CHY_TRY(chy_hash(hash, content, digest, err));
-        CHY_TRY(
-            signer_row(run, data, i, (struct chy_bytes){ digest, chy_hash_alg_bytes(hash) }, err));
+        CHY_TRY(signer_row(run, data, i, &what, err));
     }
     return CHY_OK;
 }

@@ -139,9 +139,10 @@ static enum chy_err apk_signer(struct verify_run *run, struct chy_bytes in, bool
     struct chy_bytes signed_data;
     struct chy_bytes signatures;
     struct chy_bytes one;
-    uint32_t level;
+    uint32_t least_sdk;
+    uint32_t most_sdk;
     if (!take_value(&in, &signed_data) ||
-        (!is_v2 && (!take_u32le(&in, &level) || !take_u32le(&in, &level))) ||
+        (!is_v2 && (!take_u32le(&in, &least_sdk) || !take_u32le(&in, &most_sdk))) ||
         !take_value(&in, &signatures))
         return apk_broken(err);
     while (signatures.n != 0) {

@@ -180,10 +180,12 @@ static enum chy_err attributes_verify(EVP_PKEY *key, const struct chy_signer_inf
 }
 
 static enum chy_err content_verify(EVP_PKEY *key, const struct chy_signed_data *data,
-                                   const struct chy_signer_info *si, struct chy_bytes digest,
+                                   const struct chy_signer_info *si,
+                                   const struct chy_signed_content *content,
                                    struct chy_arena *arena, struct chy_checked_signer *to,
                                    struct chy_error *err)
 {
+    struct chy_bytes digest = content->digest;
     if (digest.n != chy_hash_alg_bytes(si->hash))
         return chy_fail(err, CHY_E_ARG, "a digest of %zu bytes for that signer", digest.n);
     if (si->signed_attrs.p != NULL) {
@@ -197,6 +199,9 @@ static enum chy_err content_verify(EVP_PKEY *key, const struct chy_signed_data *
     /* Only plain data may come without attributes (RFC 5652 section 5.3). */
     if (!chy_bytes_equal(data->content_type, chy_oid_data()))
         return chy_fail(err, CHY_E_MALFORMED, "its signed attributes are missing");
+    if (chy_content_is_attributes(content->head, content->size_bytes))
+        return chy_fail(err, CHY_E_INTEGRITY,
+                        "its content are the attributes of another signature, which this one is");
     to->digest = chy_arena_bytes(arena, digest);
     if (to->digest.p == NULL)
         return chy_fail(err, CHY_E_NOMEM, "no memory for a digest");
@@ -220,9 +225,9 @@ static enum chy_err stamp_check(const struct chy_check_terms *terms,
 
 static enum chy_err signer_check(const struct chy_check_terms *terms,
                                  const struct chy_signed_data *data,
-                                 const struct chy_signer_info *si, struct chy_bytes digest,
-                                 struct chy_arena *arena, struct chy_checked_signer *to,
-                                 struct chy_error *err)
+                                 const struct chy_signer_info *si,
+                                 const struct chy_signed_content *content, struct chy_arena *arena,
+                                 struct chy_checked_signer *to, struct chy_error *err)
 {
     CHY_CLEANUP(chy_certs_done) struct chy_certs certs = { NULL };
     CHY_TRY(chy_certs_load(data->certificates, data->n_certificates, &certs, err));
@@ -237,7 +242,7 @@ static enum chy_err signer_check(const struct chy_check_terms *terms,
         ERR_clear_error();
         return chy_fail(err, CHY_E_UNSUPPORTED, "the key of the certificate does not sign so");
     }
-    CHY_TRY(content_verify(key, data, si, digest, arena, to, err));
+    CHY_TRY(content_verify(key, data, si, content, arena, to, err));
     CHY_TRY(stamp_check(terms, si, arena, to, err));
     int64_t at_us = to->stamped_us != 0 ? to->stamped_us : terms->now_us;
     return chy_path_check(terms->roots, cert, &certs, at_us, terms->ignores_time, false, err);
@@ -245,7 +250,7 @@ static enum chy_err signer_check(const struct chy_check_terms *terms,
 
 enum chy_err chy_signer_check(const struct chy_check_terms *terms,
                               const struct chy_signed_data *data, size_t i,
-                              struct chy_bytes content_digest, struct chy_arena *arena,
+                              const struct chy_signed_content *content, struct chy_arena *arena,
                               struct chy_checked_signer *ret_signer, struct chy_error *err)
 {
     *ret_signer = (struct chy_checked_signer){ .stamped_us = 0 };
@@ -254,5 +259,5 @@ enum chy_err chy_signer_check(const struct chy_check_terms *terms,
     const struct chy_signer_info *si = &data->signers[i];
     ret_signer->algorithm = alg_of(si);
     ret_signer->signature = si->signature;
-    return signer_check(terms, data, si, content_digest, arena, ret_signer, err);
+    return signer_check(terms, data, si, content, arena, ret_signer, err);
 }

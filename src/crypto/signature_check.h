@@ -49,10 +49,18 @@ struct chy_checked_signer {
     struct chy_str authority;   /* who stamped: common name, or subject */
 };
 
-/* Check signer `i` of `data`. `content_digest` is that of what is signed, by the signer's hash.
+/* What is signed, wherever it is. */
+struct chy_signed_content {
+    struct chy_bytes digest; /* by the signer's hash */
+    struct chy_bytes head;   /* the first CHY_CONTENT_HEAD_BYTES, or all */
+    uint64_t size_bytes;
+};
+
+/* Check signer `i` of `data`.
  * `ret_signer` is zeroed first and filled as far as it is known, even on failure: for a report.
  * Errors: CHY_E_INTEGRITY    the content is another one, or the signature is wrong, or the time
- *                            stamp is of another signature
+ *                            stamp is of another signature, or it is of attributes and not of
+ *                            content
  *         CHY_E_NOT_FOUND    its certificate is not there
  *         CHY_E_FORBIDDEN    its certificate, or the time stamp's, leads to none that is trusted,
  *                            or is not for signing code, or the path breaks a rule
@@ -61,7 +69,8 @@ struct chy_checked_signer {
  *         CHY_E_MALFORMED, CHY_E_LIMIT, CHY_E_NOMEM, CHY_E_CRYPTO */
 CHY_MUST_USE enum chy_err chy_signer_check(const struct chy_check_terms *terms,
                                            const struct chy_signed_data *data, size_t i,
-                                           struct chy_bytes content_digest, struct chy_arena *arena,
+                                           const struct chy_signed_content *content,
+                                           struct chy_arena *arena,
                                            struct chy_checked_signer *ret_signer,
                                            struct chy_error *err);
 

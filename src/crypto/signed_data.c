@@ -199,6 +199,30 @@ static enum chy_err attributes_walk(struct chy_bytes in, attribute_fn *each,
     return CHY_OK;
 }
 
+static bool header_take(struct chy_bytes *in, uint8_t tag, uint64_t *ret_length)
+{
+    if (in->n < 2 || in->p[0] != tag)
+        return false;
+    size_t n = in->p[1] > 0x80 ? in->p[1] - 0x80u : 0;
+    uint64_t length = n == 0 ? in->p[1] : 0;
+    if (n > sizeof length || n > in->n - 2)
+        return false;
+    for (size_t i = 0; i < n; i++)
+        length = length << 8 | in->p[2 + i];
+    *in = (struct chy_bytes){ in->p + 2 + n, in->n - 2 - n };
+    *ret_length = length;
+    return true;
+}
+
+bool chy_content_is_attributes(struct chy_bytes head, uint64_t size_bytes)
+{
+    struct chy_bytes in = head;
+    uint64_t set = 0;
+    uint64_t attribute = 0;
+    return header_take(&in, CHY_DER_SET, &set) && set == size_bytes - (head.n - in.n) &&
+           header_take(&in, CHY_DER_SEQUENCE, &attribute) && in.n != 0 && in.p[0] == CHY_DER_OID;
+}
+
 /* Both must be there when there are any (RFC 5652 section 5.3). */
 static enum chy_err signed_attributes_read(struct chy_bytes body, struct chy_signer_info *si,
                                            struct chy_error *err)

@@ -71,6 +71,12 @@ CHY_MUST_USE enum chy_err chy_signed_data_read(struct chy_bytes ber, struct chy_
                                                struct chy_signed_data *ret_data,
                                                struct chy_error *err);
 
+/* Whether content, of which `head` is the front, is a SET OF Attribute in DER, or begins as one:
+ * who signed such attributes has signed it, too, if it comes without attributes. Source: RFC 5652
+ * section 5.4. */
+#define CHY_CONTENT_HEAD_BYTES 32
+bool chy_content_is_attributes(struct chy_bytes head, uint64_t size_bytes);
+
 /* Take the AlgorithmIdentifier of a hash, as a DigestInfo begins with.
  * Errors: CHY_E_MALFORMED, CHY_E_UNSUPPORTED */
 CHY_MUST_USE enum chy_err chy_hash_alg_take(struct chy_bytes *in, enum chy_hash_alg *ret_hash,

@@ -25,7 +25,7 @@ static bool has_mark(struct format_reader *r, const char *mark, bool is_wide)
     uint64_t at;
     uint64_t size = r->source->size_bytes;
     uint64_t from = size > CHY_LIMIT_FORMAT_TAIL ? size - CHY_LIMIT_FORMAT_TAIL : 0;
-    for (size_t i = 0; mark[i] != '\0' && i < MARK_MAX; i++) {
+    for (size_t i = 0; i < MARK_MAX && mark[i] != '\0'; i++) {
         text[n++] = mark[i];
         if (is_wide)
             text[n++] = '\0'; /* UTF-16, little-endian */

@@ -79,37 +79,51 @@ static unsigned bits_of(struct chy_str name)
     return bits;
 }
 
-/* The last end record whose comment ends the file: what a comment forges stands before it. */
+/* The last end record, whose comment ends the file. A comment that holds one more is an archive of
+ * its own to some readers, and to others not: such a file has no end. */
 static bool find_end(struct format_reader *r, uint64_t *ret_at)
 {
     uint64_t size = r->source->size_bytes;
     uint64_t from = size > END_BYTES + COMMENT_MAX ? size - END_BYTES - COMMENT_MAX : 0;
-    uint64_t at;
-    uint64_t n = size - from;
-    while (format_find_last(r, from, n, CHY_STR("PK\5\6"), &at)) {
-        if (format_holds(r, at, END_BYTES) && at + END_BYTES + format_u16le(r, at + 20) == size) {
-            *ret_at = at;
-            return true;
-        }
-        n = at + 3 - from;
-    }
-    return false;
+    return format_find_last(r, from, size - from, CHY_STR("PK\5\6"), ret_at) &&
+           format_holds(r, *ret_at, END_BYTES) &&
+           *ret_at + END_BYTES + format_u16le(r, *ret_at + 20) == size;
 }
 
+/* Whether a number of the end says what the 64-bit one does, or leaves it to that. */
+static bool agrees(uint64_t small, uint64_t big, uint64_t most)
+{
+    return small == big || small == most;
+}
+
+/* The record of a big archive. Some readers look at it only where the end leaves something to it:
+ * the two may not speak of two directories. */
+static bool find_big_directory(struct format_reader *r, uint64_t big, struct directory *d)
+{
+    const struct directory small = *d;
+    if (!format_holds(r, big, END_64_BYTES) || !format_has(r, big, CHY_STR("PK\6\6")))
+        return false;
+    *d = (struct directory){ .at = format_u64le(r, big + 48),
+                             .size = format_u64le(r, big + 40),
+                             .n = format_u64le(r, big + 32) };
+    return agrees(small.at, d->at, UINT32_MAX) && agrees(small.size, d->size, UINT32_MAX) &&
+           agrees(small.n, d->n, UINT16_MAX);
+}
+
+/* It lies before the end, without a gap: some readers count back from there, others go by its
+ * place. */
 static bool find_directory(struct format_reader *r, uint64_t end, struct directory *ret)
 {
+    uint64_t behind = end;
     *ret = (struct directory){ .at = format_u32le(r, end + 16),
                                .size = format_u32le(r, end + 12),
                                .n = format_u16le(r, end + 10) };
     if (end >= LOCATOR_BYTES && format_has(r, end - LOCATOR_BYTES, CHY_STR("PK\6\7"))) {
-        uint64_t big = format_u64le(r, end - LOCATOR_BYTES + 8);
-        if (!format_holds(r, big, END_64_BYTES) || !format_has(r, big, CHY_STR("PK\6\6")))
+        behind = format_u64le(r, end - LOCATOR_BYTES + 8);
+        if (!find_big_directory(r, behind, ret))
             return false;
-        *ret = (struct directory){ .at = format_u64le(r, big + 48),
-                                   .size = format_u64le(r, big + 40),
-                                   .n = format_u64le(r, big + 32) };
     }
-    return format_holds(r, ret->at, ret->size) && ret->at + ret->size <= end;
+    return format_holds(r, ret->at, ret->size) && ret->at + ret->size == behind;
 }
 
 static bool read_directory(struct format_reader *r, const struct directory *d, unsigned *ret_bits)

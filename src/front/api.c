@@ -150,6 +150,31 @@ enum chy_err chy_api_check_version(const struct chy_http_request *request, struc
                     CHY_API_MIN, CHY_API_MAX);
 }
 
+/* Programs that are no browsers say neither. */
+static bool is_from_here(const struct chy_http_request *request)
+{
+    const struct chy_http_field *site = chy_http_field_find(request, "sec-fetch-site");
+    const struct chy_http_field *origin = chy_http_field_find(request, "origin");
+    if (site != NULL)
+        return chy_str_equal_c(site->value, "same-origin") || chy_str_equal_c(site->value, "none");
+    if (origin == NULL)
+        return true;
+    struct chy_str scheme = CHY_STR("https://");
+    struct chy_str host = origin->value;
+    if (!chy_str_starts(host, scheme.p))
+        return false;
+    host = (struct chy_str){ host.p + scheme.n, host.n - scheme.n };
+    return chy_str_equal(host, request->host);
+}
+
+enum chy_err chy_api_check_site(const struct chy_http_request *request, struct chy_error *err)
+{
+    bool only_reads = request->method == CHY_HTTP_GET || request->method == CHY_HTTP_HEAD;
+    return only_reads || is_from_here(request)
+               ? CHY_OK
+               : chy_fail(err, CHY_E_FORBIDDEN, "a browser sent this for a page of another site");
+}
+
 enum chy_err chy_api_write_response(const struct chy_op_row *row, struct chy_bytes response,
                                     struct chy_arena *arena, struct chy_buf *out,
                                     struct chy_api_answer *ret_answer, struct chy_error *err)

@@ -47,6 +47,13 @@ CHY_MUST_USE enum chy_err chy_api_token_caller(struct chy_bytes token,
 CHY_MUST_USE enum chy_err chy_api_check_version(const struct chy_http_request *request,
                                                 struct chy_error *err);
 
+/* A browser adds its user's client certificate, or name and password, to what pages of other sites
+ * have it send, and says where that came from. What only reads is served: such a page is not shown
+ * the answer. Errors: CHY_E_FORBIDDEN  it came from another site.
+ * Source: Fetch Metadata Request Headers, section 2.2; RFC 6454 section 7 */
+CHY_MUST_USE enum chy_err chy_api_check_site(const struct chy_http_request *request,
+                                             struct chy_error *err);
+
 struct chy_api_answer {
     struct chy_str content_type;
     struct chy_bytes body; /* within `out`, or the arena for a raw one */

@@ -16,8 +16,18 @@ static const struct {
 
 /* Fields whose meaning would be a matter of taste if they came twice. */
 static const char *const single_fields[] = {
-    "authorization", "chancery-api", "content-length", "content-type",      "date",       "expect",
-    "host",          "origin",       "referer",        "transfer-encoding", "user-agent",
+    "authorization",
+    "chancery-api",
+    "content-length",
+    "content-type",
+    "date",
+    "expect",
+    "host",
+    "origin",
+    "referer",
+    "sec-fetch-site",
+    "transfer-encoding",
+    "user-agent",
 };
 
 const struct chy_http_fixed_field chy_http_security_fields[] = {

@@ -171,6 +171,7 @@ static enum chy_err serve_route(const struct exchange *x, const struct chy_http_
     bool is_ours = false;
     chy_arena_reset(&f->arena);
     CHY_TRY(chy_target_parse(request->target, &f->arena, &f->target, err));
+    CHY_TRY(chy_api_check_site(request, err));
     enum chy_http_method method = x->is_head ? CHY_HTTP_GET : request->method;
     if (method == CHY_HTTP_GET)
         CHY_TRY(serve_own(x, request, &is_ours, err));

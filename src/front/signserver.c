@@ -14,7 +14,7 @@
 #include "front/signserver_api.h"
 #include "os/clock.h"
 
-#define JOB_BYTES (4 * CHY_LIMIT_CONTENT) /* what is to be signed, and a certificate */
+#define JOB_BYTES (4 * (size_t)CHY_LIMIT_CONTENT) /* what is to be signed, and a certificate */
 
 /* What must be known until the last reply. Everything is in the arena. */
 struct signserver_job {

@@ -3,7 +3,6 @@
 #include <fcntl.h>
 
 #include "base/limits.h"
-#include "client/receipt.h"
 #include "gpg/gpg.h"
 #include "os/clock.h"
 #include "os/fd.h"
@@ -84,67 +83,22 @@ static struct chy_sign_item item_of(const struct chy_gpg_signing *s)
     return item;
 }
 
-/* Types end in a name of our list of errors; see RFC 9457 section 3.1 for the type. */
-static enum chy_err code_of_problem(struct chy_gpg *g, struct chy_str problem)
-{
-    struct chy_str name = chy_arena_str(&g->arena, problem);
-    enum chy_err code = name.n != 0 ? chy_err_from_type(name.p) : CHY_E_DENIED;
-    return code == CHY_OK ? CHY_E_DENIED : code;
-}
-
-static enum chy_err refused(struct chy_gpg *g, const struct chy_gpg_signing *s,
-                            const struct chy_sign_result *result, struct chy_error *err)
-{
-    const char *request = chy_client_request_id(g->client);
-    CHY_CLEANUP(chy_buf_done) struct chy_buf rules;
-    chy_buf_init(&rules, CHY_LIMIT_TEXT);
-    for (size_t i = 0; i < result->rules.n; i++)
-        chy_buf_printf(&rules, "%s%.*s", i == 0 ? " by rule " : ", ",
-                       CHY_STR_ARG(result->rules.p[i]));
-    return chy_fail(err, code_of_problem(g, result->problem), "key %.*s: refused%.*s: %.*s%s%s%s",
-                    CHY_STR_ARG(s->key->key.name), CHY_STR_ARG(chy_buf_str(&rules)),
-                    CHY_STR_ARG(result->detail), request[0] != '\0' ? " (request " : "", request,
-                    request[0] != '\0' ? ")" : "");
-}
-
-static enum chy_err take_result(struct chy_gpg *g, const struct chy_gpg_signing *s,
-                                const struct chy_sign_response *response,
-                                struct chy_bytes *ret_signature, struct chy_error *err)
-{
-    if (response->results.n != 1)
-        return chy_fail(err, CHY_E_PROTOCOL, "one signature was asked for, %zu answers came",
-                        response->results.n);
-    const struct chy_sign_result *result = &response->results.p[0];
-    if (!result->is_signed)
-        return refused(g, s, result, err);
-    if (result->signature.n == 0)
-        return chy_fail(err, CHY_E_PROTOCOL,
-                        "the server says that it signed and gives no signature");
-    /* First the proof: a signature whose receipt is not good is not handed out. */
-    CHY_TRY(chy_receipt_keep(result->receipt, result->outcome, chy_client_log_key(g->client),
-                             chy_str_of(g->env.receipts), &g->arena, NULL, err));
-    if (g->options.is_verbose)
-        chy_gpg_say(g, "signed: key %.*s, log entry %llu", CHY_STR_ARG(s->key->key.name),
-                    result->outcome != NULL ? (unsigned long long)result->outcome->index : 0);
-    *ret_signature = result->signature;
-    return CHY_OK;
-}
-
 enum chy_err chy_gpg_ask(struct chy_gpg *g, const struct chy_gpg_signing *signing,
                          struct chy_bytes *ret_signature, struct chy_error *err)
 {
     struct facts facts = { .n = 0 };
-    struct chy_sign_item item = item_of(signing);
-    struct chy_sign_request request = {
-        .items = { &item, 1 },
-        .reason = chy_str_of(g->env.reason),
-        .receipt = g->env.receipts != NULL ? CHY_RECEIPT_FULL : CHY_RECEIPT_INDEX,
-    };
-    struct chy_sign_response response;
+    const struct chy_signing s = chy_gpg_server(g);
+    const struct chy_sign_item item = item_of(signing);
+    const struct chy_sign_result *result = NULL;
+    struct chy_sign_request request = { .items = { &item, 1 } };
     add(&facts, g, FACT_FORM, chy_str_of(signing->form));
     add_ours(&facts, g);
     request.facts.p = facts.p;
     request.facts.n = facts.n;
-    CHY_TRY(chy_client_call(g->client, CHY_OP_SIGN, &request, &g->arena, &response, err));
-    return take_result(g, signing, &response, ret_signature, err);
+    CHY_TRY(chy_signing_ask(&s, &signing->key->key, &request, &result, err));
+    if (g->options.is_verbose)
+        chy_gpg_say(g, "signed: key %.*s, log entry %llu", CHY_STR_ARG(signing->key->key.name),
+                    result->outcome != NULL ? (unsigned long long)result->outcome->index : 0);
+    *ret_signature = result->signature;
+    return CHY_OK;
 }

@@ -10,6 +10,7 @@
 
 #include "client/client.h"
 #include "client/settings.h"
+#include "client/signing.h"
 #include "format/openpgp.h"
 #include "gpg/options.h"
 
@@ -53,6 +54,12 @@ CHY_MUST_USE enum chy_err chy_gpg_print(const struct chy_gpg *g, const struct ch
 CHY_MUST_USE enum chy_err chy_gpg_settings(struct chy_gpg *g, struct chy_error *err);
 /* Through the agent where one is to be asked, which then sees who we are and who started us. */
 CHY_MUST_USE enum chy_err chy_gpg_connect(struct chy_gpg *g, struct chy_error *err);
+
+/* What it is asked by, once connected. */
+static inline struct chy_signing chy_gpg_server(struct chy_gpg *g)
+{
+    return (struct chy_signing){ g->client, &g->env, &g->arena };
+}
 
 struct chy_gpg_key {
     struct chy_key key;
@@ -99,5 +106,6 @@ CHY_MUST_USE enum chy_err chy_gpg_quick_certify(struct chy_gpg *g, struct chy_er
 CHY_MUST_USE enum chy_err chy_gpg_export(struct chy_gpg *g, struct chy_error *err);
 CHY_MUST_USE enum chy_err chy_gpg_import(struct chy_gpg *g, struct chy_error *err);
 CHY_MUST_USE enum chy_err chy_gpg_list(struct chy_gpg *g, struct chy_error *err);
-/* Become the real gpg: the first in PATH that is not this program. Returns on failure alone. */
+/* Become the real gpg: the first in PATH that is not this program, and not the one that was tried
+ * before and led back to here. Returns on failure alone. */
 CHY_MUST_USE enum chy_err chy_gpg_hand_over(int argc, char *const *argv, struct chy_error *err);

@@ -206,10 +206,9 @@ static bool can_be_name(struct chy_str user)
 static enum chy_err find_by_name(struct chy_gpg *g, struct chy_str user,
                                  struct chy_gpg_key *ret_key, struct chy_error *err)
 {
-    const struct chy_key_name name = { user };
+    const struct chy_signing s = chy_gpg_server(g);
     struct chy_key key;
-    enum chy_err r = chy_client_call(g->client, CHY_OP_KEYS_SHOW, &name, &g->arena, &key, err);
-    CHY_TRY(need_scope(r, "keys.show", err));
+    CHY_TRY(need_scope(chy_signing_key(&s, user, &key, err), "keys.show", err));
     if (key.state != CHY_KEY_STATE_ACTIVE)
         return chy_fail(err, CHY_E_STATE, "key \"%.*s\" is %s", CHY_STR_ARG(user),
                         chy_enum_name(&chy_key_state_enum, (int)key.state));

@@ -64,7 +64,7 @@ static enum chy_err write_out(struct chy_gpg *g, const struct chy_buf *content,
     if (path.n == 0 || chy_str_equal_c(path, "-"))
         return chy_gpg_print(g, content, err);
     CHY_CLEANUP(chy_file_draft_freep) struct chy_file_draft *draft = NULL;
-    const struct chy_file_draft_options options = { path.p, 0666, g->options.is_yes };
+    const struct chy_file_draft_options options = { path.p, 0666, g->options.is_yes, false };
     CHY_TRY(chy_file_draft_new(&options, &draft, err));
     CHY_TRY(chy_fd_write(chy_file_draft_fd(draft), chy_buf_bytes(content), err));
     return chy_file_draft_keep(draft, err);

@@ -215,7 +215,9 @@ static enum chy_err read_input(struct job *j, struct chy_error *err)
     if (words->n == 0 || chy_str_equal_c(words->p[0], "-"))
         return read_data(j, j->g->in, err);
     CHY_TRY(chy_file_open_input(AT_FDCWD, words->p[0].p, &own, &is_file, err));
-    if (is_file) /* the name of a FIFO says nothing of what comes through it */
+    /* The name of a FIFO says nothing of what comes through it; one that no fact may have is not
+     * told. */
+    if (is_file && chy_text_is_plain(base_name(words->p[0])))
         j->name = base_name(words->p[0]);
     return read_data(j, own, err);
 }
@@ -296,7 +298,7 @@ static enum chy_err output_path(const struct job *j, const char **ret_path, stru
 
 static enum chy_err sign_to(struct job *j, const char *path, struct chy_error *err)
 {
-    const struct chy_file_draft_options options = { path, 0666, j->g->options.is_yes };
+    const struct chy_file_draft_options options = { path, 0666, j->g->options.is_yes, false };
     enum chy_err r = chy_file_draft_new(&options, &j->draft, err);
     if (r == CHY_E_EXISTS)
         return chy_fail(err, r, "%s is there already; --yes replaces it", path);

@@ -1,9 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-#include <sys/prctl.h>
-
 #include "base/limits.h"
-#include "client/enroll.h"
-#include "client/receipt.h"
+#include "client/signing.h"
 #include "codec/hex.h"
 #include "crypto/cms.h"
 #include "crypto/hash.h"
@@ -17,13 +14,9 @@
 
 /* --- the server --- */
 
-/* A process whose memory must not be dumped is one that the agent cannot look at: it would not
- * learn who signs. So it is only done where a credential of ours is in that memory. */
-static void protect_memory(void)
+static struct chy_signing server_of(struct chy_gpgsm *g)
 {
-#ifndef CHY_SANDBOX_LOOSE                  /* a leak checker must see our memory */
-    CHY_IGNORE(prctl(PR_SET_DUMPABLE, 0)); /* cannot fail with this value */
-#endif
+    return (struct chy_signing){ g->client, &g->env, &g->arena };
 }
 
 static enum chy_err connect_server(struct chy_gpgsm *g, struct chy_error *err)
@@ -32,14 +25,9 @@ static enum chy_err connect_server(struct chy_gpgsm *g, struct chy_error *err)
     struct chy_error why;
     CHY_TRY(chy_settings_load(&g->env, &none, &g->arena, &g->settings, err));
     g->has_settings = true;
-    if (g->settings.agent_socket.n == 0 || g->settings.token != NULL)
-        protect_memory();
-    CHY_TRY(chy_client_open(&g->settings, &g->client, err));
-    if (chy_client_is_agent(g->client))
-        return CHY_OK;
-    protect_memory();
-    if (chy_client_renew(&g->settings, &why) == CHY_E_EXPIRED)
-        return chy_fail(err, CHY_E_EXPIRED, "%s", why.text);
+    CHY_TRY(chy_signing_connect(&g->settings, &g->client, &why, err));
+    if (why.code != CHY_OK)
+        chy_gpgsm_say(g, "the client certificate could not be renewed: %s", why.text);
     return CHY_OK;
 }
 
@@ -47,18 +35,18 @@ static enum chy_err connect_server(struct chy_gpgsm *g, struct chy_error *err)
 
 static enum chy_err find_key(struct chy_gpgsm *g, struct chy_key *ret_key, struct chy_error *err)
 {
-    struct chy_key_name name = { g->options.local_user };
-    if (name.name.n == 0)
+    const struct chy_signing s = server_of(g);
+    struct chy_str name = g->options.local_user;
+    if (name.n == 0)
         return chy_fail(err, CHY_E_ARG, "say which key signs: -u NAME, of git user.signingKey");
-    if (name.name.n > CHY_LIMIT_NAME || !chy_text_is_plain(name.name))
-        return chy_fail(err, CHY_E_NOT_FOUND, "\"%.*s\" is no name of a key",
-                        CHY_STR_ARG(name.name));
-    enum chy_err r = chy_client_call(g->client, CHY_OP_KEYS_SHOW, &name, &g->arena, ret_key, err);
+    if (name.n > CHY_LIMIT_NAME || !chy_text_is_plain(name))
+        return chy_fail(err, CHY_E_NOT_FOUND, "\"%.*s\" is no name of a key", CHY_STR_ARG(name));
+    enum chy_err r = chy_signing_key(&s, name, ret_key, err);
     if (r == CHY_E_NOT_FOUND)
         return chy_fail(err, r,
                         "there is no key \"%.*s\": git's user.signingKey is the name of a key "
                         "(chancery keys list --usable)",
-                        CHY_STR_ARG(name.name));
+                        CHY_STR_ARG(name));
     return r;
 }
 
@@ -79,19 +67,6 @@ static enum chy_err check_certificate(const struct chy_key *key, struct chy_erro
 
 /* --- the signature --- */
 
-static enum chy_err refused(const struct chy_gpgsm *g, const struct chy_key *key,
-                            const struct chy_sign_result *result, struct chy_error *err)
-{
-    CHY_CLEANUP(chy_buf_done) struct chy_buf rules;
-    chy_buf_init(&rules, CHY_LIMIT_TEXT);
-    for (size_t i = 0; i < result->rules.n; i++)
-        chy_buf_printf(&rules, "%s%.*s", i == 0 ? " by rule " : ", ",
-                       CHY_STR_ARG(result->rules.p[i]));
-    return chy_fail(err, CHY_E_DENIED, "key %.*s: refused%.*s: %.*s (request %s)",
-                    CHY_STR_ARG(key->name), CHY_STR_ARG(chy_buf_str(&rules)),
-                    CHY_STR_ARG(result->detail), chy_client_request_id(g->client));
-}
-
 /* Ask for a signature over the attributes, which is about the data. */
 static enum chy_err ask(struct chy_gpgsm *g, const struct chy_key *key, const struct chy_cms *cms,
                         struct chy_bytes attributes, uint64_t size_bytes,
@@ -110,27 +85,12 @@ static enum chy_err ask(struct chy_gpgsm *g, const struct chy_key *key, const st
         .hashed_by = CHY_HASHED_BY_CLIENT,
         .artifact = &artifact,
     };
-    struct chy_sign_request request = {
-        .items = { &item, 1 },
-        .reason = chy_str_of(g->env.reason),
-        .receipt = g->env.receipts != NULL ? CHY_RECEIPT_FULL : CHY_RECEIPT_INDEX,
-    };
-    struct chy_sign_response response;
+    const struct chy_signing s = server_of(g);
+    const struct chy_sign_result *result = NULL;
+    struct chy_sign_request request = { .items = { &item, 1 } };
     CHY_TRY(chy_hash(hash, attributes, digest, err));
     CHY_TRY(chy_caller_facts(g->client, &g->arena, &request, err));
-    CHY_TRY(chy_client_call(g->client, CHY_OP_SIGN, &request, &g->arena, &response, err));
-    if (response.results.n != 1)
-        return chy_fail(err, CHY_E_PROTOCOL, "one signature was asked for, %zu answers came",
-                        response.results.n);
-    const struct chy_sign_result *result = &response.results.p[0];
-    if (!result->is_signed)
-        return refused(g, key, result, err);
-    if (result->signature.n == 0)
-        return chy_fail(err, CHY_E_PROTOCOL,
-                        "the server says that it signed and gives no signature");
-    /* First the proof: a signature whose receipt is not good is not handed out. */
-    CHY_TRY(chy_receipt_keep(result->receipt, result->outcome, chy_client_log_key(g->client),
-                             chy_str_of(g->env.receipts), &g->arena, NULL, err));
+    CHY_TRY(chy_signing_ask(&s, key, &request, &result, err));
     *ret_signature = result->signature;
     return CHY_OK;
 }

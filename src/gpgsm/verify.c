@@ -99,8 +99,12 @@ static enum chy_err check(struct chy_gpgsm *g, const struct chy_signed_data *dat
         .now_us = chy_clock_realtime_us(),
     };
     CHY_TRY(chy_hash(hash, content, digest, err));
-    const struct chy_bytes of_content = { digest, chy_hash_alg_bytes(hash) };
-    CHY_TRY(chy_signer_check(&terms, data, 0, of_content, &g->arena, ret_signer, err));
+    const struct chy_signed_content what = {
+        .digest = { digest, chy_hash_alg_bytes(hash) },
+        .head = content,
+        .size_bytes = content.n,
+    };
+    CHY_TRY(chy_signer_check(&terms, data, 0, &what, &g->arena, ret_signer, err));
     return check_terms(trust, ret_signer, err);
 }
 

@@ -69,11 +69,14 @@ static bool is_worth_another(const struct course *c, enum chy_err r)
     if (r == CHY_OK || c->answer->is_failure || c->ask->serial != 0 ||
         chy_clock_monotonic_us() >= c->deadline_us)
         return false;
-    if (!c->is_connected && is_given && (r == CHY_E_NETWORK || r == CHY_E_TIMEOUT))
-        return true; /* it may be on its way up: nobody stands in for it */
+    /* No greeting yet: it may be on its way up, or the machine has much to do. */
+    bool is_late = !c->is_connected && r == CHY_E_TIMEOUT;
+    if (!c->is_connected && is_given && (r == CHY_E_NETWORK || is_late))
+        return true; /* nobody stands in for it */
     if (c->tries >= CHY_GUEST_TRIES)
         return false;
-    return r == CHY_E_NETWORK || (r == CHY_E_IO && c->is_connected && c->ask->may_repeat);
+    return r == CHY_E_NETWORK || is_late ||
+           (r == CHY_E_IO && c->is_connected && c->ask->may_repeat);
 }
 
 /* Longer each time; the end cuts it short. */

@@ -40,8 +40,8 @@ void chy_guest_answer_done(struct chy_guest_answer *answer);
 /* ret_reply  the struct of reply_schema; borrows from `answer`, which is made and freed by the
  *            caller and may be used again
  *
- * A connection that breaks is made anew, CHY_GUEST_TRIES times; an agent of CHANCERY_AGENT_SOCK
- * that does not answer is waited for until the time is over.
+ * A connection that breaks, or that nobody greets in time, is made anew, CHY_GUEST_TRIES times; an
+ * agent of CHANCERY_AGENT_SOCK that does not answer is waited for until the time is over.
  *
  * Errors: any of the agent, with answer->is_failure. Else
  *         CHY_E_NETWORK, CHY_E_TIMEOUT, CHY_E_IO  it was not asked, or did not answer

@@ -52,7 +52,7 @@ static enum chy_err start(struct chy_guest *g, int64_t deadline_us, int *ret_con
     CHY_TRY(chy_fd_set_nonblocking(theirs, false, err));
     enum chy_err r = chy_spawn_apart(g->config.helper, argv, theirs, deadline_us, err);
     if (r != CHY_OK)
-        return r == CHY_E_NOMEM || r == CHY_E_BUSY ? r : CHY_E_IO;
+        return r == CHY_E_NOMEM || r == CHY_E_BUSY || r == CHY_E_TIMEOUT ? r : CHY_E_IO;
     *ret_control_fd = chy_fd_take(&ours);
     return CHY_OK;
 }

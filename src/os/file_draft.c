@@ -23,6 +23,7 @@ struct chy_file_draft {
     int dir;
     char *path;
     bool is_replace;
+    bool leaves_folder;
     const char *name;           /* in `path`; NULL: never to be kept */
     char temp[TEMP_NAME_BYTES]; /* the name that it has meanwhile; "": none */
 };
@@ -107,6 +108,7 @@ enum chy_err chy_file_draft_new(const struct chy_file_draft_options *options,
     d->fd = -1;
     d->dir = -1;
     d->is_replace = options->is_replace;
+    d->leaves_folder = options->leaves_folder;
     CHY_TRY(place_open(d, options->path, err));
     CHY_TRY(place_check(d, err));
     CHY_TRY(file_open(d, options->mode, err));
@@ -178,7 +180,9 @@ enum chy_err chy_file_draft_keep(struct chy_file_draft *d, struct chy_error *err
             return fail_path(err, "write", d->path);
         d->temp[0] = '\0';
     }
-    return fsync(d->dir) == 0 ? CHY_OK : fail_path(err, "make durable", d->path);
+    if (!d->leaves_folder && fsync(d->dir) != 0)
+        return fail_path(err, "make durable", d->path);
+    return CHY_OK;
 }
 
 enum chy_err chy_file_draft_copy(const struct chy_file_draft *d, int to_fd, struct chy_error *err)

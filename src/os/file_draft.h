@@ -16,6 +16,8 @@ struct chy_file_draft_options {
     const char *path; /* NULL: of what only goes on by chy_file_draft_copy(), in TMPDIR or /tmp */
     mode_t mode;      /* under the umask */
     bool is_replace;  /* a file that is there may go */
+    /* Its folder is made durable by the caller, once for many files (chy_dir_sync()). */
+    bool leaves_folder;
 };
 
 /* Errors: CHY_E_EXISTS    something has that name already
@@ -33,7 +35,7 @@ int chy_file_draft_fd(const struct chy_file_draft *d);
 /* Its mode, not under the umask. Errors: CHY_E_IO */
 CHY_MUST_USE enum chy_err chy_file_draft_set_mode(struct chy_file_draft *d, mode_t mode,
                                                   struct chy_error *err);
-/* Give it its name, durable on CHY_OK. It had a path.
+/* Give it its name, durable on CHY_OK (the name: but for leaves_folder). It had a path.
  * Errors: CHY_E_EXISTS something has that name meanwhile, and is not to be replaced; CHY_E_IO */
 CHY_MUST_USE enum chy_err chy_file_draft_keep(struct chy_file_draft *d, struct chy_error *err);
 /* Write all of it to a blocking descriptor. Errors: CHY_E_IO */

@@ -6,24 +6,11 @@
 #include <stdio.h>
 #include <sys/stat.h>
 
-#include "base/mem.h"
 #include "os/fd.h"
+#include "os/file_copy.h"
 #include "os/file_stream.h"
 #include "os/sys.h"
 #include "os/tree.h"
-
-#define PART 65536
-
-static enum chy_err copy_parts(int from, int to, uint8_t *part, struct chy_error *err)
-{
-    for (;;) {
-        size_t n = 0;
-        CHY_TRY(chy_fd_read(from, part, PART, &n, err));
-        if (n == 0)
-            return CHY_OK;
-        CHY_TRY(chy_fd_write(to, (struct chy_bytes){ part, n }, err));
-    }
-}
 
 enum chy_err chy_file_copy(const char *from, const char *to, mode_t mode, struct chy_error *err)
 {
@@ -32,12 +19,7 @@ enum chy_err chy_file_copy(const char *from, const char *to, mode_t mode, struct
     uint64_t size;
     CHY_TRY(chy_file_open_stream(AT_FDCWD, from, &in, &size, err));
     CHY_TRY(chy_file_make(AT_FDCWD, to, mode, &out, err));
-    uint8_t *part = chy_malloc(PART);
-    if (part == NULL)
-        return chy_fail(err, CHY_E_NOMEM, "no memory to copy %s", from);
-    enum chy_err r = copy_parts(in, out, part, err);
-    chy_free(part);
-    return r;
+    return chy_fd_copy(in, out, INT64_MAX, &size, err);
 }
 
 enum chy_err chy_file_move(const char *from, const char *to, mode_t mode, struct chy_error *err)

@@ -9,7 +9,7 @@
 
 /* A new file with the content of another, which must be regular; `mode` is not subject to the
  * umask. What was written of it stays when it fails.
- * Errors: CHY_E_EXISTS, CHY_E_NOT_FOUND, CHY_E_IO, CHY_E_NOMEM */
+ * Errors: CHY_E_EXISTS, CHY_E_NOT_FOUND, CHY_E_IO */
 CHY_MUST_USE enum chy_err chy_file_copy(const char *from, const char *to, mode_t mode,
                                         struct chy_error *err);
 /* Make `from` durable, with this mode, and put it in the place of `to` (whatever is there), so that

@@ -40,6 +40,13 @@ void chy_process_ignore_sigpipe(void)
     CHY_ASSERT(sigaction(SIGPIPE, &ignore, NULL) == 0);
 }
 
+void chy_process_hide_memory(void)
+{
+#ifndef CHY_SANDBOX_LOOSE                  /* a leak checker must see our memory */
+    CHY_IGNORE(prctl(PR_SET_DUMPABLE, 0)); /* cannot fail with this value */
+#endif
+}
+
 /* Fails if the parent died before it took effect. */
 static bool die_with_parent(pid_t parent)
 {

@@ -49,6 +49,9 @@ CHY_MUST_USE enum chy_err chy_process_fork(struct chy_process *ret_process, bool
  * supervisor */
 CHY_MUST_USE enum chy_err chy_process_inherit(size_t fd_count, struct chy_error *err);
 void chy_process_ignore_sigpipe(void);
+/* No other process may look into our memory from now on, and no core is written. Nor may it see
+ * which program we are: an agent that is to state that could not. */
+void chy_process_hide_memory(void);
 
 /* A process that has ended already is no error. */
 CHY_MUST_USE enum chy_err chy_process_signal(const struct chy_process *process, int signal_number,

@@ -58,6 +58,9 @@ struct chy_sandbox {
     bool may_use_abstract_sockets; /* Landlock (ABI 6): other processes' abstract Unix sockets */
     bool limits_calls;             /* seccomp: the base set and `calls` */
     unsigned calls;
+    /* No more than it takes to compute over descriptors that are there, and to answer: a third of
+     * the base set, made in a third of the time. For a process that lives for one question. */
+    bool computes_only;
 };
 
 /* What was applied: for the log, and for `chancery doctor`. */

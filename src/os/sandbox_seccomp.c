@@ -19,44 +19,53 @@
 #include "os/sandbox_parts.h"
 #include "os/sys.h"
 
+#define BASE      (1u << 31) /* of the base set, but not of who computes only */
 #define ANY_FILES (CHY_CALLS_READ_FILES | CHY_CALLS_WRITE_FILES)
 
 struct call_row {
-    unsigned groups; /* allowed when one of them is wanted; 0: base set */
+    unsigned groups; /* allowed when one of them is wanted; 0: always */
     int call;
 };
 
 /* clang-format off */
 static const struct call_row call_rows[] = {
-    /* descriptors that are there already */
-    { 0, SCMP_SYS(read) }, { 0, SCMP_SYS(write) }, { 0, SCMP_SYS(readv) }, { 0, SCMP_SYS(writev) },
-    { 0, SCMP_SYS(pread64) }, { 0, SCMP_SYS(pwrite64) }, { 0, SCMP_SYS(lseek) },
-    { 0, SCMP_SYS(close) }, { 0, SCMP_SYS(close_range) }, { 0, SCMP_SYS(fstat) },
-    { 0, SCMP_SYS(dup) }, { 0, SCMP_SYS(dup2) }, { 0, SCMP_SYS(dup3) },
-    { 0, SCMP_SYS(pipe2) }, { 0, SCMP_SYS(memfd_create) }, { 0, SCMP_SYS(ftruncate) },
-    { 0, SCMP_SYS(recvmsg) }, { 0, SCMP_SYS(recvfrom) }, { 0, SCMP_SYS(shutdown) },
-    { 0, SCMP_SYS(getsockopt) }, { 0, SCMP_SYS(getsockname) }, { 0, SCMP_SYS(getpeername) },
-    /* waiting, and clocks */
-    { 0, SCMP_SYS(poll) }, { 0, SCMP_SYS(ppoll) }, { 0, SCMP_SYS(select) },
-    { 0, SCMP_SYS(pselect6) }, { 0, SCMP_SYS(epoll_create1) }, { 0, SCMP_SYS(epoll_ctl) },
-    { 0, SCMP_SYS(epoll_wait) }, { 0, SCMP_SYS(epoll_pwait) }, { 0, SCMP_SYS(epoll_pwait2) },
-    { 0, SCMP_SYS(eventfd2) }, { 0, SCMP_SYS(signalfd4) }, { 0, SCMP_SYS(futex) },
-    { 0, SCMP_SYS(nanosleep) }, { 0, SCMP_SYS(clock_nanosleep) }, { 0, SCMP_SYS(clock_gettime) },
-    { 0, SCMP_SYS(clock_getres) }, { 0, SCMP_SYS(gettimeofday) }, { 0, SCMP_SYS(time) },
-    { 0, SCMP_SYS(restart_syscall) }, { 0, SCMP_SYS(sched_yield) },
-    /* memory: see the rules for mmap and mprotect below */
+    /* to compute, over descriptors that are there already, and answer */
+    { 0, SCMP_SYS(read) }, { 0, SCMP_SYS(write) }, { 0, SCMP_SYS(pread64) }, { 0, SCMP_SYS(lseek) },
+    { 0, SCMP_SYS(close) }, { 0, SCMP_SYS(dup) }, { 0, SCMP_SYS(fstat) }, { 0, SCMP_SYS(futex) },
+    { 0, SCMP_SYS(clock_gettime) }, { 0, SCMP_SYS(gettimeofday) }, { 0, SCMP_SYS(time) },
     { 0, SCMP_SYS(brk) }, { 0, SCMP_SYS(munmap) }, { 0, SCMP_SYS(mremap) },
-    { 0, SCMP_SYS(madvise) }, { 0, SCMP_SYS(mlock) }, { 0, SCMP_SYS(mlock2) },
-    { 0, SCMP_SYS(munlock) }, { 0, SCMP_SYS(msync) },
-    /* itself */
-    { 0, SCMP_SYS(getpid) }, { 0, SCMP_SYS(gettid) }, { 0, SCMP_SYS(getppid) },
-    { 0, SCMP_SYS(getuid) }, { 0, SCMP_SYS(geteuid) }, { 0, SCMP_SYS(getgid) },
-    { 0, SCMP_SYS(getegid) }, { 0, SCMP_SYS(getrandom) }, { 0, SCMP_SYS(getrusage) },
-    { 0, SCMP_SYS(getcpu) }, { 0, SCMP_SYS(uname) }, { 0, SCMP_SYS(sysinfo) },
-    { 0, SCMP_SYS(sched_getaffinity) }, { 0, SCMP_SYS(set_robust_list) },
-    { 0, SCMP_SYS(set_tid_address) }, { 0, SCMP_SYS(rseq) }, { 0, SCMP_SYS(membarrier) },
+    { 0, SCMP_SYS(madvise) }, /* mmap and mprotect: see the rules for memory below */
+    { 0, SCMP_SYS(getpid) }, { 0, SCMP_SYS(gettid) }, { 0, SCMP_SYS(getrandom) },
     { 0, SCMP_SYS(rt_sigaction) }, { 0, SCMP_SYS(rt_sigprocmask) }, { 0, SCMP_SYS(rt_sigreturn) },
-    { 0, SCMP_SYS(rt_sigpending) }, { 0, SCMP_SYS(sigaltstack) }, { 0, SCMP_SYS(exit) }, { 0, SCMP_SYS(exit_group) },
+    { 0, SCMP_SYS(exit) }, { 0, SCMP_SYS(exit_group) },
+
+    /* descriptors */
+    { BASE, SCMP_SYS(readv) }, { BASE, SCMP_SYS(writev) }, { BASE, SCMP_SYS(pwrite64) },
+    { BASE, SCMP_SYS(close_range) },
+    { BASE, SCMP_SYS(dup2) }, { BASE, SCMP_SYS(dup3) },
+    { BASE, SCMP_SYS(pipe2) }, { BASE, SCMP_SYS(memfd_create) }, { BASE, SCMP_SYS(ftruncate) },
+    { BASE, SCMP_SYS(recvmsg) }, { BASE, SCMP_SYS(recvfrom) }, { BASE, SCMP_SYS(shutdown) },
+    { BASE, SCMP_SYS(getsockopt) }, { BASE, SCMP_SYS(getsockname) },
+    { BASE, SCMP_SYS(getpeername) },
+    /* waiting, and clocks */
+    { BASE, SCMP_SYS(poll) }, { BASE, SCMP_SYS(ppoll) }, { BASE, SCMP_SYS(select) },
+    { BASE, SCMP_SYS(pselect6) }, { BASE, SCMP_SYS(epoll_create1) }, { BASE, SCMP_SYS(epoll_ctl) },
+    { BASE, SCMP_SYS(epoll_wait) }, { BASE, SCMP_SYS(epoll_pwait) },
+    { BASE, SCMP_SYS(epoll_pwait2) }, { BASE, SCMP_SYS(eventfd2) }, { BASE, SCMP_SYS(signalfd4) },
+    { BASE, SCMP_SYS(nanosleep) }, { BASE, SCMP_SYS(clock_nanosleep) },
+    { BASE, SCMP_SYS(clock_getres) }, { BASE, SCMP_SYS(restart_syscall) },
+    { BASE, SCMP_SYS(sched_yield) },
+    /* memory */
+    { BASE, SCMP_SYS(mlock) }, { BASE, SCMP_SYS(mlock2) },
+    { BASE, SCMP_SYS(munlock) }, { BASE, SCMP_SYS(msync) },
+    /* itself */
+    { BASE, SCMP_SYS(getppid) },
+    { BASE, SCMP_SYS(getuid) }, { BASE, SCMP_SYS(geteuid) }, { BASE, SCMP_SYS(getgid) },
+    { BASE, SCMP_SYS(getegid) }, { BASE, SCMP_SYS(getrusage) },
+    { BASE, SCMP_SYS(getcpu) }, { BASE, SCMP_SYS(uname) }, { BASE, SCMP_SYS(sysinfo) },
+    { BASE, SCMP_SYS(sched_getaffinity) }, { BASE, SCMP_SYS(set_robust_list) },
+    { BASE, SCMP_SYS(set_tid_address) }, { BASE, SCMP_SYS(rseq) }, { BASE, SCMP_SYS(membarrier) },
+    { BASE, SCMP_SYS(rt_sigpending) }, { BASE, SCMP_SYS(sigaltstack) },
 
     { ANY_FILES, SCMP_SYS(stat) }, { ANY_FILES, SCMP_SYS(lstat) }, { ANY_FILES, SCMP_SYS(statx) },
     { ANY_FILES, SCMP_SYS(newfstatat) }, { ANY_FILES, SCMP_SYS(access) },
@@ -238,10 +247,12 @@ static void rules_of_sending(struct filter *f)
 static void rules_of_descriptors(struct filter *f)
 {
     static const uint64_t commands[] = {
-        F_DUPFD, F_DUPFD_CLOEXEC, F_GETFD,     F_SETFD,     F_GETFL,      F_SETFL,     F_GETLK,
-        F_SETLK, F_SETLKW,        F_OFD_GETLK, F_OFD_SETLK, F_OFD_SETLKW, F_ADD_SEALS, F_GET_SEALS,
+        F_DUPFD_CLOEXEC, F_GETFD,     F_GETFL, /* all that stdio wants: of who computes only too */
+        F_DUPFD,         F_SETFD,     F_SETFL,      F_GETLK,     F_SETLK,     F_SETLKW,
+        F_OFD_GETLK,     F_OFD_SETLK, F_OFD_SETLKW, F_ADD_SEALS, F_GET_SEALS,
     };
-    for (size_t i = 0; i < CHY_ARRAY_LEN(commands); i++)
+    size_t n = has(f, BASE) ? CHY_ARRAY_LEN(commands) : 3;
+    for (size_t i = 0; i < n; i++)
         allow_if_equal(f, SCMP_SYS(fcntl), 1, commands[i]);
 }
 
@@ -258,6 +269,13 @@ static void rules_of_sockets(struct filter *f)
              &SCMP_CMP64(0, SCMP_CMP_EQ, AF_UNIX, 0));
 }
 
+/* abort() signals itself; nobody else. */
+static void rules_of_signals(struct filter *f)
+{
+    if (!call_is_allowed(f, SCMP_SYS(tgkill)))
+        allow_if_equal(f, SCMP_SYS(tgkill), 0, (uint64_t)getpid());
+}
+
 static void rules_of_others(struct filter *f)
 {
     static const uint64_t prctls[] = { PR_SET_NAME, PR_GET_NAME, PR_GET_DUMPABLE,
@@ -265,8 +283,6 @@ static void rules_of_others(struct filter *f)
     if (!call_is_allowed(f, SCMP_SYS(prctl)))
         for (size_t i = 0; i < CHY_ARRAY_LEN(prctls); i++)
             allow_if_equal(f, SCMP_SYS(prctl), 0, prctls[i]);
-    if (!call_is_allowed(f, SCMP_SYS(tgkill))) /* abort() signals itself; nobody else */
-        allow_if_equal(f, SCMP_SYS(tgkill), 0, (uint64_t)getpid());
     if (!call_is_allowed(f, SCMP_SYS(prlimit64))) /* ask, never set */
         allow_if_equal(f, SCMP_SYS(prlimit64), 2, 0);
     if (has(f, CHY_CALLS_DEVICE)) {
@@ -286,22 +302,29 @@ static enum chy_err fail_filter(const struct chy_sandbox *s, int e, struct chy_e
                         chy_sys_text(e));
 }
 
+static void rules_of_base(struct filter *f)
+{
+    rules_of_processes(f);
+    rules_of_sockets(f);
+    rules_of_sending(f);
+    rules_of_others(f);
+}
+
 enum chy_err chy_sandbox_seccomp_enter(const struct chy_sandbox *sandbox, struct chy_error *err)
 {
     CHY_CLEANUP(filter_release) scmp_filter_ctx ctx = seccomp_init(SCMP_ACT_KILL_PROCESS);
     if (ctx == NULL)
         return fail_filter(sandbox, ENOMEM, err);
-    struct filter f = { .ctx = ctx, .calls = sandbox->calls };
+    struct filter f = { .ctx = ctx, .calls = sandbox->calls | (sandbox->computes_only ? 0 : BASE) };
     for (size_t i = 0; i < CHY_ARRAY_LEN(call_rows); i++)
         if (row_is_allowed(&f, &call_rows[i]))
             allow(&f, call_rows[i].call);
     rules_of_files(&f);
     rules_of_memory(&f);
-    rules_of_processes(&f);
     rules_of_descriptors(&f);
-    rules_of_sockets(&f);
-    rules_of_sending(&f);
-    rules_of_others(&f);
+    rules_of_signals(&f);
+    if (!sandbox->computes_only)
+        rules_of_base(&f);
     if (f.failed != 0)
         return fail_filter(sandbox, f.failed, err);
     /* A binary tree in place of a list: every call of the process passes through it. */

@@ -3,14 +3,13 @@
 
 #include <signal.h>
 #include <stdio.h>
-#include <sys/prctl.h>
 #include <sys/resource.h>
 
 #include "base/limits.h"
 #include "base/mem.h"
 #include "client/advice.h"
-#include "client/enroll.h"
 #include "client/receipt.h"
+#include "client/signing.h"
 #include "crypto/init.h"
 #include "doc/doc.h"
 #include "plugin/caller.h"
@@ -41,18 +40,6 @@ void chy_plugin_done(struct chy_plugin *p)
 
 /* --- the server --- */
 
-/* The private key is in our memory. With an agent it is not, and that looks at us by what this
- * forbids to other processes. */
-static void guard_memory(const struct chy_plugin *p)
-{
-#ifndef CHY_SANDBOX_LOOSE /* a leak checker must see our memory */
-    if (!chy_client_is_agent(p->client))
-        CHY_IGNORE(prctl(PR_SET_DUMPABLE, 0));
-#else
-    (void)p;
-#endif
-}
-
 static enum chy_err connect_server(struct chy_plugin *p, struct chy_error *err)
 {
     const struct chy_settings_options nothing = { .profile = { 0 } };
@@ -61,11 +48,10 @@ static enum chy_err connect_server(struct chy_plugin *p, struct chy_error *err)
         return CHY_OK;
     CHY_TRY(chy_settings_load(&p->env, &nothing, &p->arena, &p->settings, err));
     p->has_settings = true;
-    CHY_TRY(chy_client_open_renewed(&p->settings, &p->client, &why, err));
+    CHY_TRY(chy_signing_connect(&p->settings, &p->client, &why, err));
     if (why.code != CHY_OK)
         (void)fprintf(stderr, "%s: the client certificate could not be renewed: %s\n", p->name,
                       why.text);
-    guard_memory(p);
     return CHY_OK;
 }
 

@@ -38,7 +38,7 @@ void chy_plugin_init(struct chy_plugin *p, const char *name, const struct chy_cl
 void chy_plugin_done(struct chy_plugin *p);
 
 /* The key that a tool names, also one that signs no more; nothing is connected before. Errors:
- * those of chy_settings_load(), chy_client_open_renewed() and chy_client_call() */
+ * those of chy_settings_load(), chy_signing_connect() and chy_client_call() */
 CHY_MUST_USE enum chy_err chy_plugin_key(struct chy_plugin *p, struct chy_str name,
                                          struct chy_key *ret_key, struct chy_error *err);
 

@@ -58,9 +58,9 @@ static void *keydata_dup(const void *keydata, int selection)
 static void *keydata_load(enum chy_prov_kind kind, const void *reference, size_t n)
 {
     struct chy_prov_key *key;
-    if (n != sizeof key)
+    if (n != sizeof(struct chy_prov_key *))
         return NULL;
-    chy_copy(&key, reference, sizeof key);
+    chy_copy(&key, reference, sizeof(struct chy_prov_key *));
     return key != NULL && key->kind == kind ? keydata_new(kind, key) : NULL;
 }
 

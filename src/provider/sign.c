@@ -116,6 +116,8 @@ enum chy_err chy_prov_signing_add(struct chy_prov_signing *s, const struct chy_p
     if (s->scheme == CHY_DOOR_ED25519)
         return chy_fail(err, CHY_E_LIMIT, "Ed25519 signs a message of at most %d bytes",
                         CHY_LIMIT_CONTENT);
+    if (!s->is_message)
+        return chy_fail(err, CHY_E_ARG, "%zu bytes are no digest that can be signed", part.n);
     if (s->md == NULL) {
         CHY_TRY(hash_begin(s, prov, err));
         CHY_TRY(hash_more(s, chy_buf_bytes(&s->data), err));

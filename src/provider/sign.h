@@ -35,8 +35,8 @@ void chy_prov_signing_done(struct chy_prov_signing *s); /* leaves it zeroed */
 CHY_MUST_USE enum chy_err chy_prov_signing_copy(const struct chy_prov_signing *from,
                                                 struct chy_prov_signing *ret_to,
                                                 struct chy_error *err);
-/* More of the message. Errors: CHY_E_LIMIT  Ed25519 signs no more than CHY_LIMIT_CONTENT bytes
- *                              CHY_E_NOMEM, CHY_E_CRYPTO */
+/* More of the message, or the digest. Errors: CHY_E_LIMIT  Ed25519 signs no more than
+ * CHY_LIMIT_CONTENT bytes; CHY_E_ARG  nor is anything longer a digest; CHY_E_NOMEM, CHY_E_CRYPTO */
 CHY_MUST_USE enum chy_err chy_prov_signing_add(struct chy_prov_signing *s,
                                                const struct chy_prov *prov, struct chy_bytes part,
                                                struct chy_error *err);

@@ -322,10 +322,14 @@ static int digest_sign_final(void *ctx, unsigned char *to, size_t *ret_n, size_t
     return answer(s, signature_make(s, to, ret_n, room, &err), &err);
 }
 
-/* All at once: a digest that OpenSSL's commands made, or Ed25519's message. */
+/* All at once: a digest that OpenSSL's commands made, or Ed25519's message. A context may sign
+ * again
+ * and again: what it signed, or had no room for, is no part of what comes now. */
 static int sign(void *ctx, unsigned char *to, size_t *ret_n, size_t room, const unsigned char *data,
                 size_t n)
 {
+    struct signature *s = ctx;
+    chy_buf_clear(&s->signing.data);
     if (to != NULL && !digest_sign_update(ctx, data, n))
         return 0;
     return digest_sign_final(ctx, to, ret_n, room);

@@ -191,7 +191,8 @@ static void give_private(struct loader *l, OSSL_PARAM *p)
     };
     *p++ = OSSL_PARAM_construct_utf8_string(OSSL_OBJECT_PARAM_DATA_TYPE,
                                             CHY_UNCONST(char, types[l->key->kind]), 0);
-    *p++ = OSSL_PARAM_construct_octet_string(OSSL_OBJECT_PARAM_REFERENCE, &l->key, sizeof l->key);
+    *p++ = OSSL_PARAM_construct_octet_string(OSSL_OBJECT_PARAM_REFERENCE, &l->key,
+                                             sizeof(struct chy_prov_key *));
     *p = OSSL_PARAM_construct_end();
 }
 

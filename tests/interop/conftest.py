@@ -43,7 +43,7 @@ def tsa(tmp_path_factory):
 @pytest.fixture(scope="session")
 def registry(tmp_path_factory):
     """A registry of images (registry.py)."""
-    signer.need("docker-registry", "umoci", "skopeo")
+    signer.need("umoci", "skopeo")
     with images.Registry(tmp_path_factory.mktemp("registry")) as running:
         yield running
 

@@ -8,7 +8,7 @@ import signal
 import subprocess
 import time
 
-from signer import SOON, environment, run
+from signer import SOON, artifact, environment, run
 
 CONFIG = """\
 version: 0.1
@@ -31,8 +31,8 @@ class Registry:
         log = self.folder / "log"
         with log.open("wb") as out:
             self.process = subprocess.Popen(  # pylint: disable=consider-using-with
-                ["docker-registry", "serve", self.folder / "config.yml"], stdout=out, stderr=out,
-                env=environment())
+                [artifact("docker-registry"), "serve", self.folder / "config.yml"], stdout=out,
+                stderr=out, env=environment())
         deadline = time.monotonic() + SOON
         while not (found := re.search(r"listening on (127\.0\.0\.1:\d+)", log.read_text())):
             assert self.process.poll() is None and time.monotonic() < deadline, log.read_text()

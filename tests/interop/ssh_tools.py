@@ -16,7 +16,7 @@ import time
 
 from cryptography.hazmat.primitives import serialization
 
-from signer import CHANCERY, SOON, SOURCE, run
+from signer import CHANCERY, SOON, SOURCE, artifact, run
 
 FAILURE, IDENTITIES, IDENTITIES_ANSWER, SIGN, SIGNED = 5, 11, 12, 13, 14
 EXTENSION, EXTENSION_RESPONSE = 27, 29
@@ -143,6 +143,7 @@ class Sshd:
 
     def __init__(self, folder):
         self.folder = folder
+        self.program = artifact("sshd")
         if os.geteuid() == 0:
             os.makedirs("/run/sshd", mode=0o755, exist_ok=True)  # where root's sshd goes to
         self.host_key = folder / "host"
@@ -158,7 +159,7 @@ class Sshd:
 
     def ssh(self, config, *options, known_hosts, env=None):
         """What `ssh host 'echo in'` says; it uses no configuration of the machine."""
-        proxy = f"/usr/sbin/sshd -i -e -f {config}"
+        proxy = f"{self.program} -i -e -f {config}"
         words = ["ssh", "-F", "none", "-o", f"ProxyCommand={proxy}",
                  "-o", f"UserKnownHostsFile={known_hosts}", "-o", "GlobalKnownHostsFile=none",
                  "-o", "StrictHostKeyChecking=yes", "-o", "BatchMode=yes",

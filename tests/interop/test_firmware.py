@@ -10,7 +10,9 @@ import subprocess
 
 import pytest
 
+import cms
 import tiny_pe
+from evidence import recovered, told
 from signer import POLICY, artifact, need
 
 SIGN_FILE = next(iter(sorted(pathlib.Path("/usr/lib").glob("linux-kbuild-*/scripts/sign-file"))),
@@ -78,20 +80,22 @@ def test_kernel_module(keys):
     shown = keys.run("modinfo", "./signed.ko").stdout
     assert "sig_id:         PKCS#7" in shown
     assert "sig_hashalgo:   sha512" in shown
-    keys.logged(done, "r3", "openssl")
+    told(keys, done, "r3", "openssl", cms.Signed(signature).digests(image)[0])
 
 
 # --- UEFI ---
 
 def test_sbsign(keys):
-    need("sbsign", "sbverify")
+    need("sbsign", "sbverify", "sbattach")
     keys.file("boot.efi", tiny_pe.tiny_pe())
     done = keys.exec("sbsign", "--key", URI, "--cert", keys.certificate("r3"), "--output",
                      "boot-signed.efi", "boot.efi")
     check = ["sbverify", "--cert", keys.certificate("r3")]
     assert "Signature verification OK" in keys.run(*check, "boot-signed.efi").stdout
     refuses(keys, *check, broken(keys.home / "boot-signed.efi", 0x200))  # its first instruction
-    keys.logged(done, "r3", "sbsign")
+    keys.run("sbattach", "--detach", "boot.p7", "boot-signed.efi")
+    made = cms.Signed((keys.home / "boot.p7").read_bytes())
+    told(keys, done, "r3", "sbsign", made.digests()[0])
 
 
 # --- IMA ---
@@ -108,7 +112,8 @@ def test_evmctl(keys):
     assert "verification is OK" in shown.stdout + shown.stderr
     keys.file("broken-measured.bin.sig", (keys.home / "measured.bin.sig").read_bytes())
     refuses(keys, *check, broken(keys.home / "measured.bin", 3))
-    keys.logged(done, "r3", "evmctl")
+    signature = (keys.home / "measured.bin.sig").read_bytes()[-3072 // 8:]
+    told(keys, done, "r3", "evmctl", recovered(keys, signature))
 
 
 # --- U-Boot ---
@@ -171,7 +176,7 @@ def test_mkimage(keys, what):
         spoilt = broken(image, image.read_bytes().index(place))
         shown = refuses(keys, check, "-f", spoilt, "-k", control)
         assert "Signature check bad" in shown.stderr
-    keys.logged(done, "r3", "mkimage")
+    told(keys, done, "r3", "mkimage", recovered(keys, signature_of(image, what)))
 
 
 # --- RAUC ---
@@ -206,7 +211,9 @@ def test_rauc(keys):
     check = ["rauc", "--conf", conf, "info"]
     assert "Compatible" in keys.run(*check, bundle).stdout
     refuses(keys, *check, broken(bundle, 200))
-    keys.logged(done, "r3", "rauc")
+    content = bundle.read_bytes()
+    signature = content[-8 - int.from_bytes(content[-8:], "big"):-8]
+    told(keys, done, "r3", "rauc", cms.Signed(signature).digests()[0])
 
 
 # --- SWUpdate ---
@@ -236,7 +243,7 @@ software = {{
 
 
 def test_swupdate(keys):
-    need("swupdate")
+    swupdate = artifact("swupdate")
     image = b"a root file system\n" * 100
     description = keys.file("sw-description", sw_description(image))
     done = keys.exec("openssl", "cms", "-sign", "-binary", "-nosmimecap", "-md", "sha256",
@@ -248,7 +255,7 @@ def test_swupdate(keys):
         return keys.file(name, cpio([("sw-description", text), ("sw-description.sig", signature),
                                      ("rootfs.img", image)]))
 
-    check = ["swupdate", "-c", "-k", keys.home / "ca.pem", "--cert-purpose", "codeSigning", "-H",
+    check = [swupdate, "-c", "-k", keys.home / "ca.pem", "--cert-purpose", "codeSigning", "-H",
              "tiny:1.0", "-i"]
     # Debian's 2022.12 ends with 1 after a good check, too.
     shown = keys.run(*check, update("good.swu", description.read_bytes()), check=False)
@@ -257,7 +264,7 @@ def test_swupdate(keys):
     shown = refuses(keys, *check, update("bad.swu", changed))
     assert "SWUPDATE successful" not in shown.stdout + shown.stderr
     assert "Signature verification failed" in shown.stdout + shown.stderr
-    keys.logged(done, "r3", "openssl")
+    told(keys, done, "r3", "openssl", cms.Signed(signature).digests()[0])
 
 
 # --- refused by policy ---

@@ -9,12 +9,12 @@ import pwd
 import shutil
 import signal
 import subprocess
-import sys
 import tempfile
 
 import pytest
 
 import cms
+from evidence import nobodys_socket
 from git_tools import Repository
 from signer import BUILD, POLICY, SOON, need, run
 from ssh_tools import Agent
@@ -308,22 +308,8 @@ def test_killed_half_way_and_two_at_once(keys, place):
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="needs root")
 def test_an_agent_of_somebody_else_is_told_nothing(keys, place):
-    path = place / "theirs.sock"
-    nobody = pwd.getpwnam("nobody")
-    script = ("import os, socket, sys; os.setgid({1}); os.setuid({0}); s = socket.socket(1); "
-              "s.bind(sys.argv[1]); os.chmod(sys.argv[1], 0o777); s.listen(); print('ready', "
-              "flush=True); c, _ = s.accept(); print(len(c.recv(1000)), flush=True)"
-              ).format(nobody.pw_uid, nobody.pw_gid)
-    place.chmod(0o777)
-    other = subprocess.Popen([sys.executable, "-c", script, str(path)], stdout=subprocess.PIPE,
-                             text=True)
-    try:
-        assert other.stdout.readline() == "ready\n"
+    with nobodys_socket(place) as path:
         done = keys.run(GPGSM, "--status-fd=2", "-bsau", "r3", check=False, input="data",
                         env={"CHANCERY_AGENT_SOCK": str(path)})
-        assert done.returncode != 0 and done.stdout == ""
-        assert f"{path} is user {nobody.pw_uid}'s, not ours" in done.stderr, done.stderr
-        assert other.stdout.readline() == "0\n"  # connected, and not a byte was said
-    finally:
-        other.kill()
-        other.communicate()
+    assert done.returncode != 0 and done.stdout == ""
+    assert f"{path} is user {pwd.getpwnam('nobody').pw_uid}'s, not ours" in done.stderr

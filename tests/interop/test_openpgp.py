@@ -190,6 +190,19 @@ def test_an_input_that_cannot_be_read(pgp):
         assert done.returncode != 0 and not (pgp.keys.home / "x.sig").exists()
 
 
+@pytest.mark.parametrize("name", [b"two\nlines", b"\xff", b"n" * 250],
+                         ids=["line-end", "no-utf8", "long"])
+def test_a_name_that_no_fact_may_have(pgp, name):
+    """The file is signed, and the log has no name for it, or this one."""
+    path = pgp.keys.home / os.fsdecode(name)
+    signature = pgp.keys.home / "odd-name.sig"
+    signature.unlink(missing_ok=True)
+    path.write_bytes(TEXT)
+    pgp.run("-u", "p256", "-o", signature, "-b", path)
+    path.unlink()
+    pgp.verify(signature, pgp.keys.file("pgp.in", TEXT))
+
+
 def test_reading_is_the_real_gpg_s(pgp, data):
     """Also where chancery-gpg itself stands as `gpg` in PATH."""
     out_of(data, "pgp.in.sig")
@@ -205,6 +218,14 @@ def test_reading_is_the_real_gpg_s(pgp, data):
     done = pgp.keys.run(stand_in / "gpg", "--verify", "pgp.in.sig", data, check=False,
                         env={"PATH": str(stand_in)})
     assert done.returncode == 1 and "Debian: gpg" in done.stderr
+    script = pgp.keys.home / "script"
+    script.mkdir(exist_ok=True)
+    (script / "gpg").write_text(f'#!/bin/sh\nexec {CHANCERY_GPG} "$@"\n')
+    (script / "gpg").chmod(0o755)
+    for path, said in ((f"{script}:/usr/bin:/bin", "[GNUPG:] GOODSIG"), (script, "")):
+        done = pgp.keys.run(script / "gpg", "--status-fd=1", "--verify", "pgp.in.sig", data,
+                            check=False, env={"GNUPGHOME": str(pgp.home), "PATH": str(path)})
+        assert said in done.stdout and (done.returncode == 0) == bool(said)
     done = pgp.run("--export-secret-keys", check=False)
     assert done.returncode == 2 and "--export-secret-keys" in done.stderr
 

@@ -2,6 +2,7 @@
 """Debian: debsigs signs packages and debsig-verify verifies them; apt reads a repository whose
 InRelease or Release.gpg is by chancery-gpg."""
 
+import pathlib
 import shutil
 import subprocess
 
@@ -9,7 +10,7 @@ import pytest
 
 from openpgp import CHANCERY_GPG, break_byte, signed_digest
 from packages import tiny_deb, tiny_source
-from signer import POLICY, need
+from signer import CHANCERY, POLICY, need
 
 POLICY_XML = """\
 <?xml version="1.0"?>
@@ -83,6 +84,31 @@ def test_signed_already(pgp, package, root):
     for _ in range(2):
         pgp.keys.exec("debsigs", "--sign=origin", "-k", "r3", package, check=False)
     verify(pgp, root, package)
+
+
+@pytest.mark.parametrize("length", [40, 72, 100, -10])
+def test_truncated(pgp, package, root, length):
+    """What debsigs signs of it does not verify, and chancery sign has it not signed at all."""
+    path = pathlib.Path(package)
+    path.write_bytes(path.read_bytes()[:length])
+    before = path.read_bytes()
+    done = pgp.keys.run(CHANCERY, "sign", "--key", "r3", path, check=False)
+    assert (done.returncode, path.read_bytes()) == (3, before), done.stderr
+    pgp.keys.exec("debsigs", "--sign=origin", "-k", "r3", package, check=False)
+    verify(pgp, root, package, good=False)
+
+
+@pytest.mark.parametrize("field,text", [(48, b"99999999  "), (48, b"-1        "),
+                                        (48, b"          "), (58, b"xx")])
+def test_a_member_that_lies(pgp, package, root, field, text):
+    """Its size is past the end, less than nothing or not there, or its header's end is."""
+    path = pathlib.Path(package)
+    content = bytearray(path.read_bytes())
+    at = content.index(b"control.tar") + field
+    content[at:at + len(text)] = text
+    path.write_bytes(content)
+    pgp.keys.exec("debsigs", "--sign=origin", "-k", "r3", package, check=False)
+    verify(pgp, root, package, good=False)
 
 
 def test_policy_refuses(pgp, package, root):

@@ -18,6 +18,8 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
+import cms
+from evidence import told
 from signer import BUILD, CHANCERY, EC, POLICY, RSA, SOON
 
 PROVIDERS = ["-provider-path", BUILD / "src/provider", "-provider", "default", "-provider",
@@ -108,7 +110,7 @@ def test_cms(keys, data, key):
              keys.home / "ca.pem", "-purpose", "any", "-out", "/dev/null", "-content"]
     assert "successful" in keys.run(*check, data).stderr
     refuses(keys, *check, broken(data))
-    keys.logged(done, key, "openssl")
+    told(keys, done, key, "openssl", cms.Signed(out.read_bytes()).digests()[0])
 
 
 def test_cms__pss(keys, data):

@@ -24,7 +24,7 @@ PROGRAMS = {
     "osslsigncode.md": ["osslsigncode", "wixl", "gcab"],
     "chancery-sign.md": ["jarsigner", "osslsigncode", "openssl", "wixl", "gcab"],
     "firmware.md": ["gcc", "sbsign", "evmctl", test_firmware.SIGN_FILE or "sign-file", "mkimage",
-                    "dtc", "rauc", "mksquashfs", "swupdate", "cpio"],
+                    "dtc", "rauc", "mksquashfs", "cpio"],
     "pkcs11.md": ["pkcs11-tool", "p11tool", "certtool"],
     "gpg.md": ["gpg", "gpgsm", "gnupg-pkcs11-scd"],
     "rpm.md": ["rpm", "rpmbuild", "rpmsign", "rpmkeys"],
@@ -40,7 +40,8 @@ PROGRAMS = {
 
 
 def commands_of(page):
-    return "".join(re.findall(r"^```sh\n(.*?)^```$", page.read_text(encoding="utf-8"),
+    """All but walks, which tests/system/test_client_walk.py follows."""
+    return "".join(re.findall(r"(?<!-->\n)^```sh\n(.*?)^```$", page.read_text(encoding="utf-8"),
                               re.DOTALL | re.MULTILINE))
 
 
@@ -67,7 +68,8 @@ def firmware(folder, _):
     """What is to be put into images, bundles and updates."""
     rootfs = b"a root file system\n" * 100
     (folder / "bin").mkdir()
-    (folder / "bin/fit_check_sign").symlink_to(artifact("fit_check_sign"))
+    for name in ("fit_check_sign", "swupdate"):
+        (folder / "bin" / name).symlink_to(artifact(name))
     (folder / "kernel.bin").write_bytes(b"a kernel\n" * 9)
     (folder / "image.its").write_text(
         test_firmware.fit_text(test_firmware.CONFIGURATION, key="release"))
@@ -156,6 +158,22 @@ def test_signserver_page(release):
     assert done.returncode == 0, done.stdout + done.stderr
     names = [row["application"]["value"] for row in release.log(key="release", principal="job")]
     assert {"Jsign", "curl"} <= set(names)
+
+
+def test_moving_from_signum_page(release):
+    need("jarsigner", "pkcs11-tool")
+    folder = release.folder / "page-signum"
+    folder.mkdir()
+    fill(folder, release, "moving-from-signum.md")
+    env = release.env(CHANCERY_MODULE=str(MODULE))
+    env["PATH"] = f"{CHANCERY.parent}:{env['PATH']}"
+    done = subprocess.run(
+        ["bash", "-euo", "pipefail", "-c", commands_of(SOURCE / "docs/moving-from-signum.md")],
+        cwd=folder, env=env, capture_output=True, text=True, timeout=4 * SOON, check=False,
+        stdin=subprocess.DEVNULL)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "chancery: signed: key release, " in done.stderr
+    assert "Verified OK" in done.stdout
 
 
 def test_every_tool_that_exec_knows_has_its_page(keys):

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
 """GnuPG's agent signs with the module's keys; gnupg-pkcs11-scd stands for its card daemon."""
 
+import pathlib
 import re
 
 import pytest
@@ -55,5 +56,7 @@ def test_gpg(keys, gnupg):
     gnupg("gpg", "--batch", "--yes", "--detach-sign", "-u", "r3@example.org", data)
     done = gnupg("gpg", "--verify", f"{data}.sig", data)
     assert "Good signature from \"r3@example.org\"" in done.stderr
+    last = keys.log(key="r3")[-1]
+    assert pathlib.Path(last["application"]["value"]).name == "gnupg-pkcs11-scd"
     data.write_bytes(b"something else\n")
     assert gnupg("gpg", "--verify", f"{data}.sig", data, check=False).returncode != 0

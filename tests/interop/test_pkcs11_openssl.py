@@ -8,7 +8,9 @@ import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import ec
 
+import cms
 import tiny_pe
+from evidence import told
 from signer import EC, MODULE, RSA, need
 
 ENGINE = next(iter(pathlib.Path("/usr/lib").glob("*/engines-3/pkcs11.so")), None)
@@ -62,7 +64,7 @@ def test_cms(keys, key):
     done = keys.exec("openssl", "cms", "-sign", "-binary", "-md", "sha256", "-signer",
                      keys.certificate(key), "-inkey", uri(key), "-in", data, "-outform", "DER",
                      "-out", out)
-    assert f"chancery: signed: key {key}, " in done.stderr
+    told(keys, done, key, "openssl", cms.Signed(out.read_bytes()).digests()[0])
     words = ["openssl", "cms", "-verify", "-binary", "-inform", "DER", "-in", out, "-CAfile",
              keys.home / "ca.pem", "-purpose", "any", "-out", "/dev/null", "-content"]
     assert "successful" in keys.run(*words, data).stderr

@@ -18,8 +18,11 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 
+import plugins
 import tiny_pe
-from signer import CHANCERY, POLICY, SOON, artifact, need
+from evidence import nobodys_socket
+from openpgp import CHANCERY_GPG
+from signer import BUILD, CHANCERY, POLICY, SOON, artifact, need
 from test_java_archives import archive, sign_apk
 from test_windows import osslsigncode, sample
 
@@ -130,8 +133,11 @@ def fixture_ended(keys):
     keys.file("ended-ca.pem", root)
     keys.admin.run("certs", "import", "ended", keys.file("ended.pem", leaf + root))
     deadline = time.monotonic() + SOON
-    while not any(HAS_ENDED in warning for warning in
-                  keys.admin.json("keys", "show", "ended").get("warnings", [])):
+    # Within its last second it is good to tools that count in seconds.
+    behind = time.time() + ENDS_AFTER_S + 1
+    while time.time() < behind or not any(
+            HAS_ENDED in warning for warning in
+            keys.admin.json("keys", "show", "ended").get("warnings", [])):
         assert time.monotonic() < deadline
         time.sleep(0.2)
     yield "ended"
@@ -146,6 +152,19 @@ def test_ended_certificate__jarsigner_warns_and_strict_refuses(keys, ended):
     done = keys.run("jarsigner", "-verify", "-strict", path.name, check=False)
     assert done.returncode != 0
     assert "expired" in done.stdout
+
+
+def test_ended_certificate__notation_refuses(keys, ended, registry):
+    """By what the plug-in answers: the signature was made, and stays at notation."""
+    notation = plugins.Tool(keys, "notation")
+    notation.run("plugin", "install", "--force", "--file", plugins.NOTATION)
+    image = registry.push("ended", b"what a certificate that has ended signs\n")
+    done = notation.run("sign", "--plugin", "chancery", "--id", ended, "--insecure-registry", image,
+                        check=False)
+    assert done.returncode != 0
+    assert "was invalid at signing time" in done.stderr
+    listed = notation.run("list", "--insecure-registry", image)
+    assert "no associated signature" in listed.stdout + listed.stderr
 
 
 def test_ended_certificate__osslsigncode_does_not_verify(keys, ended):
@@ -201,6 +220,89 @@ def test_killed(keys, jsign, silent, name):
     assert "chancery: signed: key r3, rsa-pkcs1-sha256" in told
     assert path.read_bytes() == before
     keys.exec("jarsigner", archive(keys, "jar", "after").name, "r3")
+
+
+def test_killed__a_plug_in(keys, tmp_path):
+    """cosign's plug-in has asked the agent, waits for it, and is killed: cosign says that it
+    failed, and there is no bundle."""
+    cosign = plugins.Tool(keys, "cosign")
+    cosign.run("signing-config", "create", "--out", "killed-config.json")
+    cosign.run("trusted-root", "create", "--out", "killed-root.json")
+    keys.file("killed.blob", "what is not signed\n")
+    bundle = keys.home / "killed.bundle"
+    with socket.socket(socket.AF_UNIX) as agent:
+        agent.bind(str(tmp_path / "agent.sock"))
+        agent.listen()
+        agent.settimeout(SOON)
+        with subprocess.Popen(
+                [cosign.bin / "cosign", "sign-blob", "--key", "chancery://r3", "--signing-config",
+                 "killed-config.json", "--trusted-root", "killed-root.json", "--yes", "--bundle",
+                 bundle, "killed.blob"], cwd=keys.home, stdin=subprocess.DEVNULL,
+                stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True,
+                env=cosign.env(CHANCERY_AGENT_SOCK=str(tmp_path / "agent.sock"))) as tool:
+            connection, _ = agent.accept()
+            with connection:
+                assert connection.recv(1)
+                os.kill(child_of(tool.pid, plugins.KMS.name[:15]), signal.SIGKILL)
+                told = tool.communicate(timeout=SOON)[1]
+    assert tool.returncode != 0
+    assert "killed" in told
+    assert not bundle.exists()
+
+
+# --- several tools at once on one key ---
+
+
+def test_three_tools_at_once_on_one_key(keys, jsign):
+    need("jarsigner", "osslsigncode")
+    paths = [archive(keys, "jar", "at-once"), sample(keys, "exe", name="at-once"),
+             sample(keys, "dll", name="at-once")]
+    words = [["jarsigner", paths[0].name, "r3"],
+             [*OSSLSIGNCODE, "pkcs11:object=r3;type=cert", "-key", "pkcs11:object=r3;type=private",
+              "-in", paths[1].name, "-out", "at-once-signed.exe"],
+             [*jsign, "--alias", "r3", paths[2].name]]
+    (keys.home / "at-once-signed.exe").unlink(missing_ok=True)
+    started = [subprocess.Popen([str(word) for word in (CHANCERY, "exec", "--", *tool)],
+                                cwd=keys.home, env=keys.env(), stdin=subprocess.DEVNULL,
+                                stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+               for tool in words]
+    for tool in started:
+        shown, said = tool.communicate(timeout=SOON)
+        assert tool.returncode == 0, shown + said
+        assert said.count("chancery: signed: key r3, ") == 1
+    assert "jar verified" in keys.run("jarsigner", "-verify", paths[0].name).stdout
+    for path in (keys.home / "at-once-signed.exe", paths[2]):
+        assert count_of(keys, path) == 1
+
+
+# --- an agent's socket that is somebody else's ---
+
+
+DOORS = {
+    "kms plug-in": [plugins.KMS, "v1", '{"initOptions": {"protocolVersion": "v1", "keyResourceID": '
+                                       '"chancery://r3"}, "methodName": "publicKey"}'],
+    "notation plug-in": [plugins.NOTATION, "describe-key"],
+    "provider": ["openssl", "dgst", "-provider-path", BUILD / "src/provider", "-provider",
+                 "chancery", "-provider", "default", "-sha256", "-sign", "chancery:r3",
+                 "theirs.txt"],
+    "chancery-gpg": [CHANCERY_GPG, "-u", "r3", "--detach-sign", "-o", "-", "theirs.txt"],
+    "chancery sign": [CHANCERY, "sign", "--raw", "--key", "r3", "theirs.txt"],
+    "chancery exec": [CHANCERY, "exec", "--", "openssl", "dgst", "-sha256", "-sign", "chancery:r3",
+                      "theirs.txt"],
+}
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs root")
+@pytest.mark.parametrize("door", DOORS)
+def test_an_agent_of_somebody_else(keys, door):
+    """It gets not a byte, and nothing is signed in another way."""
+    keys.file("theirs.txt", "what is for our agent alone\n")
+    before = keys.admin.json("log", "list", "--newest", "--limit", "1")["size"]
+    with nobodys_socket(keys.folder) as path:
+        done = keys.run(*DOORS[door], check=False, env={"CHANCERY_AGENT_SOCK": str(path)},
+                        input='{"contractVersion": "1.0", "keyId": "r3"}')
+    assert done.returncode != 0, done.stdout
+    assert keys.admin.json("log", "list", "--newest", "--limit", "1")["size"] == before
 
 
 # --- a policy that refuses the tool ---

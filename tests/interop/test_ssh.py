@@ -30,7 +30,7 @@ needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="needs root")
 
 @pytest.fixture(autouse=True)
 def fixture_tools():
-    need("ssh-keygen", "ssh", "ssh-add", "/usr/sbin/sshd")
+    need("ssh-keygen", "ssh", "ssh-add")
 
 
 @pytest.fixture(name="place")

@@ -712,5 +712,5 @@ def test_for_people(tree, signed):
 def test_nothing_is_left_behind(tree, signed, tmp_path):
     scratch = tmp_path / "scratch"
     scratch.mkdir()
-    tree.verify(signed("openpgp"), env={"XDG_RUNTIME_DIR": str(scratch)})
+    tree.verify(signed("openpgp"), env={"TMPDIR": str(scratch)})
     assert not list(scratch.iterdir())

@@ -12,7 +12,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from conftest import CHANCERY, SOURCE, environment, run
 
-PAGES = [SOURCE / "docs/client.md", SOURCE / "docs/operations.md"]
+PAGES = [SOURCE / "docs/client.md", SOURCE / "docs/operations.md", SOURCE / "docs/tools/README.md"]
 SERVER = "https://sign.example.org:8443"
 
 
@@ -51,6 +51,16 @@ def test_walk__from_a_code_to_a_verified_signature(administrator):
     assert seen.count("verified ") == 1
     # What was imported comes out as it went in.
     assert (home / "release.pem").read_text() == (home / "chain.pem").read_text()
+
+
+def test_walk__what_the_pages_about_tools_begin_with(server):
+    home = server.folder / "reader"
+    follow(server, home, "tools", server.made["enrolment_code"] + "\n")
+    run("openssl", "cms", "-verify", "-binary", "-inform", "DER", "-in", home / "app.tar.p7s",
+        "-content", home / "app.tar", "-CAfile", home / "ca.pem", "-purpose", "any", "-out",
+        home / "verified")
+    assert run("openssl", "x509", "-in", home / "release.pem", "-noout", "-pubkey").stdout == \
+        (home / "release.pub").read_text()
 
 
 def test_walk__a_build_job_signs_by_a_token(server, administrator):

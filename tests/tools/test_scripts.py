@@ -59,6 +59,34 @@ def test_install_packages__a_missing_package_is_named(tmp_path):
     assert run(script, "--dry-run", "build").stdout == "chancery-no-such-package\n"
 
 
+# Of every Debian, or (x11-common) something that makes a folder and ends.
+MAY_START = {"apt", "dbus", "dpkg", "util-linux", "x11-common"}
+
+
+def with_what_they_want(names):
+    """These packages and all that they depend on, of those that are installed."""
+    shown = run("dpkg-query", "-W", "-f", "${Package}\t${Pre-Depends}, ${Depends}\n").stdout
+    wants = dict(line.split("\t") for line in shown.splitlines())
+    found, left = set(), list(names)
+    while left:
+        name = left.pop()
+        if name in wants and name not in found:
+            found.add(name)
+            left += re.findall(r"(?:^|[,|] *)([a-z0-9][a-z0-9.+-]+)", wants[name])
+    return found
+
+
+@pytest.mark.parametrize("group", ["build", "test"])
+def test_install_packages__nothing_becomes_a_service(group):
+    """Who runs our tests on his machine gets no sshd, registry or updater that listens."""
+    listed = run(TOP / "tools" / "install-packages", "--list", group).stdout.split()
+    starts = {path.stem for path in pathlib.Path("/var/lib/dpkg/info").glob("*.postinst")
+              if re.search(r"deb-systemd-invoke|invoke-rc\.d", path.read_text(errors="replace"))}
+    all_of_them = with_what_they_want(listed)
+    assert len(all_of_them) > len(listed)
+    assert all_of_them & starts <= MAY_START
+
+
 def test_install_packages__wrong_use_is_told():
     assert run(TOP / "tools" / "install-packages", "everything").returncode == 2
 

@@ -164,6 +164,20 @@ static void test_list__what_an_answer_cannot_hold_is_left_out(void **state)
     assert_true(message.n <= CHY_LIMIT_SSH_MESSAGE + (size_t)CHY_SSH_LENGTH_BYTES);
 }
 
+/* An agent of nobody but SSH: what the answers are made in is given back. */
+static void test_list__again_and_again(void **state)
+{
+    (void)state;
+    const size_t of_one = sizeof(struct chy_door_key) * CHY_LIMIT_KEY_PAGE;
+    char name[16];
+    for (int i = 0; i < CHY_LIMIT_KEY_PAGE; i++) {
+        (void)snprintf(name, sizeof name, "k%03d", i);
+        fake_add_key(name, CHY_KEY_P256, false);
+    }
+    for (size_t used = 0; used <= CHY_LIMIT_ARENA; used += of_one)
+        assert_int_equal(ask(CHY_SSH_REQUEST_IDENTITIES, BYTES("")), CHY_SSH_IDENTITIES_ANSWER);
+}
+
 static void assert_good(const char *name, enum chy_key_type type, enum chy_sign_alg alg,
                         uint32_t flags)
 {
@@ -369,6 +383,7 @@ int main(void)
         TEST(test_list__all_types),
         TEST(test_list__more_than_a_page_and_less_than_all),
         TEST(test_list__what_an_answer_cannot_hold_is_left_out),
+        TEST(test_list__again_and_again),
         TEST(test_sign__each_kind),
         TEST(test_sign__refusals_leave_the_connection),
         TEST(test_extension__query_names_itself),

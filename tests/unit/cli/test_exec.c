@@ -526,7 +526,7 @@ static void test_report__nothing_and_why(void **state)
     text = printed(&r);
     assert_string_equal(text, "chancery: tool asked for no signature\n"
                               "chancery: the keys that it could find: chancery keys list "
-                              "--usable\n");
+                              "--usable; what may be missing here: chancery doctor\n");
     free(text);
 }
 

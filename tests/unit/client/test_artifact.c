@@ -78,12 +78,24 @@ static void test_artifact_inspect__what_is_broken(void **state)
     assert_true(chy_str_equal_c(fx.facts.fault, "the archive's directory is not there"));
 }
 
+static void put_le(char *to, unsigned long value, size_t bytes)
+{
+    for (size_t i = 0; i < bytes; i++)
+        to[i] = (char)(value >> 8 * i);
+}
+
+/* A compound file whose directory goes round between two sectors, far from each other. */
 static void test_artifact_inspect__error_of_the_reader(void **state)
 {
-    static char content[65536] = "PK\3\4";
+    static char content[65536] = "\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1";
     (void)state;
-    for (size_t i = 4; i < sizeof content; i += 4)
-        memcpy(content + i, "PK\5\6", 4);
+    put_le(content + 30, 9, 2);          /* sectors of 512 bytes */
+    put_le(content + 48, 1, 4);          /* the directory begins in sector 1 */
+    put_le(content + 68, 0xfffffffe, 4); /* all of the table's sectors are in the header: */
+    put_le(content + 76, 0, 4);          /* number 0 */
+    put_le(content + 512 + 4, 60, 4);    /* behind sector 1 comes 60 */
+    put_le(content + 512 + 240, 1, 4);   /* behind 60 comes 1 */
+    memcpy(content + 1024 + 80, "\x84\x10\x0c\0\0\0\0\0\xc0\0\0\0\0\0\0\x46", 16);
     make_file((struct chy_str){ content, sizeof content });
     assert_int_equal(inspect(CHY_STR("")), CHY_E_LIMIT);
     assert_non_null(strstr(fx.err.text, "67108864"));

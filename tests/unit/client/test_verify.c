@@ -123,6 +123,26 @@ static void test_pkcs7__its_own_content(void **state)
     chy_buf_done(&cms);
 }
 
+/* The front of the file tells. */
+static void test_cms__attributes_as_content(void **state)
+{
+    (void)state;
+    struct chy_buf cms = cms_make(&signer, content, CMS_DETACHED, EVP_sha256());
+    struct chy_buf attributes;
+    struct chy_buf forged = cms_confuse(&signer, &cms, &attributes);
+    CHY_CLEANUP(chy_fd_closep) int file = -1;
+    assert_int_equal(chy_file_replace(dir.fd, "a", chy_buf_bytes(&attributes), 0600, NULL), CHY_OK);
+    assert_int_equal(chy_file_open_read(dir.fd, "a", &file, NULL), CHY_OK);
+    const struct chy_verify_input input = { CHY_VERIFY_CMS,         file,   attributes.n,
+                                            chy_buf_bytes(&forged), &trust, CMS_NOW_US };
+    assert_int_equal(chy_verify_here(&input, &arena, &found, &err), CHY_OK);
+    assert_false(found.signers.p[0].is_good);
+    assert_true(chy_str_equal_c(found.signers.p[0].problem, chy_err_type(CHY_E_INTEGRITY)));
+    chy_buf_done(&forged);
+    chy_buf_done(&attributes);
+    chy_buf_done(&cms);
+}
+
 static void test_names_and_stamps(void **state)
 {
     (void)state;
@@ -449,6 +469,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         T(test_cms__here_and_in_the_child),
         T(test_pkcs7__its_own_content),
+        T(test_cms__attributes_as_content),
         T(test_names_and_stamps),
         T(test_other_forms__nothing_there),
         T(test_size),

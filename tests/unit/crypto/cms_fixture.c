@@ -10,6 +10,8 @@
 #include <openssl/ts.h>
 #include <openssl/x509v3.h>
 
+#include "codec/der.h"
+#include "crypto/signed_data.h"
 #include "key_fixture.h"
 
 #define DER_MAX ((size_t)1 << 21)
@@ -110,6 +112,24 @@ struct chy_buf cms_make(const struct cms_party *signer, struct chy_bytes content
     CMS_ContentInfo_free(cms);
     BIO_free(in);
     return b;
+}
+
+struct chy_buf cms_confuse(const struct cms_party *signer, const struct chy_buf *made,
+                           struct chy_buf *ret_content)
+{
+    const struct chy_bytes any = { (const uint8_t *)"any", 3 };
+    struct chy_buf forged = cms_make(signer, any, CMS_DETACHED | CMS_NOATTR, EVP_sha256());
+    struct chy_signed_data from;
+    struct chy_signed_data to;
+    assert_int_equal(chy_signed_data_parse(chy_buf_bytes(made), &from, NULL), CHY_OK);
+    assert_int_equal(chy_signed_data_parse(chy_buf_bytes(&forged), &to, NULL), CHY_OK);
+    chy_buf_init(ret_content, DER_MAX);
+    assert_true(chy_buf_append(ret_content, from.signers[0].signed_attrs));
+    ret_content->p[0] = CHY_DER_SET;
+    struct chy_bytes signature = from.signers[0].signature;
+    assert_int_equal(signature.n, to.signers[0].signature.n);
+    chy_copy(forged.p + (to.signers[0].signature.p - forged.p), signature.p, signature.n);
+    return forged;
 }
 
 /* --- time stamps --- */

@@ -33,6 +33,10 @@ struct chy_buf cms_party_der(const struct cms_party *p);
 /* CMS over `content`, `flags` those of CMS_sign(); DER. */
 struct chy_buf cms_make(const struct cms_party *signer, struct chy_bytes content, unsigned flags,
                         const EVP_MD *md);
+/* That signature, by SHA-256 and RSA, without its attributes, which `ret_content` gets: it fits
+ * them. */
+struct chy_buf cms_confuse(const struct cms_party *signer, const struct chy_buf *cms,
+                           struct chy_buf *ret_content);
 
 /* The answer of an authority to a request for a time stamp: it is CMS_NOW_US, if the request's hash
  * is `takes`. */

@@ -5,6 +5,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <string.h>
 
 #include <cmocka.h>
 
@@ -73,9 +74,8 @@ static enum chy_err check_at(const struct chy_buf *cms, struct chy_bytes of, int
     CHY_TRY(chy_signed_data_read(chy_buf_bytes(cms), &arena, &data, &err));
     enum chy_hash_alg hash = data.signers[0].hash;
     CHY_TRY(chy_hash(hash, of, digest, &err));
-    return chy_signer_check(&terms, &data, 0,
-                            (struct chy_bytes){ digest, chy_hash_alg_bytes(hash) }, &arena,
-                            &checked, &err);
+    const struct chy_signed_content what = { { digest, chy_hash_alg_bytes(hash) }, of, of.n };
+    return chy_signer_check(&terms, &data, 0, &what, &arena, &checked, &err);
 }
 
 static enum chy_err check(const struct cms_party *by, unsigned flags, const EVP_MD *md)
@@ -115,6 +115,50 @@ static void test_check__digest_without_attributes(void **state)
     assert_int_equal(check(&signer, CMS_DETACHED | CMS_NOATTR, EVP_sha256()), CHY_OK);
     assert_int_equal(chy_sha256(content, digest, NULL), CHY_OK);
     assert_memory_equal(checked.digest.p, digest, sizeof digest);
+}
+
+/* Whoever has a signature has one over its attributes, too, if those may pass for content. */
+static void test_check__attributes_as_content(void **state)
+{
+    (void)state;
+    struct chy_buf cms = cms_make(&signer, content, CMS_DETACHED, EVP_sha256());
+    struct chy_buf attributes;
+    struct chy_buf forged = cms_confuse(&signer, &cms, &attributes);
+    assert_int_equal(check_at(&cms, content, CMS_NOW_US), CHY_OK);
+    assert_int_equal(check_at(&forged, chy_buf_bytes(&attributes), CMS_NOW_US), CHY_E_INTEGRITY);
+    assert_non_null(strstr(err.text, "attributes of another signature"));
+    chy_buf_done(&forged);
+    chy_buf_done(&attributes);
+    chy_buf_done(&cms);
+}
+
+static void test_content_is_attributes(void **state)
+{
+    (void)state;
+    static const struct {
+        uint8_t head[16];
+        size_t n;
+        uint64_t size;
+        bool is;
+    } rows[] = {
+        { { 0x31, 4, 0x30, 2, 0x06, 0 }, 6, 6, true },
+        { { 0x31, 0x81, 0x80, 0x30, 2, 0x06, 0 }, 7, 131, true },
+        { { 0x31, 0x84, 0, 1, 0, 0, 0x30, 0x82, 1, 0, 0x06 }, 11, 65542, true },
+        { { 0x31, 4, 0x30, 2, 0x06, 0 }, 6, 7, false },    /* something behind it */
+        { { 0x31, 4, 0x30, 2, 0x06, 0 }, 6, 5, false },    /* cut off */
+        { { 0x30, 4, 0x30, 2, 0x06, 0 }, 6, 6, false },    /* no set */
+        { { 0x31, 4, 0x31, 2, 0x06, 0 }, 6, 6, false },    /* of no sequences */
+        { { 0x31, 4, 0x30, 2, 0x04, 0 }, 6, 6, false },    /* that have no type */
+        { { 0x31, 0x80, 0x30, 2, 0x06, 0 }, 6, 6, false }, /* no DER */
+        { { 0x31, 0x89, 0, 0, 0, 0, 0, 0, 0, 0, 1 }, 11, 12, false },
+        { { 0x31, 2, 0x30, 0 }, 4, 4, false },
+        { { 0x31 }, 1, 1, false },
+        { { 0 }, 0, 0, false },
+    };
+    for (size_t i = 0; i < CHY_ARRAY_LEN(rows); i++)
+        assert_int_equal(
+            chy_content_is_attributes((struct chy_bytes){ rows[i].head, rows[i].n }, rows[i].size),
+            rows[i].is);
 }
 
 static void test_check__kinds_of_keys(void **state)
@@ -284,13 +328,11 @@ static void test_check__no_such_signer(void **state)
     struct chy_buf cms = cms_make(&signer, content, CMS_DETACHED, EVP_sha256());
     struct chy_signed_data data;
     uint8_t digest[CHY_HASH_BYTES] = { 0 };
+    const struct chy_signed_content whole = { { digest, 32 }, content, content.n };
+    const struct chy_signed_content cut = { { digest, 31 }, content, content.n };
     assert_int_equal(chy_signed_data_parse(chy_buf_bytes(&cms), &data, &err), CHY_OK);
-    assert_int_equal(chy_signer_check(&terms, &data, 1, (struct chy_bytes){ digest, 32 }, &arena,
-                                      &checked, &err),
-                     CHY_E_ARG);
-    assert_int_equal(chy_signer_check(&terms, &data, 0, (struct chy_bytes){ digest, 31 }, &arena,
-                                      &checked, &err),
-                     CHY_E_ARG);
+    assert_int_equal(chy_signer_check(&terms, &data, 1, &whole, &arena, &checked, &err), CHY_E_ARG);
+    assert_int_equal(chy_signer_check(&terms, &data, 0, &cut, &arena, &checked, &err), CHY_E_ARG);
     chy_buf_done(&cms);
 }
 
@@ -309,8 +351,10 @@ static enum chy_err check_data(const struct chy_signed_data *data)
     uint8_t digest[CHY_LIMIT_DIGEST];
     enum chy_hash_alg hash = data->signers[0].hash;
     CHY_TRY(chy_hash(hash, content, digest, &err));
-    return chy_signer_check(&terms, data, 0, (struct chy_bytes){ digest, chy_hash_alg_bytes(hash) },
-                            &arena, &checked, &err);
+    const struct chy_signed_content what = { { digest, chy_hash_alg_bytes(hash) },
+                                             content,
+                                             content.n };
+    return chy_signer_check(&terms, data, 0, &what, &arena, &checked, &err);
 }
 
 /* RFC 5652 section 5.3: the attributes name the type, and only plain data may have none. */
@@ -430,6 +474,8 @@ int main(void)
         T(test_check__good),
         T(test_check__forms),
         T(test_check__digest_without_attributes),
+        T(test_check__attributes_as_content),
+        T(test_content_is_attributes),
         T(test_check__kinds_of_keys),
         T(test_check__another_content),
         T(test_check__any_byte_is_changed),

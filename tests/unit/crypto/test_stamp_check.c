@@ -121,10 +121,11 @@ static enum chy_err check_by(const struct chy_trust_store *stamps, struct chy_by
                              int64_t now_us)
 {
     const struct chy_check_terms terms = { roots, stamps, now_us, false };
+    const struct chy_signed_content what = { { content_digest, sizeof content_digest },
+                                             content,
+                                             content.n };
     data.signers[0].time_stamp = token;
-    return chy_signer_check(&terms, &data, 0,
-                            (struct chy_bytes){ content_digest, sizeof content_digest }, &arena,
-                            &checked, &err);
+    return chy_signer_check(&terms, &data, 0, &what, &arena, &checked, &err);
 }
 
 static enum chy_err check(void)

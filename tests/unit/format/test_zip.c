@@ -84,12 +84,30 @@ static void test_zip__empty(void **state)
     file_expect(&f, "", CHY_FORMAT_ZIP, false);
 }
 
-/* A comment may hold what looks like another end, of another directory. */
-static void test_zip__comment(void **state)
+/* What looks like another end, of another directory: some readers take it for the end. */
+static void test_zip__end_in_a_comment(void **state)
 {
     (void)state;
-    file_zip(&f, NAMES("META-INF/MANIFEST.MF"), "", "PK\5\6 is not the end of it");
+    file_zip(&f, NAMES("META-INF/MANIFEST.MF"), "", "PK\5\5 is no end");
     file_expect(&f, "", CHY_FORMAT_JAR, false);
+    f.n = 0;
+    file_zip(&f, NAMES("META-INF/MANIFEST.MF"), "", "PK\5\6 is the end to some");
+    file_expect_broken(&f, "", CHY_FORMAT_ZIP);
+}
+
+/* Readers that count back from the end see another directory than those that go by its place. */
+static void test_zip__gap_behind_the_directory(void **state)
+{
+    (void)state;
+    file_zip(&f, NAMES("META-INF/MANIFEST.MF"), "", "");
+    size_t end = f.n - 22;
+    f.n = end;
+    file_text(&f, CHY_STR("."));
+    file_text(&f, CHY_STR("PK\5\6\0\0\0\0\1\0\1\0"));
+    file_le(&f, 4, 46 + sizeof "META-INF/MANIFEST.MF" - 1);
+    file_le(&f, 4, end - (46 + sizeof "META-INF/MANIFEST.MF" - 1));
+    file_le(&f, 2, 0);
+    file_expect_broken(&f, "", CHY_FORMAT_ZIP);
 }
 
 static void test_zip__longest_comment_and_more(void **state)
@@ -128,6 +146,27 @@ static void test_zip__64_bits(void **state)
     file_expect(&f, "", CHY_FORMAT_JAR, false);
     file_set_le(&f, f.n - 34, 8, UINT64_MAX);
     file_expect_broken(&f, "", CHY_FORMAT_ZIP);
+}
+
+/* The end's own numbers, where it has some, are those of the record. */
+static void test_zip__two_directories(void **state)
+{
+    uint64_t size = 46 + sizeof "META-INF/MANIFEST.MF" - 1;
+    (void)state;
+    make_zip64();
+    const struct {
+        size_t from_end;
+        size_t bytes;
+        uint64_t right;
+    } numbers[] = { { 12, 2, 1 }, { 10, 4, size }, { 6, 4, f.n - 98 - size } };
+    for (size_t i = 0; i < CHY_ARRAY_LEN(numbers); i++) {
+        size_t at = f.n - numbers[i].from_end;
+        file_set_le(&f, at, numbers[i].bytes, numbers[i].right);
+        file_expect(&f, "", CHY_FORMAT_JAR, false);
+        file_set_le(&f, at, numbers[i].bytes, numbers[i].right + 1);
+        file_expect_broken(&f, "", CHY_FORMAT_ZIP);
+        file_set_le(&f, at, numbers[i].bytes, numbers[i].right);
+    }
 }
 
 static void test_zip__directory_past_the_end(void **state)
@@ -179,9 +218,11 @@ int main(void)
         T(test_zip__each_kind),
         T(test_zip__by_its_name),
         T(test_zip__empty),
-        T(test_zip__comment),
+        T(test_zip__end_in_a_comment),
+        T(test_zip__gap_behind_the_directory),
         T(test_zip__longest_comment_and_more),
         T(test_zip__64_bits),
+        T(test_zip__two_directories),
         T(test_zip__directory_past_the_end),
         T(test_zip__more_entries_than_there_are),
         T(test_zip__cut_short),

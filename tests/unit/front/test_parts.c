@@ -205,6 +205,39 @@ static void test_api__credentials(void **state)
                      CHY_E_UNAUTHENTICATED);
 }
 
+static void test_api__sites(void **state)
+{
+    static const struct {
+        enum chy_http_method method;
+        const char *name;
+        const char *value;
+        bool is_served;
+    } rows[] = {
+        { CHY_HTTP_POST, "accept", "*/*", true },
+        { CHY_HTTP_POST, "sec-fetch-site", "same-origin", true },
+        { CHY_HTTP_POST, "Sec-Fetch-Site", "none", true },
+        { CHY_HTTP_POST, "sec-fetch-site", "same-site", false },
+        { CHY_HTTP_PUT, "sec-fetch-site", "cross-site", false },
+        { CHY_HTTP_DELETE, "sec-fetch-site", "", false },
+        { CHY_HTTP_GET, "sec-fetch-site", "cross-site", true },
+        { CHY_HTTP_HEAD, "origin", "https://other", true },
+        { CHY_HTTP_POST, "origin", "https://here:8443", true },
+        { CHY_HTTP_POST, "origin", "https://here:8443.other", false },
+        { CHY_HTTP_POST, "origin", "https://here", false },
+        { CHY_HTTP_POST, "origin", "http://here:8443", false },
+        { CHY_HTTP_POST, "origin", "null", false },
+    };
+    (void)state;
+    struct chy_http_request r = { .host = CHY_STR("here:8443"), .field_count = 1 };
+    for (size_t i = 0; i < CHY_ARRAY_LEN(rows); i++) {
+        r.method = rows[i].method;
+        r.fields[0] =
+            (struct chy_http_field){ chy_str_of(rows[i].name), chy_str_of(rows[i].value) };
+        assert_int_equal(chy_api_check_site(&r, NULL),
+                         rows[i].is_served ? CHY_OK : CHY_E_FORBIDDEN);
+    }
+}
+
 static void test_openapi__limit(void **state)
 {
     (void)state;
@@ -224,6 +257,7 @@ int main(void)
         cmocka_unit_test(test_api__every_allocation_fails),
         cmocka_unit_test(test_api__json_content_types),
         cmocka_unit_test(test_api__credentials),
+        cmocka_unit_test(test_api__sites),
         cmocka_unit_test(test_openapi__limit),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

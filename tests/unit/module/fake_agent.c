@@ -9,6 +9,7 @@
  *   fault    read at each request, WHEN WHAT: WHEN is `hello`, `keys`, `sign`, `verify`, `hash`,
  *            `end` or `any`, and WHAT is
  *              never      no answer comes
+ *              never-once likewise, the first time
  *              close      the connection is closed instead
  *              close-once likewise, the first time
  *              exit       the whole process ends instead
@@ -689,7 +690,7 @@ static bool handle(struct conn *c, const struct chy_frame *frame)
             _exit(0);
         if (strncmp(c->fault, "close", 5) == 0)
             return false;
-        if (is_fault(c, "never"))
+        if (strncmp(c->fault, "never", 5) == 0)
             return true;
         if (is_fault(c, "refuse"))
             return fail(c, -CHY_E_DENIED, "rule 7 says no");

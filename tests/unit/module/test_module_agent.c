@@ -599,17 +599,58 @@ static void test_helper__is_started_and_shared_and_ends(void **state)
     helper_wait_gone(pid);
 }
 
+static void helper_kill(void)
+{
+    pid_t pid = helper_pid();
+    assert_int_equal(kill(pid, SIGKILL), 0);
+    helper_wait_gone(pid);
+}
+
 static void test_helper__that_died_is_started_anew(void **state)
 {
     (void)state;
     assert_works();
     for (size_t i = 0; i < 3; i++) {
-        pid_t pid = helper_pid();
-        assert_int_equal(kill(pid, SIGKILL), 0);
-        helper_wait_gone(pid);
+        helper_kill();
         assert_works();
         assert_int_equal(log_count("helper"), i + 2);
     }
+}
+
+/* As on a machine with much to do: the greeting does not come in time, and nothing is lost. */
+static void test_helper__greets_late(void **state)
+{
+    (void)state;
+    struct signature s;
+    CK_OBJECT_HANDLE key = object_find(CKO_PRIVATE_KEY, "p256");
+    helper_kill();
+    folder_write("fault", "hello never-once");
+    assert_rv(sign_with(&ecdsa, key, data(), &s), CKR_OK);
+    assert_int_equal(log_count("fault"), 1);
+    assert_int_equal(log_count("helper"), 2);
+}
+
+/* A program that does not even start. */
+static void test_helper__starts_late(void **state)
+{
+    (void)state;
+    struct signature s;
+    char path[128];
+    snprintf(path, sizeof path, "%s/helper", fx.folder);
+    folder_write("helper", "#!/bin/sh\n"
+                           "rm \"$FAKE_AGENT_DIR/hangs\" 2>/dev/null && exec tail -f /dev/null\n"
+                           "exec \"$CHANCERY_FAKE_AGENT\" \"$@\"\n");
+    assert_int_equal(chmod(path, 0700), 0);
+    assert_rv(fx.f->C_Finalize(NULL), CKR_OK);
+    setenv("CHANCERY_HELPER", path, 1);
+    assert_rv(fx.f->C_Initialize(NULL), CKR_OK);
+    assert_rv(fx.f->C_OpenSession(0, CKF_SERIAL_SESSION, NULL, NULL, &fx.session), CKR_OK);
+    CK_OBJECT_HANDLE key = object_find(CKO_PRIVATE_KEY, "p256");
+    helper_kill();
+    folder_write("hangs", "once");
+    assert_rv(sign_with(&ecdsa, key, data(), &s), CKR_OK);
+    snprintf(path, sizeof path, "%s/hangs", fx.folder);
+    assert_int_equal(access(path, F_OK), -1); /* it did */
 }
 
 static void test_helper__dies_in_a_call(void **state)
@@ -680,6 +721,8 @@ int main(void)
         T(test_socket__is_not_meant_by_who_says_who_to_be),
         T(test_helper__is_started_and_shared_and_ends),
         T(test_helper__that_died_is_started_anew),
+        T(test_helper__greets_late),
+        T(test_helper__starts_late),
         T(test_helper__dies_in_a_call),
         T(test_helper__always_dies),
         T(test_helper__is_no_program),

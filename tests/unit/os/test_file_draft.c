@@ -52,7 +52,7 @@ static int teardown(void **state)
 static struct chy_file_draft *draft_of(const char *at, bool is_replace, const char *content)
 {
     struct chy_file_draft *d = NULL;
-    const struct chy_file_draft_options options = { at, 0666, is_replace };
+    const struct chy_file_draft_options options = { at, 0666, is_replace, false };
     assert_int_equal(chy_file_draft_new(&options, &d, NULL), CHY_OK);
     assert_true((fcntl(chy_file_draft_fd(d), F_GETFD) & FD_CLOEXEC) != 0);
     assert_int_equal(chy_fd_write(chy_file_draft_fd(d), chy_str_bytes(chy_str_of(content)), NULL),
@@ -123,7 +123,7 @@ static void assert_refused(const char *at, bool is_replace, enum chy_err want)
 {
     struct chy_file_draft *d = NULL;
     struct chy_error err;
-    const struct chy_file_draft_options options = { at, 0666, is_replace };
+    const struct chy_file_draft_options options = { at, 0666, is_replace, false };
     assert_int_equal(chy_file_draft_new(&options, &d, &err), want);
     assert_int_equal(err.code, want);
     assert_null(d);
@@ -170,7 +170,7 @@ static void test_draft__out_of_memory(void **state)
     bool is_done = false;
     for (size_t n = 0; !is_done; n++) {
         struct chy_file_draft *d = NULL;
-        const struct chy_file_draft_options options = { path, 0666, false };
+        const struct chy_file_draft_options options = { path, 0666, false, false };
         assert_true(n < 10);
         chy_mem_fail_after(n);
         enum chy_err r = chy_file_draft_new(&options, &d, NULL);

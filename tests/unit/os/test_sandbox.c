@@ -24,6 +24,7 @@
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -206,6 +207,48 @@ static int do_ordinary(void)
     return 0;
 }
 
+static int do_compute(void)
+{
+    struct stat st;
+    char *p = chy_malloc(1 << 20);
+    if (p == NULL || fstat(0, &st) != 0 || getpid() <= 0)
+        return 1;
+    memset(p, 1, 1 << 20);
+    chy_free(p);
+    return read(-1, &st, 0) == -1 && errno == EBADF ? 0 : 2;
+}
+
+static int do_pipe(void)
+{
+    int fds[2];
+    return pipe2(fds, O_CLOEXEC);
+}
+
+static int do_poll(void)
+{
+    return poll(NULL, 0, 0);
+}
+
+static int do_set_flags(void)
+{
+    return fcntl(0, F_SETFL, 0) < 0 ? errno : 0;
+}
+
+static int do_sleep(void)
+{
+    return nanosleep(&(struct timespec){ 0, 1 }, NULL); /* checksrc: the call itself is tried */
+}
+
+static int do_signal_parent(void)
+{
+    return (int)syscall(SYS_tgkill, getppid(), getppid(), SIGCONT);
+}
+
+static int do_abort(void)
+{
+    abort();
+}
+
 /* A listener on loopback, made before the sandbox is entered. */
 static int listener_fd = -1;
 static char listener[CHY_SOCKET_TEXT_BYTES];
@@ -311,6 +354,37 @@ static void test_sandbox_calls__base_set_refuses_files(void **state)
     (void)state;
     assert_exits(&base, do_open_passwd, EACCES);
     assert_exits(&base, do_make_outside, EACCES);
+}
+
+static const struct chy_sandbox computing = {
+    .name = "computing",
+    .limits_calls = true,
+    .computes_only = true,
+};
+
+static void test_sandbox_calls__who_computes_only_can_compute(void **state)
+{
+    (void)state;
+    assert_exits(&computing, do_compute, 0);
+    assert_exits(&computing, do_open_passwd, EACCES);
+}
+
+static void test_sandbox_calls__who_computes_only_can_do_nothing_else(void **state)
+{
+    (void)state;
+    deed_fn *deeds[] = { do_exec,      do_socket, do_fork,      do_thread,
+                         do_pipe,      do_poll,   do_map_exec,  do_protect_exec,
+                         do_set_flags, do_sleep,  do_set_limit, do_signal_parent };
+    for (size_t i = 0; i < CHY_ARRAY_LEN(deeds); i++)
+        assert_killed(&computing, deeds[i]);
+}
+
+static void test_sandbox_calls__who_computes_only_can_give_up(void **state)
+{
+    (void)state;
+    struct chy_process_end end = run(&computing, do_abort);
+    assert_true(end.was_signal);
+    assert_int_equal(end.value, SIGABRT);
 }
 
 static void test_sandbox_calls__read_files(void **state)
@@ -710,6 +784,9 @@ static int tear_down(void **state)
     cmocka_unit_test(test_sandbox_calls__base_set_lets_a_process_work),               \
         cmocka_unit_test(test_sandbox_calls__base_set_kills_what_is_not_in_it),       \
         cmocka_unit_test(test_sandbox_calls__base_set_refuses_files),                 \
+        cmocka_unit_test(test_sandbox_calls__who_computes_only_can_compute),          \
+        cmocka_unit_test(test_sandbox_calls__who_computes_only_can_do_nothing_else),  \
+        cmocka_unit_test(test_sandbox_calls__who_computes_only_can_give_up),          \
         cmocka_unit_test(test_sandbox_calls__read_files),                             \
         cmocka_unit_test(test_sandbox_calls__write_files),                            \
         cmocka_unit_test(test_sandbox_calls__connect),                                \

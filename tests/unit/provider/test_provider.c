@@ -183,6 +183,24 @@ static void test_sign__a_digest_of_a_wrong_length(void **state)
     assert_int_equal(log_count("sign"), 0);
 }
 
+/* What is past the limit of a message is not hashed as one. */
+static void test_sign__a_digest_longer_than_any_message(void **state)
+{
+    (void)state;
+    static const uint8_t bytes[CHY_LIMIT_CONTENT + 1];
+    struct made made = { .n = sizeof made.bytes };
+    EVP_MD *md = EVP_MD_fetch(ssl.ours, "SHA256", NULL);
+    EVP_PKEY *key = key_open("chancery:rsa-2048");
+    EVP_PKEY_CTX *c = EVP_PKEY_CTX_new_from_pkey(ssl.ours, key, NULL);
+    assert_true(EVP_PKEY_sign_init(c) > 0 && EVP_PKEY_CTX_set_signature_md(c, md) > 0);
+    assert_false(EVP_PKEY_sign(c, made.bytes, &made.n, bytes, sizeof bytes) > 0);
+    assert_int_equal(last_reason(NULL), CHY_E_ARG);
+    assert_int_equal(log_count("sign"), 0);
+    EVP_PKEY_CTX_free(c);
+    EVP_PKEY_free(key);
+    EVP_MD_free(md);
+}
+
 /* Refused before anything is signed and stands in a log. */
 static void test_sign__a_buffer_too_small(void **state)
 {
@@ -192,6 +210,62 @@ static void test_sign__a_buffer_too_small(void **state)
     assert_int_equal(last_reason(NULL), CHY_E_ARG);
     assert_int_equal(log_count("sign"), 0);
     assert_true(sign_digest("chancery:p256", "SHA256", 32, 72, &made));
+}
+
+/* --- a context that signs again --- */
+
+/* Two digests that together are as long as another hash's. */
+static void test_sign__one_context_signs_digest_after_digest(void **state)
+{
+    (void)state;
+    uint8_t digest[32] = { 0 };
+    EVP_PKEY *key = key_open("chancery:p256");
+    EVP_PKEY_CTX *c = EVP_PKEY_CTX_new_from_pkey(ssl.ours, key, NULL);
+    EVP_PKEY_CTX *v = EVP_PKEY_CTX_new_from_pkey(ssl.ours, key, NULL);
+    assert_true(EVP_PKEY_sign_init(c) > 0 && EVP_PKEY_verify_init(v) > 0);
+    for (uint8_t i = 0; i < 3; i++) {
+        struct made made = { .n = sizeof made.bytes };
+        digest[0] = i;
+        assert_true(EVP_PKEY_sign(c, made.bytes, &made.n, digest, sizeof digest) > 0);
+        assert_true(EVP_PKEY_verify(v, made.bytes, made.n, digest, sizeof digest) > 0);
+    }
+    EVP_PKEY_CTX_free(v);
+    EVP_PKEY_CTX_free(c);
+    EVP_PKEY_free(key);
+}
+
+/* What was refused for want of room is no part of what is signed then. */
+static void test_sign__again_with_room_enough(void **state)
+{
+    (void)state;
+    const uint8_t digest[32] = { 7 };
+    struct made made = { .n = 8 };
+    EVP_PKEY *key = key_open("chancery:p256");
+    EVP_PKEY_CTX *c = EVP_PKEY_CTX_new_from_pkey(ssl.ours, key, NULL);
+    assert_true(EVP_PKEY_sign_init(c) > 0);
+    assert_false(EVP_PKEY_sign(c, made.bytes, &made.n, digest, sizeof digest) > 0);
+    made.n = sizeof made.bytes;
+    assert_true(EVP_PKEY_sign(c, made.bytes, &made.n, digest, sizeof digest) > 0);
+    assert_true(EVP_PKEY_verify_init(c) > 0);
+    assert_true(EVP_PKEY_verify(c, made.bytes, made.n, digest, sizeof digest) > 0);
+    EVP_PKEY_CTX_free(c);
+    EVP_PKEY_free(key);
+}
+
+static void test_sign__one_context_signs_message_after_message(void **state)
+{
+    (void)state;
+    EVP_PKEY *key = key_open("chancery:ed25519");
+    EVP_MD_CTX *md = EVP_MD_CTX_new();
+    assert_true(EVP_DigestSignInit_ex(md, NULL, NULL, ssl.ours, NULL, key, NULL) > 0);
+    for (size_t n = 1; n <= message.n; n += message.n - 1) {
+        struct made made = { .n = sizeof made.bytes };
+        struct chy_bytes part = { message.p, n };
+        assert_true(EVP_DigestSign(md, made.bytes, &made.n, part.p, part.n) > 0);
+        assert_true(is_good_for_others(key, NULL, false, part, &made));
+    }
+    EVP_MD_CTX_free(md);
+    EVP_PKEY_free(key);
 }
 
 /* --- what is not made --- */
@@ -529,7 +603,11 @@ int main(void)
         T(test_sign__goes_on_behind_a_signature),
         T(test_sign__a_digest),
         T(test_sign__a_digest_of_a_wrong_length),
+        T(test_sign__a_digest_longer_than_any_message),
         T(test_sign__a_buffer_too_small),
+        T(test_sign__one_context_signs_digest_after_digest),
+        T(test_sign__again_with_room_enough),
+        T(test_sign__one_context_signs_message_after_message),
         T(test_sign__what_the_server_does_not_make),
         T(test_key__its_private_part_is_nowhere),
         T(test_key__is_that_of_its_certificate),

@@ -1,0 +1,149 @@
+# SPDX-License-Identifier: MIT
+"""chancery verify against somebody who may write where the files are: who puts another file there
+while it is looked at."""
+
+import json
+import os
+import shutil
+import stat
+
+import pytest
+
+import signed_tree
+import tsa as authority
+from signer import need
+
+# kind: the tool that looks at it
+TOOLS = {"jar": "jarsigner", "apk": "apksigner", "msi": "osslsigncode", "deb": "gpgv",
+         "openpgp": "gpgv", "rpm": "rpmkeys", "ssh": "ssh-keygen"}
+
+
+@pytest.fixture(name="tree", scope="module")
+def fixture_tree(keys):
+    folder = keys.folder / "attacks"
+    folder.mkdir()
+    with authority.Authority(folder / "tsa") as tsa:
+        made = signed_tree.Tree(keys, tsa, folder / "tree")
+        yield made
+    signed_tree.killed(made.gnupg)
+
+
+@pytest.fixture(name="signed", scope="module")
+def fixture_signed(tree):
+    made = {}
+
+    def make(kind):
+        need(TOOLS[kind])
+        if kind not in made:
+            made[kind] = getattr(tree, kind)() if hasattr(tree, kind) else tree.windows(kind)
+        return made[kind]
+
+    return make
+
+
+def verdict(done):
+    return json.loads(done.stdout)["files"][0]["verdict"]
+
+
+def attacker(folder, tool, before, after):
+    """PATH, on which the tool does something before it looks, and behind it."""
+    folder.mkdir()
+    script = folder / tool
+    script.write_text(
+        f'#!/bin/sh\n{before}\n{shutil.which(tool)} "$@"\nend=$?\n{after}\nexit $end\n')
+    script.chmod(script.stat().st_mode | stat.S_IXUSR)
+    return {"PATH": f"{folder}:{os.environ['PATH']}"}
+
+
+def spoilt(path, to):
+    content = bytearray(path.read_bytes())
+    content[-20 if path.suffix == ".rpm" else len(content) // 2] ^= 1
+    to.write_bytes(content)
+
+
+WAYS = {
+    "another file": "cp {from_} {path}.new && mv {path}.new {path}",
+    "another content": "cat {from_} >{path}",
+    "a link": "ln -sf {from_} {path}",
+}
+
+
+@pytest.fixture(name="files")
+def fixture_files(signed, tmp_path):
+    """files(kind): a spoilt file in a folder, and a good and a bad one of the same elsewhere."""
+
+    def make(kind):
+        good = signed(kind)
+        victim = tmp_path / "shared" / good.name
+        elsewhere = tmp_path / "elsewhere"
+        victim.parent.mkdir()
+        elsewhere.mkdir()
+        for each in good.parent.glob(f"{good.name}.*"):
+            shutil.copy(each, victim.parent)
+        shutil.copy(good, elsewhere / "good")
+        spoilt(good, elsewhere / "bad")
+        return victim, elsewhere / "good", elsewhere / "bad"
+
+    return make
+
+
+# Who is given a copy sees none of this; those who read the file itself, from us, get each.
+CASES = [("jar", "another file"), ("apk", "another content"), ("msi", "a link"),
+         ("deb", "another content"), ("rpm", "another file"),
+         *((kind, way) for kind in ("openpgp", "ssh") for way in WAYS)]
+
+
+@pytest.mark.parametrize(("kind", "way"), CASES)
+def test_a_good_file_is_there_while_the_tool_looks(tree, files, kind, way, tmp_path):
+    victim, good, bad = files(kind)
+    shutil.copy(bad, victim)
+    path = attacker(tmp_path / "bin", TOOLS[kind], WAYS[way].format(from_=good, path=victim),
+                    WAYS[way].format(from_=bad, path=victim))
+    done = tree.verify("--json", victim, env=path)
+    assert done.returncode in (1, 3)
+    assert verdict(done) in ("not-verified", "cannot-tell"), done.stdout
+
+
+@pytest.mark.parametrize(("kind", "way"), [("jar", "another file"),
+                                           *(("openpgp", way) for way in WAYS)])
+def test_a_bad_file_is_put_there(tree, files, kind, way, tmp_path):
+    """It stays, behind a good verdict."""
+    victim, good, bad = files(kind)
+    shutil.copy(good, victim)
+    path = attacker(tmp_path / "bin", TOOLS[kind], WAYS[way].format(from_=bad, path=victim), "")
+    done = tree.verify("--json", victim, env=path)
+    row = json.loads(done.stdout)["files"][0]
+    assert (done.returncode, row["verdict"]) in ((3, "cannot-tell"), (1, "not-verified")), row
+    assert row["verdict"] == "not-verified" or "was changed while it was looked at" in row["detail"]
+
+
+@pytest.mark.parametrize("kind", ["openpgp", "ssh"])
+def test_another_signature_is_put_there(tree, files, kind, tmp_path):
+    """The tool gets the one that we have read."""
+    victim, good, _ = files(kind)
+    shutil.copy(good, victim)
+    beside = next(victim.parent.glob(f"{victim.name}.*"))
+    signature = beside.read_bytes()
+    beside.write_bytes(signature.replace(b"\n\n", b"\n\nAAAA", 1) if kind == "openpgp"
+                       else signature.replace(b"SIGNATURE-----\n", b"SIGNATURE-----\nAAAA", 1))
+    whole = tmp_path / "whole"
+    whole.write_bytes(signature)
+    path = attacker(tmp_path / "bin", TOOLS[kind], f"cp {whole} {beside}", "")
+    assert verdict(tree.verify("--json", victim, env=path)) == "not-verified"
+
+
+def test_nothing_stays_of_the_copies(tree, files, tmp_path):
+    """Of each file that a tool looked at, as soon as it has."""
+    victim, good, _ = files("jar")
+    shutil.copy(good, victim)
+    for i in range(2):
+        shutil.copy(good, victim.with_name(f"more{i}.jar"))
+    scratch = tmp_path / "scratch"
+    scratch.mkdir()
+    seen = tmp_path / "seen"
+    env = attacker(tmp_path / "bin", "jarsigner",
+                   f"find {scratch} -name 'copy*' | wc -l >>{seen}", "")
+    done = tree.verify("--json", victim.parent, env={**env, "TMPDIR": str(scratch)})
+    assert done.returncode == 0
+    assert seen.read_text().split() == ["1"] * 3
+    assert not list(scratch.iterdir())
