@@ -29,7 +29,8 @@ struct ssh {
     struct chy_watch *watch;
     uint32_t events; /* that are watched */
     enum state state;
-    bool is_going; /* ssh_go_on() is at it */
+    bool is_going;     /* ssh_go_on() is at it */
+    bool is_forwarded; /* by our ssh, for another machine: for good */
     struct chy_buf in;
     size_t message_bytes;           /* of the one that is answered, at the start of `in` */
     struct chy_ssh_request request; /* of it */
@@ -204,6 +205,7 @@ static void take_answer(struct ssh *s, enum chy_door_msg msg, const void *value)
 static void answer_extension(struct ssh *s)
 {
     static const char query[] = "query";
+    s->is_forwarded |= s->request.is_forwarded;
     if (!chy_str_equal_c(chy_bytes_str(s->request.extension), query)) {
         refuse(s);
         return;
@@ -214,8 +216,20 @@ static void answer_extension(struct ssh *s)
     answered(s);
 }
 
+/* With `ssh -A` the machine that was logged in to asks, and its administrator with it: what signs
+ * there has a login there, and is looked at there. OpenSSH says so since 8.9. */
+static bool is_from_elsewhere(struct ssh *s)
+{
+    if (!s->is_forwarded || s->request.type == CHY_SSH_EXTENSION)
+        return false;
+    refuse_because(s, CHY_STR("another machine asks, by agent forwarding (ssh -A)"));
+    return true;
+}
+
 static void request_answer(struct ssh *s)
 {
+    if (is_from_elsewhere(s))
+        return;
     switch (s->request.type) {
     case CHY_SSH_REQUEST_IDENTITIES:
         s->state = LISTING;

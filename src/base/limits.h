@@ -55,7 +55,9 @@
 /* --- signatures that are verified --- */
 
 /* bytes of one signature with its certificates and stamp */
-#define CHY_LIMIT_CMS              1048576
+#define CHY_LIMIT_CMS 1048576
+/* bytes of a JAR's manifest: some 100,000 entries */
+#define CHY_LIMIT_JAR_MANIFEST     16777216
 #define CHY_LIMIT_TIME_STAMP       65536 /* bytes of an authority's answer; most have 7,000 */
 #define CHY_LIMIT_CMS_CERTIFICATES 32    /* that come with it; five are many */
 #define CHY_LIMIT_CMS_SIGNERS      8     /* of one signature; two are rare */
@@ -69,8 +71,10 @@
 #define CHY_LIMIT_VERIFY_COPY        17179869184 /* bytes of one that a tool is given: 16 GiB */
 #define CHY_LIMIT_VERIFY_MS          600000      /* for one file: 64 GiB at 110 MB/s */
 #define CHY_LIMIT_TRUST_FILES        256         /* files of one kind that a trust file names */
-#define CHY_LIMIT_TRUST_KEYS         64          /* bare public keys of one trust file */
-#define CHY_LIMIT_TRUST_FILE         4194304     /* bytes of a trust file, of one that it names */
+/* lists of revoked certificates of one trust file */
+#define CHY_LIMIT_TRUST_CRLS 256
+#define CHY_LIMIT_TRUST_KEYS 64      /* bare public keys of one trust file */
+#define CHY_LIMIT_TRUST_FILE 4194304 /* bytes of a trust file, of one that it names */
 
 /* --- HTTP --- */
 
@@ -165,6 +169,8 @@
 #define CHY_LIMIT_EXEC_EVENTS 65536
 /* tools that chancery sign runs at once; each is watched */
 #define CHY_LIMIT_SIGN_JOBS 32
+/* requests to one time-stamp authority at once; it is somebody else's */
+#define CHY_LIMIT_STAMPS_AT_ONCE 8
 /* bytes that wait to be sent to one tool: two frames */
 #define CHY_LIMIT_DOOR_SEND 33554432
 /* requests for the server that wait in one agent: some seconds of work */
@@ -258,7 +264,13 @@
 #define CHY_LIMIT_FIT_NAME 63
 /* configurations of a FIT image: one for each board; distributions have some dozens */
 #define CHY_LIMIT_FIT_CONFIGURATIONS 128
-#define CHY_LIMIT_FORMAT_MS          10000 /* for the process that reads one file */
+/* bytes of a PowerShell file whose signature is verified; modules of 100,000 lines have half */
+#define CHY_LIMIT_SCRIPT_FILE 8388608
+/* bytes of an XML document whose signature is verified; in memory it is some thirty times that */
+#define CHY_LIMIT_XML_FILE 8388608
+/* elements within each other there, which is libxml2's own limit */
+#define CHY_LIMIT_XML_DEPTH 128   /* elements within each other there; libxml2 stops at 256 */
+#define CHY_LIMIT_FORMAT_MS 10000 /* for the process that reads one file */
 
 /* --- query --- */
 

@@ -48,6 +48,13 @@ CHY_MUST_USE enum chy_err chy_cli_print_json(struct chy_cli *cli, const struct c
 CHY_MUST_USE enum chy_err chy_cli_print(struct chy_cli *cli, const struct chy_cli_view *view,
                                         const struct chy_schema *schema, const void *value,
                                         struct chy_error *err);
+/* Whether a file of a result can be written there, before there is one: nothing is left of it.
+ * Errors: CHY_E_IO it cannot, or what is there is no regular file; CHY_E_NOMEM */
+CHY_MUST_USE enum chy_err chy_cli_check_place(struct chy_cli *cli, struct chy_str path,
+                                              struct chy_error *err);
+/* The same for receipts in a folder; an empty path is none. */
+CHY_MUST_USE enum chy_err chy_cli_check_receipts(struct chy_cli *cli, struct chy_str folder,
+                                                 struct chy_error *err);
 /* Write a file of a result, atomically. Errors: of writing; CHY_E_NOMEM */
 CHY_MUST_USE enum chy_err chy_cli_write_file(struct chy_cli *cli, struct chy_str path,
                                              struct chy_bytes content, unsigned mode,

@@ -292,8 +292,9 @@ const struct chy_cli_command chy_cli_commands[] = {
         OPTIONS(sign_options), 0, NULL, chy_cli_run_sign),
     RUN("verify", NULL, "say of files who signed them, when, and whether the log knows of it",
         "Signatures in a file, and beside it as FILE.p7s, FILE.asc and FILE.sig, are held against the trust file: by "
-        "our own verification for CMS, PE and UEFI binaries, catalogues and kernel modules, and by jarsigner, "
-        "apksigner, osslsigncode, rpmkeys, gpgv, ssh-keygen, fit_check_sign and xmlsec1 for the rest. A certificate "
+        "our own verification for CMS, PE and UEFI binaries, catalogues, kernel modules, NuGet, MSIX and PowerShell, "
+        "and by jarsigner, apksigner, osslsigncode, rpmkeys, gpgv, ssh-keygen, fit_check_sign and xmlsec1 for the "
+        "rest. A certificate "
         "that has ended is good when a time stamp shows that it had not when it signed. Whether a signature is in "
         "the log, a receipt tells offline (FILE.receipt, or --receipts), or the server of the profile. Exit code 0 "
         "when everything is verified, 1 when something is not, or is not signed, 3 when of something that cannot be "

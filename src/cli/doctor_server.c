@@ -111,13 +111,32 @@ static void look_at_clock(struct chy_doctor *d, int64_t before_us, int64_t its_u
                            (long long)(skew_us / SECOND_US));
 }
 
+/* Who enrols gets the key with the certificate; who logs in by a token has no such moment, and
+ * needs none unless receipts are kept. */
+static void miss_log_key(struct chy_doctor *d, struct chy_str vkey)
+{
+    const char *receipts = d->cli->env.receipts;
+    if (d->cli->settings.token == NULL)
+        chy_doctor_warn(d, "chancery enroll keeps it; or set log_key in the configuration",
+                        "no verifier key of the log is kept: receipts are not checked");
+    else if (receipts == NULL)
+        chy_doctor_ok(d, "no receipts are kept, so nothing of it is checked here");
+    else
+        chy_doctor_warn(
+            d,
+            "when an administrator has said that it is the right one, set it as log_key "
+            "in the configuration",
+            "receipts in %s are not checked: the log's key, as the server says it, is "
+            "%.*s",
+            receipts, CHY_STR_ARG(vkey));
+}
+
 static void look_at_log_key(struct chy_doctor *d, struct chy_str vkey)
 {
     struct chy_str known = d->cli->settings.profile.log_key;
     d->list.check = "log";
     if (known.n == 0)
-        chy_doctor_warn(d, "chancery enroll keeps it; or set log_key in the configuration",
-                        "no verifier key of the log is kept: receipts are not checked");
+        miss_log_key(d, vkey);
     else if (!chy_str_equal(known, vkey))
         chy_doctor_problem(d, "ask its administrators why; until then trust no receipt",
                            "the server's log has another key than when you enrolled");

@@ -15,6 +15,7 @@ struct run {
     struct chy_exec_agent_options agent;
     struct chy_exec_plan plan;
     uint8_t tag[CHY_ID_BYTES];
+    int folder_fd; /* locks the private folder; -1: it is not made */
 };
 
 static enum chy_err set_up(struct run *run, struct chy_error *err)
@@ -87,6 +88,14 @@ static enum chy_err fill_hello(struct run *run, struct chy_door_hello *hello, st
     return split_keys(keys, &run->cli->arena, &hello->keys, err);
 }
 
+/* Before the tool signs. */
+static enum chy_err check_places(struct run *run, struct chy_str receipts, struct chy_error *err)
+{
+    struct chy_str report = chy_cli_arg(run->args, "report");
+    CHY_TRY(chy_cli_check_receipts(run->cli, receipts, err));
+    return report.n != 0 ? chy_cli_check_place(run->cli, report, err) : CHY_OK;
+}
+
 static enum chy_err run_tool(struct run *run, struct chy_exec_report *ret_report,
                              struct chy_error *err)
 {
@@ -99,7 +108,8 @@ static enum chy_err run_tool(struct run *run, struct chy_exec_report *ret_report
     CHY_CLEANUP(chy_exec_agent_closep) struct chy_exec_agent *agent = NULL;
     CHY_CLEANUP(chy_exec_door_closep) struct chy_exec_door *door = NULL;
     CHY_TRY(fill_hello(run, &options.hello, err));
-    CHY_TRY(chy_exec_dir_make(run->setup.dir, &run->plan, err));
+    CHY_TRY(check_places(run, options.hello.receipts, err));
+    CHY_TRY(chy_exec_dir_make(run->setup.dir, &run->plan, &run->folder_fd, err));
     CHY_TRY(chy_exec_agent_open(&run->agent, &agent, err));
     CHY_TRY(chy_exec_door_open(&options, &door, err));
     struct chy_error why;
@@ -124,7 +134,7 @@ static int run_and_report(struct run *run)
     struct chy_error err;
     struct chy_exec_report report;
     enum chy_err r = run_tool(run, &report, &err);
-    chy_exec_dir_remove(run->cli, run->setup.dir);
+    chy_exec_dir_remove(run->cli, run->setup.dir, &run->folder_fd);
     if (r != CHY_OK)
         return chy_cli_fail(run->cli, &err);
     chy_exec_report_print(run->cli->err, &report);
@@ -137,7 +147,7 @@ static int run_and_report(struct run *run)
 
 int chy_cli_run_exec(struct chy_cli *cli, const struct chy_cli_args *args)
 {
-    struct run run = { .cli = cli, .args = args };
+    struct run run = { .cli = cli, .args = args, .folder_fd = -1 };
     struct chy_error err;
     bool is_dry = chy_cli_has(args, "dry-run");
     enum chy_err r = CHY_OK;

@@ -135,11 +135,13 @@ CHY_MUST_USE enum chy_err chy_exec_absolute(struct chy_arena *arena, struct chy_
 /* Random bytes (CHY_ID_BYTES at most) and their hex in the arena. Errors: CHY_E_IO, CHY_E_NOMEM */
 CHY_MUST_USE enum chy_err chy_exec_random(struct chy_arena *arena, uint8_t *bytes, size_t n,
                                           struct chy_str *ret_hex, struct chy_error *err);
-/* The folder with the plan's files, all of it or nothing. Errors: CHY_E_EXISTS, CHY_E_IO */
+/* The folder with the plan's files, all of it or nothing. It is in use until `ret_lock_fd` is
+ * closed; what runs that were killed have left beside it is removed (os/scratch.h).
+ * Errors: CHY_E_EXISTS, CHY_E_IO */
 CHY_MUST_USE enum chy_err chy_exec_dir_make(struct chy_str dir, const struct chy_exec_plan *plan,
-                                            struct chy_error *err);
-/* Says what goes wrong on standard error. */
-void chy_exec_dir_remove(struct chy_cli *cli, struct chy_str dir);
+                                            int *ret_lock_fd, struct chy_error *err);
+/* Says what goes wrong on standard error. Closes the lock; -1: there is none. */
+void chy_exec_dir_remove(struct chy_cli *cli, struct chy_str dir, int *lock_fd);
 
 /* What became of the tool's signatures. */
 struct chy_exec_report {

@@ -11,6 +11,7 @@
 #include "os/fd.h"
 #include "os/file.h"
 #include "os/random.h"
+#include "os/scratch.h"
 #include "os/socket.h"
 #include "os/tree.h"
 
@@ -64,8 +65,8 @@ enum chy_err chy_exec_setup_make(struct chy_cli *cli, const struct chy_cli_args 
     s.openssl_section = machine.openssl_section;
     s.openssl_providers = machine.openssl_providers;
     s.provider = machine.provider;
-    s.dir = chy_arena_printf(&cli->arena, "%.*s/chancery-exec-%.*s", CHY_STR_ARG(machine.dir),
-                             CHY_STR_ARG(suffix));
+    s.dir = chy_arena_printf(&cli->arena, "%.*s/" CHY_SCRATCH_EXEC_PREFIX "%.*s",
+                             CHY_STR_ARG(machine.dir), CHY_STR_ARG(suffix));
     if (s.dir.p == NULL)
         return no_memory(err);
     *ret_setup = s;
@@ -124,10 +125,24 @@ static enum chy_err make_file(struct chy_str dir, const struct chy_exec_file *f,
     return chy_link_make(f->text.p, AT_FDCWD, f->path.p, err);
 }
 
-enum chy_err chy_exec_dir_make(struct chy_str dir, const struct chy_exec_plan *plan,
-                               struct chy_error *err)
+static void sweep_beside(struct chy_str dir)
 {
-    CHY_TRY(chy_dir_make(AT_FDCWD, dir.p, 0700, err));
+    char parent[CHY_LIMIT_PATH];
+    const char *slash = memrchr(dir.p, '/', dir.n);
+    size_t n = slash != NULL ? (size_t)(slash - dir.p) + 1 : 0;
+    if (n == 0 || n >= sizeof parent)
+        return;
+    chy_copy(parent, dir.p, n);
+    parent[n] = '\0';
+    CHY_IGNORE(chy_scratch_sweep(parent, NULL)); /* making the folder will say what is wrong */
+}
+
+enum chy_err chy_exec_dir_make(struct chy_str dir, const struct chy_exec_plan *plan,
+                               int *ret_lock_fd, struct chy_error *err)
+{
+    CHY_CLEANUP(chy_fd_closep) int lock_fd = -1;
+    sweep_beside(dir);
+    CHY_TRY(chy_scratch_make(dir.p, &lock_fd, err));
     for (size_t i = 0; i < plan->files.n; i++) {
         enum chy_err r = make_file(dir, &plan->files.p[i], err);
         if (r != CHY_OK) {
@@ -135,12 +150,14 @@ enum chy_err chy_exec_dir_make(struct chy_str dir, const struct chy_exec_plan *p
             return r;
         }
     }
+    *ret_lock_fd = chy_fd_take(&lock_fd);
     return CHY_OK;
 }
 
-void chy_exec_dir_remove(struct chy_cli *cli, struct chy_str dir)
+void chy_exec_dir_remove(struct chy_cli *cli, struct chy_str dir, int *lock_fd)
 {
     struct chy_error err;
     if (chy_tree_remove(AT_FDCWD, dir.p, false, &err) != CHY_OK && err.code != CHY_E_NOT_FOUND)
         (void)fprintf(cli->err, "chancery: %s\n", err.text);
+    chy_fd_closep(lock_fd);
 }

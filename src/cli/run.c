@@ -7,6 +7,7 @@
 #include "client/enroll.h"
 #include "doc/doc.h"
 #include "os/file.h"
+#include "os/file_draft.h"
 
 /* --- what went wrong --- */
 
@@ -80,6 +81,33 @@ enum chy_err chy_cli_write_file(struct chy_cli *cli, struct chy_str path, struct
     if (name.p == NULL)
         return chy_fail(err, CHY_E_NOMEM, "no memory for a file's name");
     return chy_file_replace(AT_FDCWD, name.p, content, (mode_t)mode, err);
+}
+
+enum chy_err chy_cli_check_place(struct chy_cli *cli, struct chy_str path, struct chy_error *err)
+{
+    CHY_CLEANUP(chy_file_draft_freep) struct chy_file_draft *draft = NULL;
+    struct chy_str name = chy_arena_str(&cli->arena, path);
+    const struct chy_file_draft_options options = { .path = name.p,
+                                                    .mode = 0600,
+                                                    .is_replace = true };
+    if (name.p == NULL)
+        return chy_fail(err, CHY_E_NOMEM, "no memory for a file's name");
+    enum chy_err r = chy_file_draft_new(&options, &draft, err);
+    if (r == CHY_E_NOT_FOUND || r == CHY_E_ARG)
+        err->code = r = CHY_E_IO; /* of this machine, not of what a server has not got */
+    return r;
+}
+
+enum chy_err chy_cli_check_receipts(struct chy_cli *cli, struct chy_str folder,
+                                    struct chy_error *err)
+{
+    if (folder.n == 0)
+        return CHY_OK;
+    struct chy_str path = chy_arena_printf(&cli->arena, "%.*s/receipt", CHY_STR_ARG(folder));
+    if (path.p == NULL)
+        return chy_fail(err, CHY_E_NOMEM, "no memory for a file's name");
+    enum chy_err r = chy_cli_check_place(cli, path, err);
+    return r == CHY_OK ? CHY_OK : chy_error_prefix(err, r, "no receipt can be kept");
 }
 
 /* --- commands that are one operation --- */

@@ -57,6 +57,14 @@ static void choose_tsa(struct sign_run *run)
         run->tsa = (struct chy_str){ 0 };
 }
 
+/* The option's folder, else that of the environment, as the agent keeps them for the tools. */
+static void choose_receipts(struct sign_run *run)
+{
+    run->receipts = run->setup.receipts;
+    if (run->receipts.n == 0)
+        run->receipts = chy_str_of(run->cli->env.receipts);
+}
+
 static bool takes_stamp(const struct sign_file *f)
 {
     return f->result.state == SIGN_WAITING &&
@@ -100,6 +108,8 @@ static enum chy_err prepare(struct sign_run *run, struct chy_error *err)
     CHY_TRY(chy_cli_settings(run->cli, run->args, err));
     choose_tsa(run);
     CHY_TRY(chy_exec_setup_make(run->cli, run->args, &run->setup, err));
+    choose_receipts(run);
+    CHY_TRY(chy_cli_check_receipts(run->cli, run->receipts, err));
     run->key = *key = chy_cli_arg(run->args, "key");
     run->setup.keys = (struct chy_strs){ key, 1 };
     CHY_TRY(sign_inputs_read(run, err));
@@ -116,7 +126,7 @@ static enum chy_err make_folder(struct sign_run *run, struct chy_error *err)
     if (run->setup.gpg.n != 0)
         files |= CHY_EXEC_GPG;
     CHY_TRY(chy_exec_files_make(&run->setup, files, &run->cli->arena, &plan, err));
-    return chy_exec_dir_make(run->setup.dir, &plan, err);
+    return chy_exec_dir_make(run->setup.dir, &plan, &run->folder_fd, err);
 }
 
 static enum chy_err sign_all(struct sign_run *run, struct chy_error *err)
@@ -134,13 +144,13 @@ static enum chy_err sign_all(struct sign_run *run, struct chy_error *err)
         r = sign_run_own(run, err);
     if (r == CHY_OK)
         sign_tell_interrupted(run, chy_interrupt_number());
-    chy_exec_dir_remove(run->cli, run->setup.dir);
+    chy_exec_dir_remove(run->cli, run->setup.dir, &run->folder_fd);
     return r;
 }
 
 static int sign_files(struct chy_cli *cli, const struct chy_cli_args *args)
 {
-    struct sign_run run = { .cli = cli, .args = args };
+    struct sign_run run = { .cli = cli, .args = args, .folder_fd = -1 };
     struct chy_error err;
     bool is_dry = chy_cli_has(args, "dry-run");
     enum chy_err r = prepare(&run, &err);

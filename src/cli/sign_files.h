@@ -77,10 +77,12 @@ struct sign_run {
     struct chy_cli *cli;
     const struct chy_cli_args *args;
     struct chy_exec_setup setup;
+    int folder_fd; /* locks the setup's folder; -1: it is not made */
     struct chy_exec_agent_options agent;
     struct sign_certificates certificates;
     struct chy_str key;
-    struct chy_str tsa; /* URL; empty: no time stamps */
+    struct chy_str tsa;      /* URL; empty: no time stamps */
+    struct chy_str receipts; /* folder; empty: none are kept */
     bool has_type;
     enum chy_format_kind type; /* of --type */
     size_t jobs;

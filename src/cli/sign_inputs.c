@@ -189,7 +189,8 @@ static enum chy_err read_finish(struct sign_run *run, struct sign_file *f, struc
     CHY_TRY(recognize(run, f, err));
     CHY_TRY(choose_tool(run, f, err));
     CHY_TRY(choose_place(run, f, err));
-    return check_again(run, f, err);
+    CHY_TRY(check_again(run, f, err));
+    return chy_cli_check_place(run->cli, f->result.output, err);
 }
 
 /* --- all of them --- */

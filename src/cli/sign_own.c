@@ -35,6 +35,9 @@ struct own {
     uint8_t content_digest[CHY_LIMIT_DIGEST];
     struct chy_bytes attributes;
     uint8_t signed_digest[CHY_LIMIT_DIGEST];
+    struct chy_bytes signature;
+    enum chy_err code;
+    struct chy_error why;
 };
 
 struct own_run {
@@ -141,15 +144,14 @@ static enum chy_err write_module(const struct sign_file *f, struct chy_bytes cms
 }
 
 /* A draft has no name until it is whole, so nothing lies about when we are killed. */
-static enum chy_err write_signature(const struct own *own, struct chy_bytes signature,
-                                    struct chy_error *err)
+static enum chy_err write_signature(const struct own *own, struct chy_error *err)
 {
     CHY_CLEANUP(chy_buf_done) struct chy_buf cms;
     CHY_CLEANUP(chy_file_draft_freep) struct chy_file_draft *draft = NULL;
     const struct sign_file *f = own->file;
     const struct chy_file_draft_options options = { f->out, 0600, true, true };
     chy_buf_init(&cms, CMS_BYTES);
-    CHY_TRY(chy_cms_assemble(&own->cms, own->attributes, signature, &cms, err));
+    CHY_TRY(chy_cms_assemble(&own->cms, own->attributes, own->signature, &cms, err));
     CHY_TRY(chy_file_draft_new(&options, &draft, err));
     if ((f->tool->flags & SIGN_APPENDED) != 0)
         CHY_TRY(write_module(f, chy_buf_bytes(&cms), chy_file_draft_fd(draft), err));
@@ -158,18 +160,6 @@ static enum chy_err write_signature(const struct own *own, struct chy_bytes sign
     CHY_TRY(chy_file_draft_set_mode(draft, (mode_t)f->mode, err));
     CHY_TRY(sign_file_check_same(f, err));
     return chy_file_draft_keep(draft, err);
-}
-
-/* The kernel reads none, and a signature without attributes has no place for one. */
-static enum chy_err stamp(struct own_run *o, struct own *own, struct chy_bytes signature,
-                          struct chy_error *err)
-{
-    if (o->stamper == NULL || (own->file->tool->flags & SIGN_DETACHED) == 0)
-        return CHY_OK;
-    if (chy_interrupt_number() != 0)
-        return chy_fail(err, CHY_E_STATE, "a signal ended the run before its time stamp");
-    return chy_stamper_ask(o->stamper, chy_sign_alg_hash(o->alg), signature, &o->run->cli->arena,
-                           &own->cms.time_stamp, err);
 }
 
 static enum chy_err keep_event(struct own_run *o, struct own *own,
@@ -198,6 +188,7 @@ static enum chy_err keep_event(struct own_run *o, struct own *own,
     return CHY_OK;
 }
 
+/* First the proof: a signature whose receipt is not good is not handed out. */
 static enum chy_err take_result(struct own_run *o, struct own *own,
                                 const struct chy_sign_result *result, struct chy_error *err)
 {
@@ -205,20 +196,10 @@ static enum chy_err take_result(struct own_run *o, struct own *own,
     CHY_TRY(keep_event(o, own, result, &event, err));
     if (!result->is_signed)
         return sign_refusal(event, err);
-    /* First the proof: a signature whose receipt is not good is not handed out. */
-    CHY_TRY(chy_receipt_keep(result->receipt, result->outcome,
-                             chy_client_log_key(o->run->cli->client), o->receipts,
-                             &o->run->cli->arena, &event->receipt_file, err));
-    CHY_TRY(stamp(o, own, result->signature, err));
-    return write_signature(own, result->signature, err);
-}
-
-/* The option's, else that of the environment, as the agent keeps them for the tools. */
-static struct chy_str receipts_of(const struct sign_run *run)
-{
-    if (run->setup.receipts.n != 0 || run->cli->env.receipts == NULL)
-        return run->setup.receipts;
-    return chy_str_of(run->cli->env.receipts);
+    own->signature = result->signature;
+    return chy_receipt_keep(result->receipt, result->outcome,
+                            chy_client_log_key(o->run->cli->client), o->receipts,
+                            &o->run->cli->arena, &event->receipt_file, err);
 }
 
 static void finish(struct own_run *o, struct sign_file *f, enum chy_err r,
@@ -247,17 +228,72 @@ static enum chy_err ask(struct own_run *o, const struct chy_sign_request *common
     return CHY_OK;
 }
 
+/* The kernel reads none, and a signature without attributes has no place for one. */
+static bool wants_stamp(const struct own_run *o, const struct own *own)
+{
+    return own->code == CHY_OK && o->stamper != NULL &&
+           (own->file->tool->flags & SIGN_DETACHED) != 0;
+}
+
+static void stamp(struct own_run *o, struct own *owns, size_t n)
+{
+    struct chy_stamp stamps[CHY_LIMIT_STAMPS_AT_ONCE];
+    struct own *of[CHY_LIMIT_STAMPS_AT_ONCE];
+    size_t n_stamps = 0;
+    for (size_t i = 0; i < n; i++) {
+        if (!wants_stamp(o, &owns[i]))
+            continue;
+        stamps[n_stamps] = (struct chy_stamp){ .signature = owns[i].signature };
+        of[n_stamps++] = &owns[i];
+    }
+    chy_stamper_ask(o->stamper, chy_sign_alg_hash(o->alg), stamps, n_stamps, &o->run->cli->arena);
+    for (size_t i = 0; i < n_stamps; i++) {
+        of[i]->cms.time_stamp = stamps[i].token;
+        of[i]->code = stamps[i].code;
+        of[i]->why = stamps[i].why;
+    }
+}
+
+static void end_before_stamp(struct own_run *o, struct own *owns, size_t n)
+{
+    for (size_t i = 0; i < n; i++)
+        if (wants_stamp(o, &owns[i]))
+            owns[i].code =
+                chy_fail(&owns[i].why, CHY_E_STATE, "a signal ended the run before its time stamp");
+}
+
+/* As many as are stamped at once: what has its stamp is written before others are asked for. */
+static void sign_part(struct own_run *o, struct own *owns, const struct chy_sign_result *results,
+                      size_t n)
+{
+    for (size_t i = 0; results != NULL && i < n; i++)
+        owns[i].code = take_result(o, &owns[i], &results[i], &owns[i].why);
+    if (chy_interrupt_number() != 0)
+        end_before_stamp(o, owns, n);
+    else if (o->stamper != NULL)
+        stamp(o, owns, n);
+    for (size_t i = 0; i < n; i++) {
+        if (owns[i].code == CHY_OK)
+            owns[i].code = write_signature(&owns[i], &owns[i].why);
+        finish(o, owns[i].file, owns[i].code, &owns[i].why);
+    }
+}
+
 static void sign_batch(struct own_run *o, const struct chy_sign_request *common)
 {
     struct chy_sign_response response;
     struct chy_error err;
-    enum chy_err all = ask(o, common, &response, &err);
-    for (size_t i = 0; i < o->n; i++) {
-        enum chy_err r = all;
-        if (all == CHY_OK)
-            r = take_result(o, &o->owns[i], &response.results.p[i], &err);
-        finish(o, o->owns[i].file, r, &err);
+    const struct chy_sign_result *results = NULL;
+    enum chy_err r = ask(o, common, &response, &err);
+    if (r == CHY_OK)
+        results = response.results.p;
+    for (size_t i = 0; r != CHY_OK && i < o->n; i++) {
+        o->owns[i].code = r;
+        o->owns[i].why = err;
     }
+    for (size_t i = 0; i < o->n; i += CHY_LIMIT_STAMPS_AT_ONCE)
+        sign_part(o, &o->owns[i], results != NULL ? results + i : NULL,
+                  CHY_MIN(o->n - i, (size_t)CHY_LIMIT_STAMPS_AT_ONCE));
     o->n = 0;
 }
 
@@ -307,7 +343,7 @@ static enum chy_err run_own(struct own_run *o, const struct chy_sign_request *co
 
 enum chy_err sign_run_own(struct sign_run *run, struct chy_error *err)
 {
-    struct own_run o = { .run = run, .receipts = receipts_of(run) };
+    struct own_run o = { .run = run, .receipts = run->receipts };
     struct chy_sign_request common = {
         .receipt = o.receipts.n != 0 ? CHY_RECEIPT_FULL : CHY_RECEIPT_INDEX,
     };

@@ -226,13 +226,20 @@ static enum chy_err write_receipt(struct job *j, struct outcome *o, struct chy_s
     return write_named(j, path, chy_str_bytes(text), &o->receipt_file, err);
 }
 
-static enum chy_err write_signature(struct job *j, struct outcome *o, struct chy_error *err)
+/* Empty for a digest, with --json: its signature is in the document. */
+static struct chy_str signature_place(struct job *j, const struct outcome *o)
 {
     struct chy_str path = chy_cli_arg(j->args, "out");
-    if (path.n == 0 && o->file.n == 0)
-        return CHY_OK; /* of a digest, with --json: it is in the document */
-    if (path.n == 0)
-        path = chy_arena_printf(&j->cli->arena, "%.*s.sig", CHY_STR_ARG(o->file));
+    if (path.n == 0 && o->file.n != 0)
+        return chy_arena_printf(&j->cli->arena, "%.*s.sig", CHY_STR_ARG(o->file));
+    return path.n != 0 ? path : CHY_STR("");
+}
+
+static enum chy_err write_signature(struct job *j, struct outcome *o, struct chy_error *err)
+{
+    struct chy_str path = signature_place(j, o);
+    if (path.p != NULL && path.n == 0)
+        return CHY_OK;
     return write_named(j, path, o->signature, &o->signature_file, err);
 }
 
@@ -356,6 +363,22 @@ static enum chy_err check_use(const struct job *j, const struct chy_strs *digest
     return CHY_OK;
 }
 
+/* Before anything is signed. */
+static enum chy_err check_places(struct job *j, struct chy_error *err)
+{
+    struct chy_str receipt = chy_cli_arg(j->args, "receipt");
+    if (receipt.n != 0)
+        CHY_TRY(chy_cli_check_place(j->cli, receipt, err));
+    else
+        CHY_TRY(chy_cli_check_receipts(j->cli, chy_str_of(j->cli->env.receipts), err));
+    for (size_t i = 0; i < j->n; i++) {
+        struct chy_str path = signature_place(j, &j->outcomes[i]);
+        if (path.n != 0)
+            CHY_TRY(chy_cli_check_place(j->cli, path, err));
+    }
+    return CHY_OK;
+}
+
 static enum chy_err prepare(struct job *j, struct chy_error *err)
 {
     struct chy_strs files;
@@ -375,6 +398,7 @@ static enum chy_err prepare(struct job *j, struct chy_error *err)
     enum chy_hash_alg hash = chy_sign_alg_hash(j->alg);
     CHY_TRY(chy_hasher_new(hash == CHY_HASH_NONE ? CHY_HASH_SHA256 : hash, &j->hasher, err));
     CHY_TRY(read_items(j, &files, &digests, err));
+    CHY_TRY(check_places(j, err));
     return chy_cli_client(j->cli, j->args, err);
 }
 

@@ -87,14 +87,15 @@ static enum chy_err trust_load(struct verify *v, struct chy_error *err)
 {
     struct chy_str path;
     CHY_TRY(trust_path(v, &path, err));
-    enum chy_err r = chy_trust_load(path, &v->cli->arena, &v->trust, err);
+    struct chy_error why;
+    enum chy_err r = chy_trust_load(path, &v->cli->arena, &v->trust, &why);
     if (r == CHY_E_NOT_FOUND && !chy_cli_has(v->args, "trust"))
         return chy_fail(err, CHY_E_ARG,
                         "there is no trust file: give one with --trust, or make %.*s "
                         "(docs/formats/trust.md)",
                         CHY_STR_ARG(path));
     /* Without it nothing is verified, and nothing is said to be bad. */
-    return r == CHY_OK || r == CHY_E_NOMEM ? r : chy_fail(err, CHY_E_ARG, "%s", err->text);
+    return r == CHY_OK ? CHY_OK : chy_fail(err, r == CHY_E_NOMEM ? r : CHY_E_ARG, "%s", why.text);
 }
 
 static enum chy_err prepare(struct verify *v, struct chy_error *err)

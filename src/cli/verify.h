@@ -103,6 +103,7 @@ struct verify_file {
     size_t n_signers;
     struct chy_verify_signer made[CHY_LIMIT_VERIFY_SIGNERS]; /* what was signed, of tools */
     size_t n_made;
+    struct chy_bytes certificate; /* of chy_verify_found */
     struct chy_str verifiers[8];
 };
 
@@ -150,7 +151,6 @@ enum verify_tool_id {
     VERIFY_TOOL_SSH,
     VERIFY_TOOL_FIT,
     VERIFY_TOOL_XMLSEC,
-    VERIFY_TOOL_NUGET,
 };
 /* Have the tool look at the file and say what it found. */
 void verify_by_tool(struct verify_file *f, enum verify_tool_id id);

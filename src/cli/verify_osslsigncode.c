@@ -50,12 +50,6 @@ void verify_run_osslsigncode(struct verify_tool_run *run)
                                     -1, &was_run);
     if (!was_run)
         return;
-    if (!is_good && (verify_tool_said(run, "Unrecognized file type") ||
-                     verify_tool_said(run, "is not supported"))) {
-        verify_say(run->f, VERIFY_UNKNOWN, run->program,
-                   "this osslsigncode does not know such files");
-        return;
-    }
     if (!is_good || !verify_tool_said(run, "Succeeded")) {
         verify_tool_refused(run);
         return;

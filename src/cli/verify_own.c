@@ -7,7 +7,8 @@
 
 /* One signer who is trusted is enough; a signature that is wrong is one too many: who else signed
  * may be somebody whom this trust file does not know. Of a JAR each signs some of the entries, and
- * who is trusted may have signed none that is in it: there everybody must be. */
+ * who is trusted may have signed none that is in it: there everybody must be. Of an APK another
+ * Android believes another of them. */
 static void signers_judge(struct verify_file *f, enum chy_verify_form form,
                           const struct chy_verify_found *found)
 {
@@ -20,7 +21,7 @@ static void signers_judge(struct verify_file *f, enum chy_verify_form form,
             *row = *s;
         bool is_wrong = chy_str_equal_c(s->problem, chy_err_type(CHY_E_INTEGRITY)) ||
                         chy_str_equal_c(s->problem, chy_err_type(CHY_E_MALFORMED)) ||
-                        (form == CHY_VERIFY_JAR && !s->is_good);
+                        ((form == CHY_VERIFY_JAR || form == CHY_VERIFY_APK) && !s->is_good);
         good = s->is_good ? s : good;
         bad = is_wrong || (bad == NULL && !s->is_good) ? s : bad;
         if (is_wrong)
@@ -49,16 +50,26 @@ static enum chy_err child_run(struct verify_file *f, enum chy_verify_form form,
     return chy_verify_file(&input, f->arena, ret_found, err);
 }
 
+/* What these hold in a way that we do not know may be good to others. */
+static bool is_of_others(enum chy_verify_form form, enum chy_err r)
+{
+    return form >= CHY_VERIFY_APK && form <= CHY_VERIFY_SCRIPT && r == CHY_E_UNSUPPORTED;
+}
+
 void verify_own(struct verify_file *f, enum chy_verify_form form, struct chy_bytes signature)
 {
     struct chy_verify_found found;
     struct chy_error why;
     f->is_signed = true;
     enum chy_err r = child_run(f, form, signature, &found, &why);
-    if (r == CHY_OK)
+    if (r == CHY_OK) {
         signers_judge(f, form, &found);
-    else
+        f->certificate = found.certificate;
+    } else if (is_of_others(form, r)) {
+        verify_say(f, VERIFY_UNKNOWN, OWN, "%s", why.text);
+    } else {
         verify_say_error(f, r, OWN, &why);
+    }
 }
 
 /* --- what tools verify --- */
@@ -76,7 +87,9 @@ static void learn_failed(struct verify_file *f, enum chy_verify_form form, enum 
                          const struct chy_error *why)
 {
     f->row.log_detail = chy_arena_printf(f->arena, "what was signed is not known (%s)", why->text);
-    if (form == CHY_VERIFY_CLEARTEXT)
+    if (form == CHY_VERIFY_CLEARTEXT && r == CHY_E_UNSUPPORTED)
+        verify_say(f, VERIFY_UNKNOWN, OWN, "%s", why->text);
+    else if (form == CHY_VERIFY_CLEARTEXT)
         verify_say_error(f, r, OWN, why);
 }
 

@@ -33,7 +33,6 @@ static const struct {
     { VERIFY_TOOL_SSH, "ssh-keygen", false, verify_run_ssh },
     { VERIFY_TOOL_FIT, "fit_check_sign", true, verify_run_fit },
     { VERIFY_TOOL_XMLSEC, "xmlsec1", true, verify_run_xmlsec },
-    { VERIFY_TOOL_NUGET, "dotnet nuget verify", false, verify_run_nuget },
 };
 
 void verify_by_tool(struct verify_file *f, enum verify_tool_id id)

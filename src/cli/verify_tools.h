@@ -47,8 +47,6 @@ bool verify_tool_exec(struct verify_tool_run *run, const char *const *words, int
 bool verify_tool_said(const struct verify_tool_run *run, const char *text);
 /* What stands behind `text` up to the end of the line; empty when it did not say that. */
 struct chy_str verify_tool_value(const struct verify_tool_run *run, const char *text);
-/* Whether it said this once and no more: what it repeats of a file may look like its own words. */
-bool verify_tool_said_once(const struct verify_tool_run *run, const char *text);
 /* The file is not good: with the last line that the tool said. */
 void verify_tool_refused(struct verify_tool_run *run);
 
@@ -69,9 +67,6 @@ enum chy_err verify_copy_make(struct verify_file *f, struct chy_error *err);
 /* The files; each makes its own once. Errors: CHY_E_STATE the trust file has nothing for them;
  * CHY_E_IO, CHY_E_NOMEM, CHY_E_MALFORMED */
 enum chy_err verify_make_roots(struct verify_tool_run *run, struct chy_error *err);
-/* One certificate of the store, PEM. */
-enum chy_err verify_make_root(struct verify_tool_run *run, const struct chy_trust_store *store,
-                              size_t i, struct chy_str *ret_path, struct chy_error *err);
 enum chy_err verify_make_keystore(struct verify_tool_run *run, struct chy_error *err);
 enum chy_err verify_make_rpmdb(struct verify_tool_run *run, struct chy_error *err);
 enum chy_err verify_make_keyring(struct verify_tool_run *run, struct chy_error *err);
@@ -105,4 +100,3 @@ void verify_run_ssh(struct verify_tool_run *run);
 void verify_run_fit(struct verify_tool_run *run);
 /* verify_xml.c */
 void verify_run_xmlsec(struct verify_tool_run *run);
-void verify_run_nuget(struct verify_tool_run *run);

@@ -58,16 +58,6 @@ bool verify_tool_said(const struct verify_tool_run *run, const char *text)
     return said_find(run, text) != NULL;
 }
 
-bool verify_tool_said_once(const struct verify_tool_run *run, const char *text)
-{
-    const char *at = said_find(run, text);
-    if (at == NULL)
-        return false;
-    at += strlen(text);
-    size_t left = (size_t)((const char *)run->said.p + run->said.n - at);
-    return memmem(at, left, text, strlen(text)) == NULL;
-}
-
 /* Kept: the next run takes the buffer. What is not text is nothing. */
 struct chy_str verify_tool_value(const struct verify_tool_run *run, const char *text)
 {
@@ -153,7 +143,8 @@ enum chy_err verify_make_roots(struct verify_tool_run *run, struct chy_error *er
     return store_make(run, t->roots, "roots.pem", &tools->roots, err);
 }
 
-enum chy_err verify_make_root(struct verify_tool_run *run, const struct chy_trust_store *store,
+/* One certificate of the store. */
+static enum chy_err root_make(struct verify_tool_run *run, const struct chy_trust_store *store,
                               size_t i, struct chy_str *ret_path, struct chy_error *err)
 {
     CHY_CLEANUP(chy_buf_done) struct chy_buf pem;
@@ -178,7 +169,7 @@ static enum chy_err keystore_add(struct verify_tool_run *run, const struct chy_t
     for (size_t i = 0; i < chy_trust_store_size(store); i++) {
         struct chy_str path;
         struct chy_str alias = chy_arena_printf(run->f->arena, "%s-%zu", kind, i);
-        CHY_TRY(verify_make_root(run, store, i, &path, err));
+        CHY_TRY(root_make(run, store, i, &path, err));
         CHY_TRY(prepare_exec(run,
                              WORDS("keytool", "-importcert", "-noprompt", "-alias", alias.p,
                                    "-file", path.p, "-keystore", keystore, "-storetype", "PKCS12",

@@ -1,53 +1,33 @@
 /* SPDX-License-Identifier: MIT */
-/* What has a verifier whose answer is not enough: XML by xmlsec1, and NuGet. */
+/* XML by xmlsec1. */
 #include "cli/verify_tools.h"
 
-/* xmlsec1 takes one certificate of each file. A signature of a part of the document is not one of
- * the document, and a reference to elsewhere would have it fetched: so none but "" is taken. Whose
- * certificate it was xmlsec1 does not say. */
+/* Whose certificate it is we find, and that it is to be believed; xmlsec1 must find, by that key
+ * and no other, that the document is what was signed. What a reference names is not fetched. */
 void verify_run_xmlsec(struct verify_tool_run *run)
 {
-    const struct chy_trust *t = run->f->v->trust;
-    size_t n = chy_trust_store_size(t->roots);
-    const char **words = chy_arena_array(run->f->arena, const char *, 2 * n + 10);
+    struct verify_file *f = run->f;
+    struct chy_str key;
     struct chy_error why;
     bool was_run;
-    size_t at = 0;
-    if (words == NULL)
+    verify_own(f, CHY_VERIFY_XML, (struct chy_bytes){ NULL, 0 });
+    if (f->certificate.n == 0)
         return;
-    words[at++] = "xmlsec1";
-    words[at++] = "--verify";
-    words[at++] = "--enabled-key-data";
-    words[at++] = "x509";
-    words[at++] = "--enabled-reference-uris";
-    words[at++] = "empty";
-    for (size_t i = 0; i < n; i++) {
-        struct chy_str path;
-        enum chy_err r = verify_make_root(run, t->roots, i, &path, &why);
-        if (r != CHY_OK) {
-            verify_tool_unready(run, r, &why);
-            return;
-        }
-        words[at++] = "--trusted-pem";
-        words[at++] = path.p;
+    enum chy_err r = verify_make_file(run, f->certificate, &key, &why);
+    if (r != CHY_OK) {
+        verify_tool_unready(run, r, &why);
+        return;
     }
-    words[at++] = verify_tool_file(run);
-    words[at] = NULL;
-    bool is_good = verify_tool_exec(run, words, -1, &was_run);
+    const char *file = verify_tool_file(run);
+    bool is_good = verify_tool_exec(run,
+                                    WORDS("xmlsec1", "--verify", "--enabled-key-data", "key-name",
+                                          "--enabled-reference-uris", "empty", "--pubkey-cert-der",
+                                          key.p, file),
+                                    -1, &was_run);
     if (!was_run)
         return;
-    if (!is_good || !verify_tool_said(run, "OK")) {
+    if (is_good && verify_tool_said(run, "OK"))
+        verify_tool_good(run);
+    else
         verify_tool_refused(run);
-        return;
-    }
-    verify_say(run->f, VERIFY_UNKNOWN, run->program,
-               "%s finds a good signature, and does not say who signed it, whether the certificate "
-               "is for signing code, or what stands in the signature besides",
-               run->program);
-}
-
-void verify_run_nuget(struct verify_tool_run *run)
-{
-    verify_say(run->f, VERIFY_UNKNOWN, NULL, "%s verifies such files, and is not asked from here",
-               run->program);
 }

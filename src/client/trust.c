@@ -5,7 +5,6 @@
 
 #include "base/limits.h"
 #include "base/mem.h"
-#include "codec/hex.h"
 #include "crypto/hash.h"
 #include "crypto/pem.h"
 #include "doc/doc.h"
@@ -13,6 +12,7 @@
 #include "policy/glob.h"
 
 #define TRUST_VERSION 1
+#define CRL_LABEL     "X509 CRL"
 
 #define S struct chy_trust_item
 static const struct chy_field item_fields[] = {
@@ -39,6 +39,7 @@ static const struct chy_field document_fields[] = {
     ITEMS(roots, CHY_LIMIT_TRUST_FILES, "certificates that a signer's chain must end at, PEM"),
     ITEMS(time_stamp_roots, CHY_LIMIT_TRUST_FILES,
           "the same of time-stamp authorities; not given: roots"),
+    ITEMS(crls, CHY_LIMIT_TRUST_FILES, "lists of revoked certificates, PEM or DER"),
     ITEMS(keys, CHY_LIMIT_TRUST_KEYS, "public keys of signatures without a certificate, PEM"),
     ITEMS(openpgp_keys, CHY_LIMIT_TRUST_FILES, "OpenPGP public keys"),
     CHY_F_LIST(S, ssh_keys, &ssh_schema, struct chy_trust_ssh, 0, 0, CHY_LIMIT_TRUST_FILES,
@@ -142,6 +143,30 @@ static enum chy_err stamp_root_add(struct loading *l, struct chy_str text, struc
     return certificates_add(l->trust->stamp_roots, text, err);
 }
 
+/* --- lists of revoked certificates --- */
+
+static enum chy_err crl_keep(struct loading *l, struct chy_bytes der, struct chy_error *err)
+{
+    CHY_TRY(chy_trust_store_add_crl(l->trust->roots, der, err));
+    return chy_trust_store_add_crl(l->trust->stamp_roots, der, err);
+}
+
+static enum chy_err crl_add(struct loading *l, struct chy_str text, struct chy_error *err)
+{
+    CHY_CLEANUP(chy_buf_done) struct chy_buf der;
+    chy_buf_init(&der, CHY_LIMIT_TRUST_FILE);
+    if (!chy_pem_has(chy_str_bytes(text), CRL_LABEL))
+        return crl_keep(l, chy_str_bytes(text), err);
+    for (;;) {
+        enum chy_err r = chy_pem_take(&text, CRL_LABEL, &der, err);
+        if (r == CHY_E_NOT_FOUND)
+            return CHY_OK;
+        if (r != CHY_OK)
+            return r;
+        CHY_TRY(crl_keep(l, chy_buf_bytes(&der), err));
+    }
+}
+
 /* --- keys --- */
 
 static enum chy_err key_add(struct loading *l, struct chy_str text, struct chy_error *err)
@@ -204,6 +229,7 @@ static enum chy_err parts_load(struct loading *l, struct chy_error *err)
     const struct chy_trust_document *d = &t->document;
     EACH(roots, root_add);
     EACH(time_stamp_roots, stamp_root_add);
+    EACH(crls, crl_add);
     EACH(keys, key_add);
     if (d->time_stamp_roots.n == 0)
         EACH(roots, stamp_root_add);
@@ -302,11 +328,4 @@ bool chy_trust_takes_name(const struct chy_trust *t, struct chy_str name, struct
             return true;
     }
     return names->n == 0;
-}
-
-bool chy_trust_find(const struct chy_trust *t, struct chy_str hex,
-                    uint8_t ret_sha256[CHY_HASH_BYTES])
-{
-    return chy_hex_decode(hex, ret_sha256, CHY_HASH_BYTES, NULL) == CHY_OK &&
-           chy_trust_store_has(t->roots, ret_sha256);
 }

@@ -27,6 +27,7 @@ struct chy_trust_document {
     uint32_t version;
     CHY_LIST_OF(struct chy_trust_item) roots;
     CHY_LIST_OF(struct chy_trust_item) time_stamp_roots;
+    CHY_LIST_OF(struct chy_trust_item) crls;
     CHY_LIST_OF(struct chy_trust_item) keys;
     CHY_LIST_OF(struct chy_trust_item) openpgp_keys;
     CHY_LIST_OF(struct chy_trust_ssh) ssh_keys;
@@ -60,8 +61,5 @@ CHY_MUST_USE enum chy_err chy_trust_load(struct chy_str path, struct chy_arena *
 void chy_trust_free(struct chy_trust *t);
 void chy_trust_freep(struct chy_trust **t);
 
-/* Whether a root has this SHA-256, in hex; put into `ret_sha256` whether or not. */
-bool chy_trust_find(const struct chy_trust *t, struct chy_str hex,
-                    uint8_t ret_sha256[CHY_HASH_BYTES]);
 /* Whether somebody of this name or subject may have signed: no names, or one of them fits. */
 bool chy_trust_takes_name(const struct chy_trust *t, struct chy_str name, struct chy_str subject);

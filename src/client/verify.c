@@ -6,8 +6,6 @@
 #include "client/verify_internal.h"
 #include "os/file.h"
 
-#define PART_BYTES 65536
-
 #define S struct chy_verify_signer
 static const struct chy_field signer_fields[] = {
     CHY_F_BOOL(S, is_good, 0, "the signature is good and its signer trusted"),
@@ -31,6 +29,8 @@ const struct chy_schema chy_verify_signer_schema =
 static const struct chy_field found_fields[] = {
     CHY_F_LIST(struct chy_verify_found, signers, &chy_verify_signer_schema,
                struct chy_verify_signer, 0, 0, CHY_LIMIT_VERIFY_SIGNERS, "who signed"),
+    CHY_F_BYTES(struct chy_verify_found, certificate, 0, 0, CHY_LIMIT_CERTIFICATE,
+                "the certificate of who signed XML"),
 };
 const struct chy_schema chy_verify_found_schema =
     CHY_SCHEMA("VerifyFound", struct chy_verify_found, found_fields, "Who signed a file.");
@@ -38,11 +38,12 @@ const struct chy_schema chy_verify_found_schema =
 /* --- what all forms share --- */
 
 static enum chy_err hash_range(const struct verify_run *run, struct chy_hasher *hasher,
-                               uint8_t *part, uint64_t offset, uint64_t size, struct chy_error *err)
+                               uint64_t offset, uint64_t size, struct chy_error *err)
 {
+    uint8_t *part = run->part;
     while (size != 0) {
         size_t n = 0;
-        size_t want = (size_t)CHY_MIN(size, (uint64_t)PART_BYTES);
+        size_t want = (size_t)CHY_MIN(size, (uint64_t)VERIFY_PART_BYTES);
         CHY_TRY(chy_file_pread(run->input->fd, part, want, offset, &n, err));
         if (n != want)
             return chy_fail(err, CHY_E_IO, "the file became shorter while it was read");
@@ -56,11 +57,8 @@ static enum chy_err hash_range(const struct verify_run *run, struct chy_hasher *
 enum chy_err verify_hash_add(const struct verify_run *run, const struct verify_ranges *ranges,
                              struct chy_hasher *hasher, struct chy_error *err)
 {
-    uint8_t *part = chy_arena_array(run->arena, uint8_t, PART_BYTES);
-    if (part == NULL)
-        return chy_fail(err, CHY_E_NOMEM, "no memory to read a file");
     for (size_t i = 0; i < ranges->n; i++)
-        CHY_TRY(hash_range(run, hasher, part, ranges->p[i].offset, ranges->p[i].size, err));
+        CHY_TRY(hash_range(run, hasher, ranges->p[i].offset, ranges->p[i].size, err));
     return CHY_OK;
 }
 
@@ -105,14 +103,17 @@ enum chy_err chy_verify_here(const struct chy_verify_input *input, struct chy_ar
         { CHY_VERIFY_OPENPGP, verify_openpgp }, { CHY_VERIFY_CLEARTEXT, verify_cleartext },
         { CHY_VERIFY_DEB, verify_deb },         { CHY_VERIFY_RPM, verify_rpm },
         { CHY_VERIFY_SSH, verify_ssh },         { CHY_VERIFY_APK, verify_apk },
-        { CHY_VERIFY_DIGEST, verify_digest },
+        { CHY_VERIFY_DIGEST, verify_digest },   { CHY_VERIFY_XML, verify_xml },
+        { CHY_VERIFY_NUGET, verify_nuget },     { CHY_VERIFY_MSIX, verify_msix },
+        { CHY_VERIFY_SCRIPT, verify_script },
     };
     struct verify_run run = {
         .input = input,
         .arena = arena,
         .signers = chy_arena_array(arena, struct chy_verify_signer, CHY_LIMIT_VERIFY_SIGNERS),
+        .part = chy_arena_array(arena, uint8_t, VERIFY_PART_BYTES),
     };
-    if (run.signers == NULL)
+    if (run.signers == NULL || run.part == NULL)
         return chy_fail(err, CHY_E_NOMEM, "no memory for signers");
     for (size_t i = 0; i < CHY_ARRAY_LEN(forms); i++) {
         if (forms[i].form != input->form)
@@ -122,6 +123,7 @@ enum chy_err chy_verify_here(const struct chy_verify_input *input, struct chy_ar
             stamps_require(run.signers, run.n);
         ret_found->signers.p = run.signers;
         ret_found->signers.n = run.n;
+        ret_found->certificate = run.certificate;
         return CHY_OK;
     }
     return chy_fail(err, CHY_E_ARG, "no form of signature %d", (int)input->form);

@@ -14,6 +14,12 @@ enum chy_verify_form {
     CHY_VERIFY_JAR,     /* the signature files of a JAR, whose manifest its tool has looked at */
     CHY_VERIFY_PKCS7,   /* `signature` is CMS around its content; that the content is of a file, its
                          * tool has found */
+    CHY_VERIFY_APK,     /* schemes v2, v3 and v3.1; without those v1, as a JAR; what else Android
+                         * asks of a package, its tool has looked at */
+    CHY_VERIFY_XML,     /* a signature of the whole document, by a certificate that is in it */
+    CHY_VERIFY_NUGET,
+    CHY_VERIFY_MSIX,   /* and bundles */
+    CHY_VERIFY_SCRIPT, /* PowerShell's */
     /* Verified by tools alone. What is found of these is what was signed, to look for in the log:
      * `digest`, `signature_sha256`, `algorithm`; nobody is good by it. */
     CHY_VERIFY_OPENPGP,   /* `signature` is detached, in armour or not */
@@ -22,7 +28,6 @@ enum chy_verify_form {
     CHY_VERIFY_DEB,       /* by debsigs */
     CHY_VERIFY_RPM,       /* the header's */
     CHY_VERIFY_SSH,       /* `signature` is that of ssh-keygen -Y sign */
-    CHY_VERIFY_APK,       /* schemes v2 and v3 */
     CHY_VERIFY_DIGEST,    /* nothing but the SHA-256 of the file, as `digest` */
 };
 
@@ -53,6 +58,7 @@ struct chy_verify_signer {
 };
 struct chy_verify_found {
     CHY_LIST_OF(struct chy_verify_signer) signers;
+    struct chy_bytes certificate; /* of XML: the signer's, DER, when it is good */
 };
 extern const struct chy_schema chy_verify_signer_schema, chy_verify_found_schema;
 
@@ -62,7 +68,9 @@ extern const struct chy_schema chy_verify_signer_schema, chy_verify_found_schema
  *         CHY_E_MALFORMED    it, or the file around it, is broken
  *         CHY_E_INTEGRITY    no key of the trust file made a bare signature; what Authenticode
  *                            signed is another file; a clear-signed text is another than the file
- *         CHY_E_UNSUPPORTED, CHY_E_LIMIT
+ *         CHY_E_UNSUPPORTED  an algorithm or a form that we do not know; a clear-signed text
+ *                            differs from the file in blanks that are not signed
+ *         CHY_E_LIMIT
  *         CHY_E_TIMEOUT, CHY_E_IO, CHY_E_BUSY, CHY_E_NOMEM  nothing was found out */
 CHY_MUST_USE enum chy_err chy_verify_file(const struct chy_verify_input *input,
                                           struct chy_arena *arena,

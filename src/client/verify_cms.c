@@ -15,15 +15,8 @@ static enum chy_err no_memory(struct chy_error *err)
 
 /* --- signers --- */
 
-static void row_describe(struct chy_verify_signer *row, const struct chy_checked_signer *signer)
+void verify_row_describe(struct chy_verify_signer *row, const struct chy_x509 *c)
 {
-    const struct chy_x509 *c = signer->certificate;
-    row->algorithm = signer->algorithm;
-    row->digest = signer->digest;
-    row->time_stamp_us = signer->stamped_us;
-    row->time_stamp_by = signer->authority;
-    if (c == NULL)
-        return;
     row->name = c->common_name.p != NULL ? c->common_name : c->summary.subject;
     row->subject = c->summary.subject;
     row->issuer = c->summary.issuer;
@@ -32,10 +25,42 @@ static void row_describe(struct chy_verify_signer *row, const struct chy_checked
     memcpy(row->key_sha256, c->spki_hash, sizeof row->key_sha256);
 }
 
+static void signer_describe(struct chy_verify_signer *row, const struct chy_checked_signer *signer)
+{
+    row->algorithm = signer->algorithm;
+    row->digest = signer->digest;
+    row->time_stamp_us = signer->stamped_us;
+    row->time_stamp_by = signer->authority;
+    if (signer->certificate != NULL)
+        verify_row_describe(row, signer->certificate);
+}
+
 /* What ends the verification, and says nothing of the signer. */
 static bool is_trouble(enum chy_err r)
 {
     return r == CHY_E_NOMEM || r == CHY_E_IO || r == CHY_E_CRYPTO;
+}
+
+enum chy_err verify_row_judge(struct verify_run *run, struct chy_verify_signer *row, enum chy_err r,
+                              const struct chy_error *why, struct chy_error *err)
+{
+    if (is_trouble(r))
+        return chy_fail(err, r, "%s", why->text);
+    row->is_good = r == CHY_OK;
+    if (row->is_good)
+        return CHY_OK;
+    row->problem = chy_str_of(chy_err_type(r));
+    row->detail = chy_arena_str(run->arena, chy_str_of(why->text));
+    return row->detail.p != NULL ? CHY_OK : no_memory(err);
+}
+
+enum chy_err verify_row_named(const struct verify_run *run, const struct chy_verify_signer *row,
+                              struct chy_error *err)
+{
+    if (chy_trust_takes_name(run->input->trust, row->name, row->subject))
+        return CHY_OK;
+    return chy_fail(err, CHY_E_FORBIDDEN, "%.*s is none of the names that the trust file allows",
+                    CHY_STR_ARG(row->name));
 }
 
 static enum chy_err signer_check(struct verify_run *run, const struct chy_signed_data *data,
@@ -50,12 +75,9 @@ static enum chy_err signer_check(struct verify_run *run, const struct chy_signed
     };
     struct chy_checked_signer signer;
     enum chy_err r = chy_signer_check(&terms, data, i, content, run->arena, &signer, err);
-    row_describe(row, &signer);
+    signer_describe(row, &signer);
     CHY_TRY(chy_sha256(signer.signature, row->signature_sha256, err));
-    if (r == CHY_OK && !chy_trust_takes_name(trust, row->name, row->subject))
-        r = chy_fail(err, CHY_E_FORBIDDEN, "%.*s is none of the names that the trust file allows",
-                     CHY_STR_ARG(row->name));
-    return r;
+    return r == CHY_OK ? verify_row_named(run, row, err) : r;
 }
 
 static enum chy_err signer_row(struct verify_run *run, const struct chy_signed_data *data, size_t i,
@@ -66,14 +88,7 @@ static enum chy_err signer_row(struct verify_run *run, const struct chy_signed_d
     if (row == NULL)
         return chy_fail(err, CHY_E_LIMIT, "more than %d signers", CHY_LIMIT_VERIFY_SIGNERS);
     enum chy_err r = signer_check(run, data, i, content, row, &why);
-    if (is_trouble(r))
-        return chy_fail(err, r, "%s", why.text);
-    row->is_good = r == CHY_OK;
-    if (row->is_good)
-        return CHY_OK;
-    row->problem = chy_str_of(chy_err_type(r));
-    row->detail = chy_arena_str(run->arena, chy_str_of(why.text));
-    return row->detail.p != NULL ? CHY_OK : no_memory(err);
+    return verify_row_judge(run, row, r, &why, err);
 }
 
 /* The front of what is signed. */
@@ -188,24 +203,61 @@ enum chy_err verify_module(struct verify_run *run, struct chy_error *err)
     return verify_signed_data(run, &data, (struct chy_bytes){ NULL, 0 }, &ranges, err);
 }
 
+/* SpcSipInfo { version, OCTET STRING of 16 bytes, five numbers }, as the value of its type */
+static enum chy_err sip_read(struct chy_bytes in, struct chy_bytes *ret_uuid, struct chy_error *err)
+{
+    static const uint8_t sip_info[] = { 0x2b, 6, 1, 4, 1, 0x82, 0x37, 2, 1, 0x1e };
+    struct chy_bytes type;
+    struct chy_bytes info;
+    struct chy_bytes version;
+    CHY_TRY(chy_der_take_oid(&in, &type, err));
+    if (!chy_bytes_equal(type, (struct chy_bytes){ sip_info, sizeof sip_info }))
+        return chy_fail(err, CHY_E_MALFORMED, "what was signed is a file of another kind");
+    CHY_TRY(chy_der_take(&in, CHY_DER_SEQUENCE, &info, err));
+    CHY_TRY(chy_der_take_uint(&info, &version, err));
+    return chy_der_take(&info, CHY_DER_OCTET_STRING, ret_uuid, err);
+}
+
+static enum chy_err kind_check(struct chy_bytes type, const struct verify_uuid *uuids, size_t n,
+                               struct chy_error *err)
+{
+    struct chy_bytes uuid;
+    if (n == 0)
+        return CHY_OK;
+    CHY_TRY(sip_read(type, &uuid, err));
+    for (size_t i = 0; i < n; i++) {
+        if (chy_bytes_equal(uuid, (struct chy_bytes){ uuids[i].bytes, sizeof uuids[i].bytes }))
+            return CHY_OK;
+    }
+    return chy_fail(err, CHY_E_MALFORMED, "what was signed is a file of another kind");
+}
+
 /* SpcIndirectDataContent { SpcAttributeTypeAndOptionalValue, DigestInfo }, of which `content` is
- * the
- * body: the digest must be the file's. */
+ * the body. */
+enum chy_err verify_indirect_read(const struct chy_signed_data *data,
+                                  const struct verify_uuid *uuids, size_t n,
+                                  enum chy_hash_alg *ret_alg, struct chy_bytes *ret_digest,
+                                  struct chy_error *err)
+{
+    struct chy_bytes in = data->content;
+    struct chy_bytes part;
+    if (!chy_bytes_equal(data->content_type, chy_oid_authenticode()) || in.p == NULL)
+        return chy_fail(err, CHY_E_MALFORMED, "its signature is no Authenticode");
+    CHY_TRY(chy_der_take(&in, CHY_DER_SEQUENCE, &part, err));
+    CHY_TRY(kind_check(part, uuids, n, err));
+    CHY_TRY(chy_der_take(&in, CHY_DER_SEQUENCE, &part, err));
+    CHY_TRY(chy_der_end(in, err));
+    CHY_TRY(chy_hash_alg_take(&part, ret_alg, err));
+    return chy_der_take(&part, CHY_DER_OCTET_STRING, ret_digest, err);
+}
+
 static enum chy_err authenticode_check(struct verify_run *run, const struct chy_signed_data *data,
                                        const struct verify_ranges *ranges, struct chy_error *err)
 {
     uint8_t digest[CHY_LIMIT_DIGEST];
-    struct chy_bytes in = data->content;
-    struct chy_bytes part;
     struct chy_bytes said;
     enum chy_hash_alg alg;
-    if (!chy_bytes_equal(data->content_type, chy_oid_authenticode()) || in.p == NULL)
-        return chy_fail(err, CHY_E_MALFORMED, "its signature is no Authenticode");
-    CHY_TRY(chy_der_take(&in, CHY_DER_SEQUENCE, &part, err));
-    CHY_TRY(chy_der_take(&in, CHY_DER_SEQUENCE, &part, err));
-    CHY_TRY(chy_der_end(in, err));
-    CHY_TRY(chy_hash_alg_take(&part, &alg, err));
-    CHY_TRY(chy_der_take(&part, CHY_DER_OCTET_STRING, &said, err));
+    CHY_TRY(verify_indirect_read(data, NULL, 0, &alg, &said, err));
     CHY_TRY(verify_hash(run, ranges, alg, digest, err));
     if (!chy_bytes_equal(said, (struct chy_bytes){ digest, chy_hash_alg_bytes(alg) }))
         return chy_fail(err, CHY_E_INTEGRITY, "the file is not what was signed");

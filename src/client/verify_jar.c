@@ -6,10 +6,13 @@
 #include <zip.h>
 
 #include "base/limits.h"
+#include "client/jar_manifest.h"
 #include "client/verify_internal.h"
 #include "os/fd.h"
 
-static void zip_discardp(zip_t **z)
+#define MANIFEST "META-INF/MANIFEST.MF"
+
+void verify_archive_closep(zip_t **z)
 {
     if (*z != NULL)
         zip_discard(*z);
@@ -21,7 +24,7 @@ static void zip_fclosep(zip_file_t **f)
         CHY_IGNORE(zip_fclose(*f)); /* was only read */
 }
 
-static enum chy_err archive_open(const struct verify_run *run, zip_t **ret_zip,
+enum chy_err verify_archive_open(const struct verify_run *run, zip_t **ret_zip,
                                  struct chy_error *err)
 {
     int why = 0;
@@ -35,17 +38,16 @@ static enum chy_err archive_open(const struct verify_run *run, zip_t **ret_zip,
     return CHY_OK;
 }
 
-/* One member, whole. */
-static enum chy_err member_read(struct verify_run *run, zip_t *z, const char *name,
+enum chy_err verify_member_read(struct verify_run *run, zip_t *z, const char *name, size_t max,
                                 struct chy_bytes *ret, struct chy_error *err)
 {
     zip_stat_t st;
     CHY_CLEANUP(zip_fclosep) zip_file_t *file = NULL;
     if (zip_stat(z, name, 0, &st) != 0 || (st.valid & ZIP_STAT_SIZE) == 0)
         return chy_fail(err, CHY_E_MALFORMED, "the archive has no %s", name);
-    if (st.size > CHY_LIMIT_CMS)
-        return chy_fail(err, CHY_E_LIMIT, "%s has %llu bytes, %d are the most", name,
-                        (unsigned long long)st.size, CHY_LIMIT_CMS);
+    if (st.size > max)
+        return chy_fail(err, CHY_E_LIMIT, "%s has %llu bytes, %zu are the most", name,
+                        (unsigned long long)st.size, max);
     uint8_t *bytes = chy_arena_array(run->arena, uint8_t, (size_t)st.size + 1);
     if (bytes == NULL)
         return chy_fail(err, CHY_E_NOMEM, "no memory for %s", name);
@@ -55,6 +57,36 @@ static enum chy_err member_read(struct verify_run *run, zip_t *z, const char *na
         return chy_fail(err, CHY_E_MALFORMED, "%s cannot be read", name);
     *ret = (struct chy_bytes){ bytes, (size_t)n };
     return CHY_OK;
+}
+
+/* What is signed and gone is a file as much changed as any: jarsigner warns, and verifies. */
+static enum chy_err entry_check(void *ctx, struct chy_str name, struct chy_error *err)
+{
+    zip_t *z = ctx;
+    char text[CHY_LIMIT_PATH + 1];
+    (void)snprintf(text, sizeof text, "%.*s", CHY_STR_ARG(name));
+    if (strlen(text) == name.n && zip_name_locate(z, text, 0) >= 0)
+        return CHY_OK;
+    return chy_fail(err, CHY_E_INTEGRITY, "%s is signed, and is not in it any more", text);
+}
+
+static enum chy_err manifest_check(struct verify_run *run, zip_t *z, struct chy_error *err)
+{
+    struct chy_bytes manifest;
+    CHY_TRY(verify_member_read(run, z, MANIFEST, CHY_LIMIT_JAR_MANIFEST, &manifest, err));
+    return chy_jar_manifest_read(chy_bytes_str(manifest), entry_check, z, err);
+}
+
+enum chy_err verify_member_hash(const struct verify_run *run, zip_t *z, const char *name,
+                                struct chy_hasher *hasher, struct chy_error *err)
+{
+    CHY_CLEANUP(zip_fclosep) zip_file_t *file = zip_fopen(z, name, 0);
+    zip_int64_t n = 0;
+    if (file == NULL)
+        return chy_fail(err, CHY_E_MALFORMED, "the archive has no %s", name);
+    while ((n = zip_fread(file, run->part, VERIFY_PART_BYTES)) > 0)
+        chy_hasher_add(hasher, (struct chy_bytes){ run->part, (size_t)n });
+    return n == 0 ? CHY_OK : chy_fail(err, CHY_E_MALFORMED, "%s cannot be read", name);
 }
 
 /* "META-INF/X.RSA": the length of what is in front of the ending; 0 for another name. */
@@ -81,28 +113,39 @@ static enum chy_err block_verify(struct verify_run *run, zip_t *z, const char *n
     struct chy_str sf = chy_arena_printf(run->arena, "%.*s.SF", (int)stem, name);
     if (sf.p == NULL)
         return chy_fail(err, CHY_E_NOMEM, "no memory for a name");
-    CHY_TRY(member_read(run, z, name, &block, err));
-    CHY_TRY(member_read(run, z, sf.p, &content, err));
+    CHY_TRY(verify_member_read(run, z, name, CHY_LIMIT_CMS, &block, err));
+    CHY_TRY(verify_member_read(run, z, sf.p, CHY_LIMIT_JAR_MANIFEST, &content, err));
+    CHY_TRY(chy_jar_manifest_read(chy_bytes_str(content), entry_check, z, err));
     CHY_TRY(chy_signed_data_read(block, run->arena, &data, err));
     return verify_signed_data(run, &data, content, NULL, err);
 }
 
+/* Of two of one name jarsigner may have seen the other; and it takes the names of what signs in any
+ * case. */
+static bool is_ambiguous(zip_t *z, const char *name, zip_int64_t i)
+{
+    if (strncasecmp(name, "META-INF/", 9) != 0)
+        return false;
+    size_t n = strlen(name);
+    bool is_of_signature = block_stem(name) != 0 || strcasecmp(name, MANIFEST) == 0 ||
+                           (n > 3 && strcasecmp(name + n - 3, ".SF") == 0);
+    return zip_name_locate(z, name, is_of_signature ? ZIP_FL_NOCASE : 0) != i;
+}
+
 enum chy_err verify_jar(struct verify_run *run, struct chy_error *err)
 {
-    CHY_CLEANUP(zip_discardp) zip_t *z = NULL;
-    CHY_TRY(archive_open(run, &z, err));
+    CHY_CLEANUP(verify_archive_closep) zip_t *z = NULL;
+    CHY_TRY(verify_archive_open(run, &z, err));
     zip_int64_t n = zip_get_num_entries(z, 0);
     for (zip_int64_t i = 0; i < n; i++) {
         const char *name = zip_get_name(z, (zip_uint64_t)i, 0);
         size_t stem = name != NULL ? block_stem(name) : 0;
-        /* Of two of one name jarsigner may have seen the other. */
-        if (name != NULL && strncasecmp(name, "META-INF/", 9) == 0 &&
-            zip_name_locate(z, name, 0) != i)
+        if (name != NULL && is_ambiguous(z, name, i))
             return chy_fail(err, CHY_E_MALFORMED, "a name in META-INF is there twice");
         if (stem != 0)
             CHY_TRY(block_verify(run, z, name, stem, err));
     }
     if (run->n == 0)
         return chy_fail(err, CHY_E_NOT_FOUND, "it has no signature that can be read");
-    return CHY_OK;
+    return manifest_check(run, z, err);
 }

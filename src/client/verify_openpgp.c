@@ -201,7 +201,26 @@ static enum chy_err lines_hash(struct chy_str text, bool has_dashes, struct chy_
     return chy_cleartext_end(&c, hasher, &unused, err);
 }
 
-/* The file may be the clear-signed one itself; if not, it must have the same text. */
+/* To the last byte, but for the line end that the signature is behind. */
+static bool is_exactly(struct chy_str body, struct chy_str file)
+{
+    while (body.n != 0) {
+        size_t dash = chy_str_starts(body, "- ") ? 2 : 0;
+        const char *end = memchr(body.p, '\n', body.n);
+        size_t n = (end != NULL ? (size_t)(end - body.p) + 1 : body.n) - dash;
+        struct chy_str line = { body.p + dash, n };
+        body = (struct chy_str){ line.p + n, body.n - dash - n };
+        if (body.n == 0 && file.n + 1 == n)
+            line.n--;
+        if (file.n < line.n || !chy_str_equal(line, (struct chy_str){ file.p, line.n }))
+            return false;
+        file = (struct chy_str){ file.p + line.n, file.n - line.n };
+    }
+    return file.n == 0;
+}
+
+/* The file may be the clear-signed one itself; if not, it must have the same text. Blanks at the
+ * ends of lines are not signed (RFC 4880 section 7.1), and some files mean something by them. */
 static enum chy_err text_compare(struct verify_run *run, const struct cleartext *c,
                                  struct chy_error *err)
 {
@@ -209,7 +228,7 @@ static enum chy_err text_compare(struct verify_run *run, const struct cleartext 
     uint8_t digests[2][CHY_HASH_BYTES];
     struct chy_bytes file;
     CHY_TRY(verify_read(run, 0, run->input->size_bytes, &file, err));
-    if (chy_bytes_equal(file, run->input->signature))
+    if (chy_bytes_equal(file, run->input->signature) || is_exactly(c->body, chy_bytes_str(file)))
         return CHY_OK;
     CHY_TRY(chy_hasher_new(CHY_HASH_SHA256, &hasher, err));
     CHY_TRY(lines_hash(c->body, true, hasher, err));
@@ -219,7 +238,9 @@ static enum chy_err text_compare(struct verify_run *run, const struct cleartext 
     if (!chy_bytes_equal((struct chy_bytes){ digests[0], CHY_HASH_BYTES },
                          (struct chy_bytes){ digests[1], CHY_HASH_BYTES }))
         return chy_fail(err, CHY_E_INTEGRITY, "the clear-signed text is another than the file's");
-    return CHY_OK;
+    return chy_fail(err, CHY_E_UNSUPPORTED,
+                    "the clear-signed text and the file's differ in blanks at the ends of lines, "
+                    "which are not signed");
 }
 
 static enum chy_err cleartext_seal(struct verify_run *run, const struct cleartext *c,

@@ -219,8 +219,8 @@ static enum chy_err stamp_check(const struct chy_check_terms *terms,
 {
     if (si->time_stamp.p == NULL)
         return CHY_OK;
-    return chy_time_stamp_check(terms->stamp_roots, si->time_stamp, si->signature, arena,
-                                &to->stamped_us, &to->authority, err);
+    return chy_time_stamp_check(terms->stamp_roots, terms->now_us, si->time_stamp, si->signature,
+                                arena, &to->stamped_us, &to->authority, err);
 }
 
 static enum chy_err signer_check(const struct chy_check_terms *terms,
@@ -244,8 +244,13 @@ static enum chy_err signer_check(const struct chy_check_terms *terms,
     }
     CHY_TRY(content_verify(key, data, si, content, arena, to, err));
     CHY_TRY(stamp_check(terms, si, arena, to, err));
-    int64_t at_us = to->stamped_us != 0 ? to->stamped_us : terms->now_us;
-    return chy_path_check(terms->roots, cert, &certs, at_us, terms->ignores_time, false, err);
+    const struct chy_path_terms path = {
+        .roots = terms->roots,
+        .now_us = terms->now_us,
+        .stamped_us = to->stamped_us,
+        .ignores_time = terms->ignores_time,
+    };
+    return chy_path_check(&path, cert, &certs, err);
 }
 
 enum chy_err chy_signer_check(const struct chy_check_terms *terms,

@@ -2,7 +2,7 @@
 /* Whether a signer of SignedData is to be believed: the signature fits the content, its certificate
  * leads to one that the verifier has named, was for signing code, and was in time when it signed.
  * When that was, an RFC 3161 time stamp tells; without one it is now. Lists of revoked certificates
- * are not looked at.
+ * are those that the verifier has; none is fetched.
  *
  * Pure after chy_crypto_init(). A trust store is made once and then only read; one thread at a
  * time. Source: RFC 5652 section 5.6, RFC 5280 section 6, RFC 3161 section 2.4. */
@@ -30,6 +30,12 @@ CHY_MUST_USE enum chy_err chy_trust_store_pem(const struct chy_trust_store *s, s
                                               struct chy_buf *out, struct chy_error *err);
 /* Whether the certificate with this SHA-256 is one of them. */
 bool chy_trust_store_has(const struct chy_trust_store *s, const uint8_t sha256[CHY_HASH_BYTES]);
+/* One list of revoked certificates (RFC 5280 section 5) in DER. With one at least, whoever signs
+ * must be of an authority with a list here, unless his own certificate is trusted as it is.
+ * Errors: CHY_E_MALFORMED; CHY_E_UNSUPPORTED it tells of changes alone, of some certificates, or is
+ *         signed with a weak hash; CHY_E_LIMIT over CHY_LIMIT_TRUST_CRLS; CHY_E_NOMEM */
+CHY_MUST_USE enum chy_err chy_trust_store_add_crl(struct chy_trust_store *s, struct chy_bytes der,
+                                                  struct chy_error *err);
 size_t chy_trust_store_size(const struct chy_trust_store *s);
 
 struct chy_check_terms {
@@ -63,8 +69,9 @@ struct chy_signed_content {
  *                            content
  *         CHY_E_NOT_FOUND    its certificate is not there
  *         CHY_E_FORBIDDEN    its certificate, or the time stamp's, leads to none that is trusted,
- *                            or is not for signing code, or the path breaks a rule
- *         CHY_E_EXPIRED      a certificate was not in time
+ *                            or is not for signing code, or the path breaks a rule; or one of
+ *                            them is revoked, or on no list although there are lists
+ *         CHY_E_EXPIRED      a certificate was not in time, or a list of revoked ones is not
  *         CHY_E_UNSUPPORTED  a weak algorithm, or a kind of key that we do not know
  *         CHY_E_MALFORMED, CHY_E_LIMIT, CHY_E_NOMEM, CHY_E_CRYPTO */
 CHY_MUST_USE enum chy_err chy_signer_check(const struct chy_check_terms *terms,

@@ -77,8 +77,8 @@ static enum chy_err imprint_check(PKCS7 *token, struct chy_error *err)
 }
 
 /* The certificate of who signed the token: it is in it, as we ask for it. */
-static enum chy_err authority_check(const struct chy_trust_store *roots, PKCS7 *token,
-                                    struct chy_arena *arena, int64_t at_us,
+static enum chy_err authority_check(const struct chy_trust_store *roots, int64_t now_us,
+                                    PKCS7 *token, struct chy_arena *arena, int64_t at_us,
                                     struct chy_str *ret_authority, struct chy_error *err)
 {
     CHY_CLEANUP(stack_freep) STACK_OF(X509) *signers = PKCS7_get0_signers(token, NULL, 0);
@@ -89,7 +89,13 @@ static enum chy_err authority_check(const struct chy_trust_store *roots, PKCS7 *
     X509 *cert = sk_X509_value(signers, 0);
     const struct chy_certs others = { token->d.sign->cert };
     CHY_TRY(chy_x509_called(cert, arena, ret_authority, err));
-    return chy_path_check(roots, cert, &others, at_us, false, true, err);
+    const struct chy_path_terms terms = {
+        .roots = roots,
+        .now_us = now_us,
+        .stamped_us = at_us,
+        .is_stamp = true,
+    };
+    return chy_path_check(&terms, cert, &others, err);
 }
 
 /* The signature of the token, that it names its certificate (ESSCertID), and that it is of these
@@ -132,10 +138,10 @@ enum chy_err chy_time_stamp_signature_check(X509 *const *roots, size_t n, PKCS7 
     return CHY_OK;
 }
 
-enum chy_err chy_time_stamp_check(const struct chy_trust_store *roots, struct chy_bytes token,
-                                  struct chy_bytes signature, struct chy_arena *arena,
-                                  int64_t *ret_time_us, struct chy_str *ret_authority,
-                                  struct chy_error *err)
+enum chy_err chy_time_stamp_check(const struct chy_trust_store *roots, int64_t now_us,
+                                  struct chy_bytes token, struct chy_bytes signature,
+                                  struct chy_arena *arena, int64_t *ret_time_us,
+                                  struct chy_str *ret_authority, struct chy_error *err)
 {
     const uint8_t *p = token.p;
     int64_t at_us;
@@ -144,7 +150,7 @@ enum chy_err chy_time_stamp_check(const struct chy_trust_store *roots, struct ch
         return chy_fail_openssl(err, CHY_E_MALFORMED, "the time stamp is malformed");
     CHY_TRY(chy_time_stamp_time(p7, &at_us, err));
     CHY_TRY(imprint_check(p7, err));
-    CHY_TRY(authority_check(roots, p7, arena, at_us, ret_authority, err));
+    CHY_TRY(authority_check(roots, now_us, p7, arena, at_us, ret_authority, err));
     CHY_TRY(chy_time_stamp_signature_check(roots->certs, roots->n, p7, at_us, err));
     CHY_TRY(token_check(p7, signature, err));
     *ret_time_us = at_us;

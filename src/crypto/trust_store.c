@@ -28,6 +28,7 @@ void chy_trust_store_free(struct chy_trust_store *s)
         return;
     for (size_t i = 0; i < s->n; i++)
         X509_free(s->certs[i]);
+    chy_trust_store_crls_free(s);
     X509_STORE_free(s->store);
     chy_free(s);
 }
@@ -112,7 +113,7 @@ void chy_certs_done(struct chy_certs *c)
 
 /* --- the way to a trusted one --- */
 
-static bool is_anchor(const struct chy_trust_store *roots, const X509 *cert)
+bool chy_trust_store_holds(const struct chy_trust_store *roots, const X509 *cert)
 {
     for (size_t i = 0; i < roots->n; i++) {
         if (X509_cmp(roots->certs[i], cert) == 0)
@@ -136,7 +137,7 @@ static enum chy_err purpose_check(const struct chy_trust_store *roots, X509 *lea
                         "digitalSignature");
     bool is_for_code =
         (flags & EXFLAG_XKUSAGE) != 0 && (X509_get_extended_key_usage(leaf) & XKU_CODE_SIGN) != 0;
-    if (is_for_code || ((flags & EXFLAG_XKUSAGE) == 0 && is_anchor(roots, leaf)))
+    if (is_for_code || ((flags & EXFLAG_XKUSAGE) == 0 && chy_trust_store_holds(roots, leaf)))
         return CHY_OK;
     return chy_fail(err, CHY_E_FORBIDDEN,
                     "the signer's certificate is not for signing code: its extended key usage "
@@ -192,28 +193,29 @@ static enum chy_err fail_path(X509_STORE_CTX *ctx, bool is_stamp, struct chy_err
     }
 }
 
-enum chy_err chy_path_check(const struct chy_trust_store *roots, X509 *leaf,
-                            const struct chy_certs *others, int64_t at_us, bool ignores_time,
-                            bool is_stamp, struct chy_error *err)
+enum chy_err chy_path_check(const struct chy_path_terms *terms, X509 *leaf,
+                            const struct chy_certs *others, struct chy_error *err)
 {
+    int64_t at_us = terms->stamped_us != 0 ? terms->stamped_us : terms->now_us;
     CHY_CLEANUP(store_ctx_freep) X509_STORE_CTX *ctx = X509_STORE_CTX_new();
-    if (ctx == NULL || X509_STORE_CTX_init(ctx, roots->store, leaf, others->stack) != 1)
+    if (ctx == NULL || X509_STORE_CTX_init(ctx, terms->roots->store, leaf, others->stack) != 1)
         return chy_fail_openssl(err, CHY_E_NOMEM, "cannot prepare the check of certificates");
     X509_VERIFY_PARAM *param = X509_STORE_CTX_get0_param(ctx);
     X509_VERIFY_PARAM_set_auth_level(param, AUTH_LEVEL);
     X509_VERIFY_PARAM_set_depth(param, DEPTH_MAX);
     X509_VERIFY_PARAM_set_time(param, (time_t)(at_us / 1000000));
     unsigned long flags =
-        X509_V_FLAG_PARTIAL_CHAIN | (ignores_time ? X509_V_FLAG_NO_CHECK_TIME : 0);
-    bool is_set =
-        X509_VERIFY_PARAM_set_flags(param, flags) == 1 &&
-        (!is_stamp || X509_VERIFY_PARAM_set_purpose(param, X509_PURPOSE_TIMESTAMP_SIGN) == 1);
+        X509_V_FLAG_PARTIAL_CHAIN | (terms->ignores_time ? X509_V_FLAG_NO_CHECK_TIME : 0);
+    bool is_set = X509_VERIFY_PARAM_set_flags(param, flags) == 1 &&
+                  (!terms->is_stamp ||
+                   X509_VERIFY_PARAM_set_purpose(param, X509_PURPOSE_TIMESTAMP_SIGN) == 1);
     if (!is_set)
         return chy_fail_openssl(err, CHY_E_CRYPTO, "cannot prepare the check of certificates");
     if (X509_verify_cert(ctx) != 1)
-        return fail_path(ctx, is_stamp, err);
-    CHY_TRY(purpose_between_check(ctx, is_stamp, err));
-    return is_stamp ? CHY_OK : purpose_check(roots, leaf, err);
+        return fail_path(ctx, terms->is_stamp, err);
+    CHY_TRY(purpose_between_check(ctx, terms->is_stamp, err));
+    CHY_TRY(chy_revocation_check(terms, X509_STORE_CTX_get0_chain(ctx), err));
+    return terms->is_stamp ? CHY_OK : purpose_check(terms->roots, leaf, err);
 }
 
 enum chy_err chy_certificate_check(const struct chy_check_terms *terms, struct chy_bytes der,
@@ -224,6 +226,10 @@ enum chy_err chy_certificate_check(const struct chy_check_terms *terms, struct c
     CHY_CLEANUP(chy_certs_done) struct chy_certs certs = { NULL };
     CHY_TRY(chy_x509_load(der, &leaf, err));
     CHY_TRY(chy_certs_load(others, n_others, &certs, err));
-    return chy_path_check(terms->roots, leaf, &certs, terms->now_us, terms->ignores_time, false,
-                          err);
+    const struct chy_path_terms path = {
+        .roots = terms->roots,
+        .now_us = terms->now_us,
+        .ignores_time = terms->ignores_time,
+    };
+    return chy_path_check(&path, leaf, &certs, err);
 }

@@ -12,6 +12,8 @@ struct chy_trust_store {
     X509_STORE *store;
     X509 *certs[CHY_LIMIT_TRUST_CERTIFICATES]; /* the same, to be found by name */
     size_t n;
+    X509_CRL *crls[CHY_LIMIT_TRUST_CRLS];
+    size_t n_crls;
 };
 
 /* The certificates that came with a signature. */
@@ -22,14 +24,28 @@ CHY_MUST_USE enum chy_err chy_certs_load(const struct chy_bytes *ders, size_t n,
                                          struct chy_certs *ret_certs, struct chy_error *err);
 void chy_certs_done(struct chy_certs *c);
 
-/* `is_stamp`: it must be for time stamps, else for signing code. */
-CHY_MUST_USE enum chy_err chy_path_check(const struct chy_trust_store *roots, X509 *leaf,
-                                         const struct chy_certs *others, int64_t at_us,
-                                         bool ignores_time, bool is_stamp, struct chy_error *err);
+/* As of when a path is looked at, and for what. */
+struct chy_path_terms {
+    const struct chy_trust_store *roots;
+    int64_t now_us;
+    int64_t stamped_us; /* when a time stamp says that it was used; 0: now */
+    bool ignores_time;
+    bool is_stamp; /* it must be for time stamps, else for signing code */
+};
+CHY_MUST_USE enum chy_err chy_path_check(const struct chy_path_terms *terms, X509 *leaf,
+                                         const struct chy_certs *others, struct chy_error *err);
+
+/* Whether a list of the store's has revoked one of the path, which begins with the leaf and ends
+ * with one that is trusted as it is. Errors: as chy_signer_check() */
+CHY_MUST_USE enum chy_err chy_revocation_check(const struct chy_path_terms *terms,
+                                               STACK_OF(X509) * path, struct chy_error *err);
+/* Whether this very certificate is one of them. */
+bool chy_trust_store_holds(const struct chy_trust_store *roots, const X509 *cert);
+void chy_trust_store_crls_free(struct chy_trust_store *s);
 
 /* Check a time stamp of `signature`; tells when it was made and by whom.
  * Errors: as chy_signer_check() */
-CHY_MUST_USE enum chy_err chy_time_stamp_check(const struct chy_trust_store *roots,
+CHY_MUST_USE enum chy_err chy_time_stamp_check(const struct chy_trust_store *roots, int64_t now_us,
                                                struct chy_bytes token, struct chy_bytes signature,
                                                struct chy_arena *arena, int64_t *ret_time_us,
                                                struct chy_str *ret_authority,

@@ -54,9 +54,10 @@ CHY_MUST_USE enum chy_err chy_format_rpm_place(const struct chy_format_source *s
                                                struct chy_format_place *ret_place,
                                                struct chy_error *err);
 
-/* An APK: all but its signing block; the signatures are the values there of the schemes v2, v3 and
- * v3.1, each behind its number (u32, little-endian). Only that of the end record which says where
- * the directory is, is covered as if the block were not there.
+/* An APK: what is in front of its signing block, the directory, and the end record; the signatures
+ * are the values in the block of the schemes v2, v3 and v3.1, each behind its number (u32,
+ * little-endian). That of the end record which says where the directory is, is covered as if the
+ * block were not there.
  * Errors: CHY_E_NOT_FOUND, CHY_E_MALFORMED, CHY_E_LIMIT, of the source
  * Source: Android's "APK Signature Scheme v2", "APK Signing Block" */
 CHY_MUST_USE enum chy_err chy_format_apk_place(const struct chy_format_source *source,

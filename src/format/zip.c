@@ -11,12 +11,9 @@
 #include "base/limits.h"
 #include "format/kinds.h"
 #include "format/place.h"
+#include "format/zip_internal.h"
 
-#define END_BYTES     22
-#define LOCATOR_BYTES 20
-#define END_64_BYTES  56
-#define ENTRY_BYTES   46
-#define COMMENT_MAX   65535
+#define COMMENT_MAX 65535
 
 /* What the names say; one bit each. */
 enum {
@@ -51,12 +48,6 @@ static const struct {
     { "", ".signature.p7s", HAS_NUGET_SIGNATURE },
 };
 
-struct directory {
-    uint64_t at;
-    uint64_t size;
-    uint64_t n;
-};
-
 static bool is_name(struct chy_str name, const char *folder, const char *want)
 {
     size_t n = strlen(folder);
@@ -84,10 +75,10 @@ static unsigned bits_of(struct chy_str name)
 static bool find_end(struct format_reader *r, uint64_t *ret_at)
 {
     uint64_t size = r->source->size_bytes;
-    uint64_t from = size > END_BYTES + COMMENT_MAX ? size - END_BYTES - COMMENT_MAX : 0;
+    uint64_t from = size > ZIP_END_BYTES + COMMENT_MAX ? size - ZIP_END_BYTES - COMMENT_MAX : 0;
     return format_find_last(r, from, size - from, CHY_STR("PK\5\6"), ret_at) &&
-           format_holds(r, *ret_at, END_BYTES) &&
-           *ret_at + END_BYTES + format_u16le(r, *ret_at + 20) == size;
+           format_holds(r, *ret_at, ZIP_END_BYTES) &&
+           *ret_at + ZIP_END_BYTES + format_u16le(r, *ret_at + 20) == size;
 }
 
 /* Whether a number of the end says what the 64-bit one does, or leaves it to that. */
@@ -98,46 +89,52 @@ static bool agrees(uint64_t small, uint64_t big, uint64_t most)
 
 /* The record of a big archive. Some readers look at it only where the end leaves something to it:
  * the two may not speak of two directories. */
-static bool find_big_directory(struct format_reader *r, uint64_t big, struct directory *d)
+static bool find_big_directory(struct format_reader *r, uint64_t big, struct zip_directory *d)
 {
-    const struct directory small = *d;
-    if (!format_holds(r, big, END_64_BYTES) || !format_has(r, big, CHY_STR("PK\6\6")))
+    const struct zip_directory small = *d;
+    if (!format_holds(r, big, ZIP_END_64_BYTES) || !format_has(r, big, CHY_STR("PK\6\6")))
         return false;
-    *d = (struct directory){ .at = format_u64le(r, big + 48),
-                             .size = format_u64le(r, big + 40),
-                             .n = format_u64le(r, big + 32) };
+    *d = (struct zip_directory){ .at = format_u64le(r, big + 48),
+                                 .size = format_u64le(r, big + 40),
+                                 .n = format_u64le(r, big + 32),
+                                 .end = small.end,
+                                 .end_64 = big };
     return agrees(small.at, d->at, UINT32_MAX) && agrees(small.size, d->size, UINT32_MAX) &&
            agrees(small.n, d->n, UINT16_MAX);
 }
 
-/* It lies before the end, without a gap: some readers count back from there, others go by its
- * place. */
-static bool find_directory(struct format_reader *r, uint64_t end, struct directory *ret)
+bool zip_find_directory(struct format_reader *r, struct zip_directory *ret)
 {
+    uint64_t end;
+    if (!find_end(r, &end))
+        return false;
     uint64_t behind = end;
-    *ret = (struct directory){ .at = format_u32le(r, end + 16),
-                               .size = format_u32le(r, end + 12),
-                               .n = format_u16le(r, end + 10) };
-    if (end >= LOCATOR_BYTES && format_has(r, end - LOCATOR_BYTES, CHY_STR("PK\6\7"))) {
-        behind = format_u64le(r, end - LOCATOR_BYTES + 8);
+    *ret = (struct zip_directory){ .at = format_u32le(r, end + 16),
+                                   .size = format_u32le(r, end + 12),
+                                   .n = format_u16le(r, end + 10),
+                                   .end = end };
+    if (end >= ZIP_LOCATOR_BYTES && format_has(r, end - ZIP_LOCATOR_BYTES, CHY_STR("PK\6\7"))) {
+        behind = format_u64le(r, end - ZIP_LOCATOR_BYTES + 8);
         if (!find_big_directory(r, behind, ret))
             return false;
     }
     return format_holds(r, ret->at, ret->size) && ret->at + ret->size == behind;
 }
 
-static bool read_directory(struct format_reader *r, const struct directory *d, unsigned *ret_bits)
+static bool read_directory(struct format_reader *r, const struct zip_directory *d,
+                           unsigned *ret_bits)
 {
     uint64_t at = d->at;
     unsigned bits = 0;
     for (uint64_t i = 0; i < d->n; i++) {
         struct chy_bytes name;
-        if (at + ENTRY_BYTES > d->at + d->size || !format_has(r, at, CHY_STR("PK\1\2")))
+        if (at + ZIP_ENTRY_BYTES > d->at + d->size || !format_has(r, at, CHY_STR("PK\1\2")))
             return false;
         size_t n = format_u16le(r, at + 28);
-        uint64_t next = at + ENTRY_BYTES + n + format_u16le(r, at + 30) + format_u16le(r, at + 32);
+        uint64_t next =
+            at + ZIP_ENTRY_BYTES + n + format_u16le(r, at + 30) + format_u16le(r, at + 32);
         /* Names that matter are short. */
-        if (n <= CHY_LIMIT_FORMAT_NAME && format_at(r, at + ENTRY_BYTES, n, &name))
+        if (n <= CHY_LIMIT_FORMAT_NAME && format_at(r, at + ZIP_ENTRY_BYTES, n, &name))
             bits |= bits_of(chy_bytes_str(name));
         if (r->result != CHY_OK)
             return false;
@@ -184,15 +181,14 @@ static void choose_kind(unsigned bits, struct chy_str name, struct chy_format_fa
 
 bool format_zip(struct format_reader *r, struct chy_str name, struct chy_format_facts *facts)
 {
-    struct directory d;
+    struct zip_directory d;
     unsigned bits = 0;
-    uint64_t end;
     bool begins = format_has(r, 0, CHY_STR("PK\3\4")) || format_has(r, 0, CHY_STR("PK\5\6"));
     /* A program in front of an archive is that program. */
     if (!begins)
         return false;
     choose_kind(0, name, facts);
-    if (!find_end(r, &end) || !find_directory(r, end, &d))
+    if (!zip_find_directory(r, &d))
         return FORMAT_BROKEN(facts, "the archive's directory is not there");
     if (!read_directory(r, &d, &bits))
         return FORMAT_BROKEN(facts, "the archive's directory does not hold together");
@@ -210,10 +206,10 @@ bool format_zip(struct format_reader *r, struct chy_str name, struct chy_format_
 #define PAIR_HEAD   12
 #define NUMBER_SIZE 4
 
-/* Not v3.1: older tools pass it over, so that it may hold what nobody has verified. */
 static bool is_scheme(uint32_t number)
 {
-    return number == CHY_FORMAT_APK_V2 || number == CHY_FORMAT_APK_V3;
+    return number == CHY_FORMAT_APK_V2 || number == CHY_FORMAT_APK_V3 ||
+           number == CHY_FORMAT_APK_V3_1;
 }
 
 /* Of two of one number a tool verifies the first alone. */
@@ -245,15 +241,17 @@ static bool pairs_read(struct format_reader *r, uint64_t at, uint64_t end,
     return true;
 }
 
-static bool block_read(struct format_reader *r, uint64_t directory, struct chy_format_place *place)
+static bool block_read(struct format_reader *r, uint64_t directory, uint64_t end,
+                       struct chy_format_place *place)
 {
     uint64_t size = format_u64le(r, directory - BLOCK_TAIL);
     if (size < BLOCK_TAIL || size > directory - 8)
         return false;
     uint64_t start = directory - size - 8;
     place->covered[0] = (struct chy_format_range){ 0, start };
-    place->covered[1] = (struct chy_format_range){ directory, r->source->size_bytes - directory };
-    place->n_covered = 2;
+    place->covered[1] = (struct chy_format_range){ directory, end - directory };
+    place->covered[2] = (struct chy_format_range){ end, r->source->size_bytes - end };
+    place->n_covered = 3;
     return format_u64le(r, start) == size &&
            pairs_read(r, start + 8, directory - BLOCK_TAIL, place);
 }
@@ -262,19 +260,19 @@ enum chy_err chy_format_apk_place(const struct chy_format_source *source,
                                   struct chy_format_place *ret_place, struct chy_error *err)
 {
     struct format_reader r;
-    struct directory d = { .at = 0 };
+    struct zip_directory d = { .at = 0 };
     struct chy_format_place place = { .n_covered = 0 };
-    uint64_t end;
     format_reader_init(&r, source);
-    bool is_archive = find_end(&r, &end) && find_directory(&r, end, &d);
+    /* Android reads none of 64 bits. */
+    bool is_archive = zip_find_directory(&r, &d) && d.end_64 == 0;
     bool has_block = is_archive && d.at >= BLOCK_TAIL && has_signing_block(&r, d.at);
-    bool is_whole = has_block && block_read(&r, d.at, &place);
+    bool is_whole = has_block && block_read(&r, d.at, d.end, &place);
     if (r.result != CHY_OK)
         return chy_fail(err, r.result, "%s", r.error.text);
     if (!is_archive || (has_block && !is_whole))
         return chy_fail(err, CHY_E_MALFORMED, "the package does not hold together");
     if (place.n_signatures == 0)
-        return chy_fail(err, CHY_E_NOT_FOUND, "it is not signed by scheme v2 or v3");
+        return chy_fail(err, CHY_E_NOT_FOUND, "it is not signed by scheme v2, v3 or v3.1");
     *ret_place = place;
     return CHY_OK;
 }

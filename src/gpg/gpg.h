@@ -27,7 +27,7 @@ struct chy_gpg {
     int out;
     int err;
     struct chy_arena arena; /* lives as long as the run */
-    struct chy_gpg_options options;
+    struct chy_gnupg_options options;
     int status; /* descriptor; -1: none */
     struct chy_settings settings;
     bool has_settings;

@@ -233,7 +233,7 @@ enum chy_err chy_gpg_key_find(struct chy_gpg *g, struct chy_str user, struct chy
 enum chy_err chy_gpg_key_choose(struct chy_gpg *g, struct chy_gpg_key *ret_key,
                                 struct chy_error *err)
 {
-    const struct chy_gpg_options *o = &g->options;
+    const struct chy_gnupg_options *o = &g->options;
     struct chy_str user = o->local_user.n != 0 ? o->local_user : o->default_key;
     const struct chy_gpg_key *keys;
     size_t n;

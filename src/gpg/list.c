@@ -118,7 +118,7 @@ static void put_colons(const struct chy_gpg *g, const struct chy_gpg_key *k, str
                        struct chy_buf *out)
 {
     size_t at = shown_at(k->key.type);
-    bool is_secret = g->options.command == CHY_GPG_LIST_SECRET_KEYS;
+    bool is_secret = g->options.command == CHY_GNUPG_LIST_SECRET_KEYS;
     chy_buf_printf(out, "%s:u:%u:%u:%s:%u:::u:::scSC:::%s::%s::0:\n", is_secret ? "sec" : "pub",
                    shown[at].bits, (unsigned)chy_openpgp_algorithm_number(k->key.type),
                    k->fingerprint + sizeof k->fingerprint - 1 -
@@ -144,7 +144,7 @@ static void put_lines(const struct chy_gpg *g, const struct chy_gpg_key *k, stru
     CHY_CLEANUP(chy_buf_done) struct chy_buf time;
     chy_buf_init(&time, 64);
     chy_time_write(&time, (int64_t)k->openpgp.created_unix_s * 1000000);
-    bool is_secret = g->options.command == CHY_GPG_LIST_SECRET_KEYS;
+    bool is_secret = g->options.command == CHY_GNUPG_LIST_SECRET_KEYS;
     chy_buf_printf(out, "%s   %s %.*s [SC]\n      %s\n", is_secret ? "sec" : "pub",
                    shown[shown_at(k->key.type)].name, (int)CHY_MIN(time.n, (size_t)10),
                    time.n != 0 ? (const char *)time.p : "", k->fingerprint);

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 #include <stdarg.h>
-#include <stdio.h>
 
 #include "base/limits.h"
 #include "client/advice.h"
+#include "client/gnupg_line.h"
 #include "gpg/gpg.h"
 #include "os/fd.h"
 
@@ -11,27 +11,11 @@
 
 /* --- what is said --- */
 
-/* One line in, one line out: what steers a terminal or ends a status line becomes '?'. */
-CHY_PRINTF(3, 0)
-static void write_line(int fd, const char *lead, const char *fmt, va_list args)
-{
-    char text[LINE_BYTES];
-    CHY_CLEANUP(chy_buf_done) struct chy_buf line;
-    (void)vsnprintf(text, sizeof text, fmt, args);
-    for (char *c = text; *c != '\0'; c++)
-        *c = (unsigned char)*c < ' ' || *c == 0x7f ? '?' : *c;
-    chy_buf_init(&line, LINE_BYTES + 32);
-    chy_buf_printf(&line, "%s%s\n", lead, text);
-    /* Where even that cannot be told there is nobody to tell. */
-    if (chy_buf_check(&line, NULL) == CHY_OK)
-        CHY_IGNORE(chy_fd_write(fd, chy_buf_bytes(&line), NULL));
-}
-
 void chy_gpg_say(const struct chy_gpg *g, const char *fmt, ...)
 {
     va_list args;
     va_start(args, fmt);
-    write_line(g->err, "chancery-gpg: ", fmt, args);
+    chy_gnupg_line(g->err, "chancery-gpg: ", fmt, args);
     va_end(args);
 }
 
@@ -41,7 +25,7 @@ void chy_gpg_status(const struct chy_gpg *g, const char *fmt, ...)
     if (g->status < 0)
         return;
     va_start(args, fmt);
-    write_line(g->status, "[GNUPG:] ", fmt, args);
+    chy_gnupg_line(g->status, CHY_GNUPG_STATUS, fmt, args);
     va_end(args);
 }
 
@@ -70,7 +54,7 @@ static enum chy_err help(struct chy_gpg *g, struct chy_error *err)
     CHY_CLEANUP(chy_buf_done) struct chy_buf text;
     chy_buf_init(&text, (size_t)4 * LINE_BYTES);
     chy_buf_append_c(&text, "usage: chancery-gpg [OPTION]... COMMAND [FILE]\n\n");
-    chy_gpg_options_help(&text);
+    chy_gnupg_options_help(&chy_gpg_table, &text);
     chy_buf_append_c(&text, "\n--verify, --decrypt and other reading is done by the real gpg. "
                             "chancery-gpg(1) tells more.\n");
     return chy_gpg_print(g, &text, err);
@@ -86,20 +70,20 @@ static enum chy_err nothing(struct chy_gpg *g, struct chy_error *err)
 /* --- the program --- */
 
 static const struct {
-    enum chy_gpg_command command;
+    enum chy_gnupg_command command;
     enum chy_err (*run)(struct chy_gpg *g, struct chy_error *err);
 } commands[] = {
-    { CHY_GPG_NOTHING, nothing },
-    { CHY_GPG_SIGN, chy_gpg_sign },
-    { CHY_GPG_DETACH_SIGN, chy_gpg_sign },
-    { CHY_GPG_CLEAR_SIGN, chy_gpg_sign },
-    { CHY_GPG_EXPORT, chy_gpg_export },
-    { CHY_GPG_IMPORT, chy_gpg_import },
-    { CHY_GPG_LIST_KEYS, chy_gpg_list },
-    { CHY_GPG_LIST_SECRET_KEYS, chy_gpg_list },
-    { CHY_GPG_QUICK_CERTIFY, chy_gpg_quick_certify },
-    { CHY_GPG_VERSION, version },
-    { CHY_GPG_HELP, help },
+    { CHY_GNUPG_NOTHING, nothing },
+    { CHY_GNUPG_SIGN, chy_gpg_sign },
+    { CHY_GNUPG_DETACH_SIGN, chy_gpg_sign },
+    { CHY_GNUPG_CLEAR_SIGN, chy_gpg_sign },
+    { CHY_GNUPG_EXPORT, chy_gpg_export },
+    { CHY_GNUPG_IMPORT, chy_gpg_import },
+    { CHY_GNUPG_LIST_KEYS, chy_gpg_list },
+    { CHY_GNUPG_LIST_SECRET_KEYS, chy_gpg_list },
+    { CHY_GNUPG_QUICK_CERTIFY, chy_gpg_quick_certify },
+    { CHY_GNUPG_VERSION, version },
+    { CHY_GNUPG_HELP, help },
 };
 
 static enum chy_err run_command(struct chy_gpg *g, struct chy_error *err)
@@ -113,8 +97,8 @@ static enum chy_err run_command(struct chy_gpg *g, struct chy_error *err)
 
 static enum chy_err run(struct chy_gpg *g, int argc, char *const *argv, struct chy_error *err)
 {
-    CHY_TRY(chy_gpg_options_read(argc, argv, &g->arena, &g->options, err));
-    if (g->options.command == CHY_GPG_HAND_OVER)
+    CHY_TRY(chy_gnupg_options_read(&chy_gpg_table, argc, argv, &g->arena, &g->options, err));
+    if (g->options.command == CHY_GNUPG_HAND_OVER)
         return chy_gpg_hand_over(argc, argv, err);
     if (g->options.status_fd.n != 0)
         CHY_TRY(chy_fd_of_text(g->options.status_fd, &g->status, err));
@@ -125,7 +109,7 @@ static int tell(struct chy_gpg *g, const struct chy_error *err)
 {
     const char *hint = g->has_settings ? chy_client_advice(&g->settings, err) : NULL;
     bool is_signing =
-        g->options.command >= CHY_GPG_SIGN && g->options.command <= CHY_GPG_CLEAR_SIGN;
+        g->options.command >= CHY_GNUPG_SIGN && g->options.command <= CHY_GNUPG_CLEAR_SIGN;
     chy_gpg_say(g, "%s%s%s", err->text, hint != NULL ? ". " : "", hint != NULL ? hint : "");
     if (is_signing)
         chy_gpg_status(g, "FAILURE sign 1"); /* GPG_ERR_GENERAL: gpg has no code for a policy */

@@ -20,7 +20,7 @@
 struct job;
 
 struct form {
-    enum chy_gpg_command command;
+    enum chy_gnupg_command command;
     enum chy_openpgp_class class;
     char letter;      /* in the status line SIG_CREATED */
     const char *name; /* in the fact openpgp.form */
@@ -138,11 +138,11 @@ static enum chy_err text_end(struct job *j, struct chy_error *err)
 }
 
 static const struct form forms[] = {
-    { CHY_GPG_DETACH_SIGN, CHY_OPENPGP_BINARY, 'D', "detached", ".sig", CHY_ARMOR_SIGNATURE,
+    { CHY_GNUPG_DETACH_SIGN, CHY_OPENPGP_BINARY, 'D', "detached", ".sig", CHY_ARMOR_SIGNATURE,
       detached_begin, detached_add, detached_end },
-    { CHY_GPG_SIGN, CHY_OPENPGP_BINARY, 'S', "message", ".gpg", CHY_ARMOR_MESSAGE, inline_begin,
+    { CHY_GNUPG_SIGN, CHY_OPENPGP_BINARY, 'S', "message", ".gpg", CHY_ARMOR_MESSAGE, inline_begin,
       inline_add, inline_end },
-    { CHY_GPG_CLEAR_SIGN, CHY_OPENPGP_TEXT, 'C', "cleartext", ".asc", CHY_ARMOR_SIGNATURE,
+    { CHY_GNUPG_CLEAR_SIGN, CHY_OPENPGP_TEXT, 'C', "cleartext", ".asc", CHY_ARMOR_SIGNATURE,
       text_begin, text_add, text_end },
 };
 
@@ -281,7 +281,7 @@ static enum chy_err put_signature(struct job *j, struct chy_error *err)
 /* NULL: standard output. */
 static enum chy_err output_path(const struct job *j, const char **ret_path, struct chy_error *err)
 {
-    const struct chy_gpg_options *o = &j->g->options;
+    const struct chy_gnupg_options *o = &j->g->options;
     bool is_stdin = o->words.n == 0 || chy_str_equal_c(o->words.p[0], "-");
     *ret_path = NULL;
     if (o->output.n != 0) {

@@ -23,7 +23,7 @@ struct chy_gpgsm {
     int err;
     int status; /* descriptor; -1: none */
     struct chy_arena arena;
-    struct chy_gpgsm_options options;
+    struct chy_gnupg_options options;
     struct chy_settings settings;
     bool has_settings;
     struct chy_client *client; /* once it was asked for */
@@ -38,10 +38,11 @@ int chy_gpgsm_run(int argc, char *const *argv, const struct chy_client_env *env,
 CHY_PRINTF(2, 3) void chy_gpgsm_say(const struct chy_gpgsm *g, const char *fmt, ...);
 /* A status line. Nothing without --status-fd. */
 CHY_PRINTF(2, 3) void chy_gpgsm_status(const struct chy_gpgsm *g, const char *fmt, ...);
-/* All of a file, or of standard input for "-" or no name. In the arena's buffer `to`, whose maximum
- * is the data's. Errors: CHY_E_NOT_FOUND, CHY_E_LIMIT, CHY_E_IO, CHY_E_NOMEM */
-CHY_MUST_USE enum chy_err chy_gpgsm_read(const struct chy_gpgsm *g, struct chy_str name,
-                                         struct chy_buf *to, struct chy_error *err);
+/* All of the file that the word `i` names, or of standard input for "-" or no such word. In the
+ * arena's buffer `to`, whose maximum is the data's. Errors: CHY_E_NOT_FOUND, CHY_E_LIMIT, CHY_E_IO,
+ * CHY_E_NOMEM */
+CHY_MUST_USE enum chy_err chy_gpgsm_read(const struct chy_gpgsm *g, size_t i, struct chy_buf *to,
+                                         struct chy_error *err);
 
 /* Errors: CHY_E_STATE        the key has no certificate, or one that has ended
  *         CHY_E_UNSUPPORTED  a kind of key that does not sign so

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 #include <fcntl.h>
 #include <stdarg.h>
-#include <stdio.h>
 
 #include "base/limits.h"
 #include "client/advice.h"
+#include "client/gnupg_line.h"
 #include "gpgsm/gpgsm.h"
 #include "os/fd.h"
 #include "os/file.h"
@@ -15,26 +15,11 @@
 
 /* --- what is said --- */
 
-/* One line in, one line out: what steers a terminal or ends a status line becomes '?'. */
-CHY_PRINTF(3, 0)
-static void write_line(int fd, const char *lead, const char *fmt, va_list args)
-{
-    char text[LINE_BYTES];
-    CHY_CLEANUP(chy_buf_done) struct chy_buf line;
-    (void)vsnprintf(text, sizeof text, fmt, args);
-    for (char *c = text; *c != '\0'; c++)
-        *c = (unsigned char)*c < ' ' || *c == 0x7f ? '?' : *c;
-    chy_buf_init(&line, LINE_BYTES + 32);
-    chy_buf_printf(&line, "%s%s\n", lead, text);
-    if (chy_buf_check(&line, NULL) == CHY_OK)
-        CHY_IGNORE(chy_fd_write(fd, chy_buf_bytes(&line), NULL)); /* nobody is left to tell */
-}
-
 void chy_gpgsm_say(const struct chy_gpgsm *g, const char *fmt, ...)
 {
     va_list args;
     va_start(args, fmt);
-    write_line(g->err, "chancery-gpgsm: ", fmt, args);
+    chy_gnupg_line(g->err, "chancery-gpgsm: ", fmt, args);
     va_end(args);
 }
 
@@ -44,7 +29,7 @@ void chy_gpgsm_status(const struct chy_gpgsm *g, const char *fmt, ...)
     if (g->status < 0)
         return;
     va_start(args, fmt);
-    write_line(g->status, "[GNUPG:] ", fmt, args);
+    chy_gnupg_line(g->status, CHY_GNUPG_STATUS, fmt, args);
     va_end(args);
 }
 
@@ -63,12 +48,13 @@ static enum chy_err read_input(const struct chy_gpgsm *g, struct chy_buf *to, st
     return CHY_OK;
 }
 
-enum chy_err chy_gpgsm_read(const struct chy_gpgsm *g, struct chy_str name, struct chy_buf *to,
+enum chy_err chy_gpgsm_read(const struct chy_gpgsm *g, size_t i, struct chy_buf *to,
                             struct chy_error *err)
 {
-    if (name.n == 0 || chy_str_equal_c(name, "-"))
+    const struct chy_strs *words = &g->options.words;
+    if (i >= words->n || chy_str_equal_c(words->p[i], "-"))
         return read_input(g, to, err);
-    return chy_file_read(AT_FDCWD, name.p, to, err); /* a word of argv */
+    return chy_file_read(AT_FDCWD, words->p[i].p, to, err); /* a word of argv */
 }
 
 /* --- small commands --- */
@@ -93,7 +79,7 @@ static enum chy_err help(struct chy_gpgsm *g, struct chy_error *err)
     chy_buf_init(&text, LINE_BYTES);
     chy_buf_append_c(&text, "usage: chancery-gpgsm -bsau KEY [FILE]\n"
                             "       chancery-gpgsm --verify SIGNATURE [FILE]\n\n");
-    chy_gpgsm_options_help(&text);
+    chy_gnupg_options_help(&chy_gpgsm_table, &text);
     chy_buf_append_c(&text, "\nFor git: git config gpg.x509.program chancery-gpgsm. "
                             "chancery-gpgsm(1) tells more.\n");
     return print(g, &text, err);
@@ -108,19 +94,20 @@ static enum chy_err nothing(struct chy_gpgsm *g, struct chy_error *err)
 /* --- the program --- */
 
 static const struct {
-    enum chy_gpgsm_command command;
+    enum chy_gnupg_command command;
     enum chy_err (*run)(struct chy_gpgsm *g, struct chy_error *err);
 } commands[] = {
-    { CHY_GPGSM_NOTHING, nothing },
-    { CHY_GPGSM_SIGN, chy_gpgsm_sign },
-    { CHY_GPGSM_VERIFY, chy_gpgsm_verify },
-    { CHY_GPGSM_VERSION, version },
-    { CHY_GPGSM_HELP, help },
+    { CHY_GNUPG_NOTHING, nothing },
+    { CHY_GNUPG_SIGN, chy_gpgsm_sign },
+    { CHY_GNUPG_DETACH_SIGN, chy_gpgsm_sign },
+    { CHY_GNUPG_VERIFY, chy_gpgsm_verify },
+    { CHY_GNUPG_VERSION, version },
+    { CHY_GNUPG_HELP, help },
 };
 
 static enum chy_err run(struct chy_gpgsm *g, int argc, char *const *argv, struct chy_error *err)
 {
-    CHY_TRY(chy_gpgsm_options_read(argc, argv, &g->options, err));
+    CHY_TRY(chy_gnupg_options_read(&chy_gpgsm_table, argc, argv, &g->arena, &g->options, err));
     if (g->options.status_fd.n != 0)
         CHY_TRY(chy_fd_of_text(g->options.status_fd, &g->status, err));
     for (size_t i = 0; i < CHY_ARRAY_LEN(commands); i++) {
@@ -132,7 +119,8 @@ static enum chy_err run(struct chy_gpgsm *g, int argc, char *const *argv, struct
 
 static int tell(struct chy_gpgsm *g, const struct chy_error *err)
 {
-    bool is_sign = g->options.command == CHY_GPGSM_SIGN;
+    bool is_sign =
+        g->options.command == CHY_GNUPG_SIGN || g->options.command == CHY_GNUPG_DETACH_SIGN;
     /* The advice is about the server, which verifying does not ask. */
     const char *hint = is_sign && g->has_settings ? chy_client_advice(&g->settings, err) : NULL;
     chy_gpgsm_say(g, "%s%s%s", err->text, hint != NULL ? ". " : "", hint != NULL ? hint : "");

@@ -155,10 +155,10 @@ enum chy_err chy_gpgsm_sign(struct chy_gpgsm *g, struct chy_error *err)
     CHY_CLEANUP(chy_buf_done) struct chy_buf data;
     struct chy_key key;
     chy_buf_init(&data, CHY_LIMIT_GPGSM_DATA);
-    if (!g->options.is_detached || g->options.n_words > 1)
+    if (g->options.command != CHY_GNUPG_DETACH_SIGN || g->options.words.n > 1)
         return chy_fail(err, CHY_E_ARG,
                         "one signature of one file, which stands apart, is made: -bsau KEY [FILE]");
-    CHY_TRY(chy_gpgsm_read(g, g->options.words[0], &data, err));
+    CHY_TRY(chy_gpgsm_read(g, 0, &data, err));
     CHY_TRY(connect_server(g, err));
     CHY_TRY(find_key(g, &key, err));
     CHY_TRY(check_certificate(&key, err));

@@ -32,7 +32,7 @@ static enum chy_err read_signature(struct chy_gpgsm *g, struct chy_signed_data *
     CHY_CLEANUP(chy_buf_done) struct chy_buf der;
     chy_buf_init(&file, (size_t)CHY_LIMIT_CMS * 3 / 2);
     chy_buf_init(&der, CHY_LIMIT_CMS);
-    CHY_TRY(chy_gpgsm_read(g, g->options.words[0], &file, err));
+    CHY_TRY(chy_gpgsm_read(g, 0, &file, err));
     CHY_TRY(unarmor(chy_buf_bytes(&file), &der, err));
     struct chy_bytes kept = chy_arena_bytes(&g->arena, chy_buf_bytes(&der));
     if (kept.p == NULL && der.n != 0)
@@ -161,8 +161,10 @@ enum chy_err chy_gpgsm_verify(struct chy_gpgsm *g, struct chy_error *err)
     CHY_CLEANUP(chy_buf_done) struct chy_buf content;
     struct chy_signed_data *data = chy_arena_new(&g->arena, struct chy_signed_data);
     chy_buf_init(&content, CHY_LIMIT_GPGSM_DATA);
-    if (g->options.n_words == 0)
-        return chy_fail(err, CHY_E_ARG, "--verify needs the file of the signature");
+    if (g->options.words.n == 0 || g->options.words.n > 2)
+        return chy_fail(err, CHY_E_ARG,
+                        "--verify takes the file of the signature, and that of the data, not %zu",
+                        g->options.words.n);
     if (data == NULL)
         return chy_fail(err, CHY_E_NOMEM, "no memory for a signature");
     chy_gpgsm_status(g, "NEWSIG");
@@ -172,6 +174,6 @@ enum chy_err chy_gpgsm_verify(struct chy_gpgsm *g, struct chy_error *err)
         chy_gpgsm_status(g, r == CHY_E_UNSUPPORTED ? "ERRSIG 0 0 0 00 0 9" : "NODATA 4");
         return r;
     }
-    CHY_TRY(chy_gpgsm_read(g, g->options.words[1], &content, err));
+    CHY_TRY(chy_gpgsm_read(g, 1, &content, err));
     return verify(g, data, trust, chy_buf_bytes(&content), err);
 }

@@ -6,6 +6,7 @@
 #include <poll.h>
 #include <signal.h>
 #include <spawn.h>
+#include <sys/ioctl.h>
 #include <sys/pidfd.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -16,7 +17,6 @@
 #include "os/sys.h"
 
 #define PART_BYTES 8192
-#define LAST_US    ((int64_t)200000) /* for what is in the pipe when the program has ended */
 
 static int actions_set(posix_spawn_file_actions_t *actions, int in, int out)
 {
@@ -97,42 +97,53 @@ static void kill_group(const struct chy_process *process)
     CHY_IGNORE(kill(-process->pid, SIGKILL)); /* gone already is as good */
 }
 
-static enum chy_err part_take(int fd, struct chy_buf *out, bool *ret_is_end, struct chy_error *err)
+/* `ret_n` is 0 at the end, and 1 at least when there is nothing yet. */
+static enum chy_err part_take(int fd, struct chy_buf *out, size_t *ret_n, struct chy_error *err)
 {
     uint8_t part[PART_BYTES];
     ssize_t n = read(fd, part, sizeof part);
+    *ret_n = 1;
     if (n < 0 && (errno == EINTR || errno == EAGAIN))
         return CHY_OK;
     if (n < 0)
         return chy_fail_sys(err, CHY_E_IO, errno, "cannot read what a program says: %s",
                             chy_sys_text(errno));
-    *ret_is_end = n == 0;
+    *ret_n = (size_t)n;
     size_t room = out->max - CHY_MIN(out->n, out->max);
     chy_buf_append(out, (struct chy_bytes){ part, CHY_MIN((size_t)n, room) });
     return chy_buf_check(out, err);
 }
 
-/* Until it has ended, or the other end of the pipe is closed. A daemon that it leaves behind may
- * hold the pipe for ever. */
+/* What it wrote is in the pipe when it has ended, and no more is waited for: a daemon that it
+ * leaves behind may hold the pipe for ever, and talk. */
+static enum chy_err rest_take(int fd, struct chy_buf *out, struct chy_error *err)
+{
+    int left = 0;
+    if (ioctl(fd, FIONREAD, &left) != 0)
+        return chy_fail_sys(err, CHY_E_IO, errno, "cannot read what a program says: %s",
+                            chy_sys_text(errno));
+    while (left > 0) {
+        size_t n;
+        CHY_TRY(part_take(fd, out, &n, err));
+        left = n != 0 ? left - (int)n : 0;
+    }
+    return CHY_OK;
+}
+
+/* Until it has ended, or the other end of the pipe is closed. */
 static enum chy_err read_all(const struct chy_program_run *run, const struct chy_process *process,
                              int fd, struct chy_buf *out, struct chy_error *err)
 {
-    int64_t deadline_us = run->deadline_us;
-    bool is_over = false;
-    for (bool is_end = false; !is_end;) {
-        struct pollfd fds[] = { { fd, POLLIN, 0 }, { is_over ? -1 : process->pidfd, POLLIN, 0 } };
-        int64_t left_us = deadline_us - chy_clock_monotonic_us();
+    for (size_t taken = 1; taken != 0;) {
+        struct pollfd fds[] = { { fd, POLLIN, 0 }, { process->pidfd, POLLIN, 0 } };
+        int64_t left_us = run->deadline_us - chy_clock_monotonic_us();
         int n = left_us > 0 ? poll(fds, CHY_ARRAY_LEN(fds), (int)(left_us / 1000 + 1)) : 0;
-        if (n == 0 && is_over)
-            return CHY_OK;
         if (n == 0)
             return chy_fail(err, CHY_E_TIMEOUT, "%s took too long", run->argv[0]);
+        if (n > 0 && fds[1].revents != 0)
+            return rest_take(fd, out, err);
         if (n > 0 && fds[0].revents != 0)
-            CHY_TRY(part_take(fd, out, &is_end, err));
-        if (n > 0 && fds[1].revents != 0) {
-            is_over = true;
-            deadline_us = CHY_MIN(deadline_us, chy_clock_monotonic_us() + LAST_US);
-        }
+            CHY_TRY(part_take(fd, out, &taken, err));
     }
     return CHY_OK;
 }

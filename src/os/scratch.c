@@ -41,9 +41,14 @@ enum chy_err chy_scratch_make(const char *path, int *ret_fd, struct chy_error *e
 
 static bool is_name(const char *name)
 {
-    size_t n = strlen(CHY_SCRATCH_PREFIX);
-    return chy_str_starts(chy_str_of(name), CHY_SCRATCH_PREFIX) && strlen(name) == n + DIGITS &&
-           strspn(name + n, "0123456789abcdef") == DIGITS;
+    static const char *const prefixes[] = { CHY_SCRATCH_PREFIX, CHY_SCRATCH_EXEC_PREFIX };
+    for (size_t i = 0; i < CHY_ARRAY_LEN(prefixes); i++) {
+        size_t n = strlen(prefixes[i]);
+        if (chy_str_starts(chy_str_of(name), prefixes[i]) && strlen(name) == n + DIGITS &&
+            strspn(name + n, "0123456789abcdef") == DIGITS)
+            return true;
+    }
+    return false;
 }
 
 /* Never what is locked, nor what was changed a moment ago. */

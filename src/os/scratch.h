@@ -1,13 +1,16 @@
 /* SPDX-License-Identifier: MIT */
-/* Folders in which a program works beside the files that it makes, so that a rename puts these in
- * their place. A process that is killed leaves its own; the next one that works there removes it:
- * whoever uses a folder holds a lock on it, which the kernel lets go with the process. */
+/* Folders in which a program works: beside the files that it makes, so that a rename puts these in
+ * their place; or with what the tools need that it runs. A process that is killed leaves its own;
+ * the next one that works there removes it: whoever uses a folder holds a lock on it, which the
+ * kernel lets go with the process. */
 #pragma once
 
 #include "base/compiler.h"
 #include "base/err.h"
 
-#define CHY_SCRATCH_PREFIX ".chancery-" /* of its name; 16 digits of lower-case hex follow */
+/* Of the names of the one and the other; 16 digits of lower-case hex follow. */
+#define CHY_SCRATCH_PREFIX      ".chancery-"
+#define CHY_SCRATCH_EXEC_PREFIX "chancery-exec-"
 
 /* A new one, of mode 0700, in use until `ret_fd` is closed: remove it first.
  * Errors: CHY_E_EXISTS, CHY_E_NOT_FOUND (its parent), CHY_E_IO */

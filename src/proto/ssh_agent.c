@@ -5,7 +5,8 @@
 #include "codec/der.h"
 #include "codec/ssh_wire.h"
 
-#define RSA_NAME "ssh-rsa"
+#define RSA_NAME     "ssh-rsa"
+#define SESSION_BIND "session-bind@openssh.com"
 
 /* Keys whose signatures are named as they are, with the hash that goes with them. */
 static const struct kind {
@@ -66,6 +67,22 @@ static enum chy_err read_sign(struct chy_bytes in, struct chy_ssh_request *r, st
     return chy_ssh_end(in, err);
 }
 
+/* Whose host key that is, and its signature, is of no matter: nothing is granted by it. */
+static enum chy_err read_extension(struct chy_bytes in, struct chy_ssh_request *r,
+                                   struct chy_error *err)
+{
+    struct chy_bytes skipped;
+    uint8_t flag = 0;
+    CHY_TRY(chy_ssh_take_string(&in, &r->extension, err));
+    if (!chy_str_equal_c(chy_bytes_str(r->extension), SESSION_BIND))
+        return CHY_OK;
+    for (size_t i = 0; i < 3; i++)
+        CHY_TRY(chy_ssh_take_string(&in, &skipped, err));
+    CHY_TRY(chy_ssh_take_u8(&in, &flag, err));
+    r->is_forwarded = flag != 0;
+    return chy_ssh_end(in, err);
+}
+
 enum chy_err chy_ssh_request_read(struct chy_bytes message, struct chy_ssh_request *ret_request,
                                   struct chy_error *err)
 {
@@ -78,7 +95,7 @@ enum chy_err chy_ssh_request_read(struct chy_bytes message, struct chy_ssh_reque
     else if (r.type == CHY_SSH_SIGN_REQUEST)
         CHY_TRY(read_sign(message, &r, err));
     else if (r.type == CHY_SSH_EXTENSION)
-        CHY_TRY(chy_ssh_take_string(&message, &r.extension, err));
+        CHY_TRY(read_extension(message, &r, err));
     *ret_request = r;
     return CHY_OK;
 }

@@ -8,11 +8,13 @@
  *   IDENTITIES_ANSWER    u32 count, then of each: string key, string comment
  *   SIGN_REQUEST         string key, string data, u32 flags
  *   SIGN_RESPONSE        string signature
- *   EXTENSION            string type, contents of its own
+ *   EXTENSION            string type, contents of its own; of "session-bind@openssh.com": string
+ *                        host key, string session, string signature, u8 is forwarded
  *   FAILURE              nothing
  *
- * Source: draft-miller-ssh-agent-14; keys and signatures: RFC 4253 section 6.6, RFC 5656 section 3,
- * RFC 8332 section 3, RFC 8709 sections 4 and 6. */
+ * Source: draft-miller-ssh-agent-14; session-bind: OpenSSH's PROTOCOL.agent section 1; keys and
+ * signatures: RFC 4253 section 6.6, RFC 5656 section 3, RFC 8332 section 3, RFC 8709 sections 4 and
+ * 6. */
 #pragma once
 
 #include "proto/door.h"
@@ -40,6 +42,7 @@ struct chy_ssh_request {
     struct chy_bytes data;
     uint32_t flags;
     struct chy_bytes extension; /* its type */
+    bool is_forwarded;          /* session-bind: from now on another machine asks */
 };
 
 /* The size of the first message in `in`, its length included; 0 when more bytes must come first.

@@ -157,13 +157,13 @@ class Sshd:
         path.write_text("".join(f"{name} {value}\n" for name, value in lines.items()))
         return path
 
-    def ssh(self, config, *options, known_hosts, env=None):
-        """What `ssh host 'echo in'` says; it uses no configuration of the machine."""
+    def ssh(self, config, *options, known_hosts, env=None, command="echo in"):
+        """What `ssh host COMMAND` says; it uses no configuration of the machine."""
         proxy = f"{self.program} -i -e -f {config}"
         words = ["ssh", "-F", "none", "-o", f"ProxyCommand={proxy}",
                  "-o", f"UserKnownHostsFile={known_hosts}", "-o", "GlobalKnownHostsFile=none",
                  "-o", "StrictHostKeyChecking=yes", "-o", "BatchMode=yes",
-                 "-o", "PreferredAuthentications=publickey", *options, f"{ME}@host", "echo in"]
+                 "-o", "PreferredAuthentications=publickey", *options, f"{ME}@host", command]
         return words if env is None else run(*words, check=False, env=env, cwd=self.folder)
 
     def trust_host(self):

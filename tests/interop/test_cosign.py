@@ -121,6 +121,17 @@ def test_attestation(keys, cosign, registry, key):
     refused = cosign.run("verify-attestation", "--key", "p384.pub", "--type", "custom", *VERIFY,
                          image, check=False)
     assert refused.returncode != 0
+    # One letter of the signature in the registry's store is another.
+    signature = envelope["signatures"][0]["sig"].encode()
+    blob, = [path for path in (registry.folder / "data").rglob("data")
+             if path.is_file() and signature in path.read_bytes()]
+    content = blob.read_bytes()
+    at = content.index(signature) + 10
+    blob.write_bytes(content[:at] + (b"B" if content[at:at + 1] == b"A" else b"A")
+                     + content[at + 1:])
+    refused = cosign.run("verify-attestation", "--key", f"{key}.pub", "--type", "custom", *VERIFY,
+                         image, check=False)
+    assert refused.returncode != 0
 
 
 def test_exec(keys, cosign, blob):

@@ -219,11 +219,13 @@ def test_release_gpg(pgp, repository):
     assert "chancery: signed: key r3" in done.stderr
     with Apt(pgp, repository, "r3") as apt:
         apt.update()
+    pgp.real("--yes", "-o", "release.sig", "--dearmor", repository / "Release.gpg")
+    packet = (pgp.keys.home / "release.sig").read_bytes()
+    found = pgp.logged("r3", signed_digest(packet, release.read_bytes()))
+    assert "artifact_type:       apt-release" in pgp.detail(found[0])
     release.write_text(release.read_text().replace("Codename: stable", "Codename: stablf"))
     with Apt(pgp, repository, "r3") as apt:
         assert "invalid" in apt.update(good=False)
-    found = [e for e in pgp.keys.log(key="r3") if e["kind"] == "sign.intent"]
-    assert "artifact_type:       apt-release" in pgp.detail(found[-1])
 
 
 def test_another_key_is_not_enough(pgp, repository):

@@ -318,13 +318,34 @@ def test_receipts__of_what_this_program_signs(keys, place, way):
     assert len(list((place / "receipts").iterdir())) == len(names)
 
 
-def test_receipts__have_nowhere_to_go(keys, place):
-    """The signature is not handed out."""
+@pytest.mark.parametrize("folder", ["nowhere", "notes.txt", "/proc"])
+def test_receipts__have_nowhere_to_go(keys, place, folder):
+    """That is said before anything is signed."""
     (place / "notes.txt").write_text("what is delivered\n")
-    done = sign(keys, place, "--receipts", "nowhere", "notes.txt", code=3)
-    assert "nowhere" in done.stderr
-    assert not (place / "notes.txt.p7s").exists()
-    assert not leftovers(place)
+    path = sample(keys, place, "exe", "a.exe")
+    before, logged = path.read_bytes(), keys.log()
+    for words in (["--receipts", folder, "notes.txt", path], ["--raw", "notes.txt"]):
+        done = sign(keys, place, *words, code=3, CHANCERY_RECEIPTS=folder)
+        assert "no receipt can be kept" in done.stderr and folder in done.stderr
+    assert keys.log() == logged and path.read_bytes() == before
+    assert not [*place.glob("*.p7s"), *place.glob("*.sig")] and not leftovers(place)
+
+
+def test_places__where_nothing_can_be_written(keys, place):
+    """Said before anything is signed; the others are."""
+    (place / "notes.txt").write_text("what is delivered\n")
+    path = sample(keys, place, "exe", "a.exe")
+    (place / "out/a.exe").mkdir(parents=True)
+    logged = keys.log()
+    for out in ("out", "/proc/", "out/a.exe/none/a.exe"):
+        assert "FAILED" in sign(keys, place, "--out", out, path, code=3).stderr
+    for words in (["--out", "/proc/a"], ["--out", "none/a"], ["--out", "out"],
+                  ["--receipt", "none/r"]):
+        sign(keys, place, "--raw", *words, "notes.txt", code=3)
+    assert keys.log() == logged and not leftovers(place)
+    done = sign(keys, place, "--out", "out", path, "notes.txt", code=3)
+    assert "1 signed, 1 FAILED" in done.stderr
+    assert list((place / "out/a.exe").iterdir()) == []
 
 
 def test_module(keys, place):

@@ -18,6 +18,8 @@ from test_sign_files import (  # noqa: F401  (pytest finds the fixture here)
     env_in, fixture_place, leftovers, sample, sign, verify_cms)
 
 TIME_STAMP = "060b2a864886f70d010910020e"  # id-aa-timeStampToken, with its header
+AT_ONCE = 8  # CHY_LIMIT_STAMPS_AT_ONCE
+MANY = 20
 SHA256_HEAD = bytes.fromhex("0420")  # the digest of a request follows it
 
 
@@ -110,6 +112,34 @@ def test_one_connection_stamps_many(keys, place, tsa):
     assert verify_token(tsa, place, token, signature)
 
 
+def test_asked_side_by_side(keys, place, liar):
+    """None is answered before all of them have come."""
+    together = threading.Barrier(AT_ONCE)
+
+    def twist(query, tsa):
+        together.wait(SOON)
+        return tsa.reply(query)
+    liar.twist = twist
+    paths = [notes(place, f"{i}.txt") for i in range(2 * AT_ONCE)]
+    sign(keys, place, *paths, CHANCERY_TIMESTAMP_URL=liar.url)
+    for path in paths:
+        token, signature = stamp_of((place / f"{path.name}.p7s").read_bytes())
+        assert verify_token(liar, place, token, signature), path
+
+
+def test_error_of_one_among_many(keys, place, liar):
+    """The others get theirs."""
+    first = threading.Lock()
+    liar.twist = lambda query, tsa: REFUSED if first.acquire(blocking=False) else tsa.reply(query)
+    paths = [notes(place, f"{i}.txt") for i in range(AT_ONCE)]
+    done = sign(keys, place, *paths, code=3, CHANCERY_TIMESTAMP_URL=liar.url)
+    assert f"{AT_ONCE - 1} signed, 1 FAILED" in done.stderr
+    made = list(place.glob("*.p7s"))
+    assert len(made) == AT_ONCE - 1
+    for path in made:
+        assert verify_token(liar, place, *stamp_of(path.read_bytes())), path
+
+
 # --- authorities that lie ---
 
 def other_digest(query, tsa):
@@ -131,6 +161,12 @@ def old_answer():
     return twist
 
 
+def no_certificate(query, tsa):
+    """As if it had not been asked for: certReq, the last value, is left out."""
+    assert query.endswith(b"\x01\x01\xff") and query[1] < 128
+    return tsa.reply(bytes([query[0], query[1] - 3]) + query[2:-3])
+
+
 def wrong_signature(query, tsa):
     answer = tsa.reply(query)
     return answer[:-1] + bytes([answer[-1] ^ 1])
@@ -141,6 +177,8 @@ REFUSED = cms.value(0x30, cms.value(0x30, cms.value(0x02, b"\2") + cms.value(
 HOSTILE = {  # what it answers: what is said of it
     "digest": (other_digest, "not the one that was asked for"),
     "nonce": (other_nonce, "not the one that was asked for"),
+    "certificate": (no_certificate, "no certificate of one signer"),
+    "ended": (lambda query, tsa: tsa.reply(query, "ended.pem"), "certificate verify error"),
     "signature": (wrong_signature, "signature of the time stamp is wrong"),
     "refusal": (lambda *_: REFUSED, "PKIStatus 2): not today"),
     "ugly": (lambda *_: REFUSED.replace(b"not today", b"not\033today"), "cannot be shown"),
@@ -162,6 +200,7 @@ def fixture_liar(tsa):
 
 @pytest.mark.parametrize("kind", HOSTILE)
 def test_hostile(keys, place, liar, kind):
+    """Row 22."""
     liar.twist, said = HOSTILE[kind]
     path = notes(place)
     done = sign(keys, place, "--timestamp-url", liar.url, path, code=3)
@@ -172,6 +211,7 @@ def test_hostile(keys, place, liar, kind):
 
 
 def test_hostile__old_answer(keys, place, liar):
+    """Row 22."""
     liar.twist = old_answer()
     sign(keys, place, "--timestamp-url", liar.url, notes(place, "a"))
     sign(keys, place, "--timestamp-url", liar.url, notes(place, "b"), code=3)
@@ -179,6 +219,7 @@ def test_hostile__old_answer(keys, place, liar):
 
 
 def test_slow(keys, place, liar):
+    """Row 22."""
     go_on = threading.Event()
     liar.twist = lambda query, tsa: go_on.wait(4 * SOON) and b""
     try:
@@ -189,10 +230,11 @@ def test_slow(keys, place, liar):
 
 
 def test_not_there(keys, place):
-    """It is not asked for ever."""
-    paths = [notes(place, f"{i}.txt") for i in range(6)]
+    """Row 22. It is not asked for ever."""
+    paths = [notes(place, f"{i}.txt") for i in range(AT_ONCE + 3)]
     done = sign(keys, place, "--timestamp-url", "http://127.0.0.1:9/", *paths, code=3)
-    assert done.stderr.count("FAILED") >= 6 and done.stderr.count("is not asked again") == 3
+    assert done.stderr.count("FAILED") >= AT_ONCE + 3
+    assert 3 <= done.stderr.count("is not asked again") <= AT_ONCE
     assert not list(place.glob("*.p7s"))
     assert "no time stamp of ftp" in sign(keys, place, "--timestamp-url", "ftp://127.0.0.1/",
                                           paths[0], code=3).stderr
@@ -231,17 +273,17 @@ def heed():
 
 
 def ended(keys, place, liar, number):
-    """chancery sign of three files, ended when the second time stamp is asked for."""
+    """chancery sign of MANY files, ended when the stamps after the first AT_ONCE are asked for."""
     asked, go_on = threading.Event(), threading.Event()
 
     def twist(query, tsa):
-        if tsa.stamps == before + 1:
+        if tsa.stamps == before + AT_ONCE:
             asked.set()
             go_on.wait(SOON)
         return tsa.reply(query)
     before = liar.stamps
     liar.twist = twist
-    paths = [notes(place, f"{i}.txt") for i in range(3)]
+    paths = [notes(place, f"{i:02}.txt") for i in range(MANY)]
     process = subprocess.Popen([str(CHANCERY), "sign", "--key", "r3", "--timestamp-url", liar.url,
                                 *map(str, paths)], cwd=place, env=env_in(keys, place), text=True,
                                stderr=subprocess.PIPE, stdin=subprocess.DEVNULL, preexec_fn=heed)
@@ -258,10 +300,11 @@ def test_ended(keys, place, liar, number):
     code, said = ended(keys, place, liar, number)
     assert code == 3 and "a signal ended the run" in said, said
     made = sorted(path.name for path in place.glob("*.p7s"))
-    assert made in (["0.txt.p7s"], ["0.txt.p7s", "1.txt.p7s"])
+    assert made == [f"{i:02}.txt.p7s" for i in range(len(made))]
+    assert len(made) in (AT_ONCE, 2 * AT_ONCE)
     for name in made:
         assert verify_cms(keys, place / name, place / name[:-4]).returncode == 0
-    assert f"{len(made)} signed, {3 - len(made)} FAILED" in said
+    assert f"{len(made)} signed, {MANY - len(made)} FAILED" in said
     assert not leftovers(place)
 
 
@@ -270,4 +313,4 @@ def test_killed(keys, place, liar):
     code, _ = ended(keys, place, liar, signal.SIGKILL)
     assert code == -signal.SIGKILL
     assert [path.name for path in place.iterdir() if path.name.startswith(".")] == []
-    assert verify_cms(keys, place / "0.txt.p7s", place / "0.txt").returncode == 0
+    assert verify_cms(keys, place / "00.txt.p7s", place / "00.txt").returncode == 0

@@ -23,6 +23,8 @@ TEXT = b"what is delivered\n"
 NAMES = {"r3": "ssh-rsa", "r4": "ssh-rsa", "p256": "ecdsa-sha2-nistp256",
          "p384": "ecdsa-sha2-nistp384", "p521": "ecdsa-sha2-nistp521", "ed": "ssh-ed25519"}
 # What ssh-keygen asks of each for SSHSIG: RSA's hash is its own choice.
+SIGNATURE_HASHES = {"rsa-sha2-256": "sha256", "rsa-sha2-512": "sha512", "ssh-ed25519": "sha256",
+                    "ecdsa-sha2-nistp256": "sha256", "ecdsa-sha2-nistp384": "sha384"}
 HASHES = {"r3": "sha512", "r4": "sha512", "p256": "sha256", "p384": "sha384", "p521": "sha512",
           "ed": "sha256"}  # of Ed25519's message the log has SHA-256
 needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="needs root")
@@ -165,6 +167,15 @@ def user_certificate(keys, place, ca, way):
     return key, place / "user-cert.pub"
 
 
+def signed_part(certificate):
+    """All of a certificate but the CA's signature, which is its last field, and the name of that
+    signature's kind (OpenSSH's PROTOCOL.certkeys)."""
+    blob = base64.b64decode(certificate.read_text().split()[1])
+    at, kind = max((blob.rfind(string(name.encode())), name) for name in SIGNATURE_HASHES)
+    assert int.from_bytes(blob[at - 4:at], "big") == len(blob) - at
+    return blob[:at - 4], kind
+
+
 def break_certificate(path):
     """Its last byte is one of the CA's signature."""
     kind, text, *rest = path.read_text().split()
@@ -184,6 +195,11 @@ def test_certificate__of_a_user_lets_ssh_in(keys, place, ca, way):
     login = ["-o", "IdentitiesOnly=yes", "-i", str(key)]
     done = sshd.ssh(config, *login, known_hosts=sshd.trust_host(), env=keys.env())
     assert done.returncode == 0 and done.stdout == "in\n", done.stderr
+    content, kind = signed_part(certificate)
+    digest = hashlib.new(SIGNATURE_HASHES[kind], content).hexdigest()
+    entry, = keys.log(digest=digest, kind="sign.intent")
+    assert entry["key"] == ca
+    assert entry["application"]["value"] == os.path.realpath("/usr/bin/ssh-keygen")
     break_certificate(certificate)
     done = sshd.ssh(config, *login, known_hosts=sshd.trust_host(), env=keys.env())
     assert done.returncode != 0 and "Permission denied" in done.stderr, done.stderr
@@ -214,6 +230,19 @@ def test_ssh__logs_in_by_a_key_of_ours(keys, place):
     done = keys.exec(*words, options=["--key", "r4"])
     assert done.stdout == "in\n", done.stderr
     assert "chancery: signed: key r4, rsa-pkcs1-sha512" in done.stderr
+
+
+@pytest.mark.parametrize("command", ["ssh-add -L", "ssh-keygen -Y sign -f {key} -n file {data}"])
+def test_ssh__forwards_no_key(keys, place, command):
+    """With `ssh -A` the other machine may ask; it would be our ssh that signs."""
+    sshd = Sshd(place)
+    key = ssh_public(keys, "r4")
+    words = sshd.ssh(sshd.config(AuthorizedKeysFile=key), "-A", known_hosts=sshd.trust_host(),
+                     command=command.format(key=key, data=keys.file("there", "x")))
+    done = keys.exec(*words, options=["--key", "r4"], check=False)
+    assert done.returncode != 0 and "ssh-rsa" not in done.stdout
+    assert done.stderr.count("chancery: signed: key r4") == 1, done.stderr  # the login
+    assert not pathlib.Path(keys.home / "there.sig").exists()
 
 
 # --- the protocol, by another program ---

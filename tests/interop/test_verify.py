@@ -151,6 +151,7 @@ def test_another_key(tree, signed, kind):
 
 @pytest.mark.parametrize("kind", STAMPED)
 def test_another_time_stamp_root(tree, signed, kind):
+    """Row 22."""
     trust = tree.trust("stamps.yaml", stamps=other_root(tree))
     done = tree.verify("--json", signed(kind), trust=trust)
     assert (done.returncode, told(done)["verdict"]) == (1, "not-verified"), done.stdout
@@ -449,6 +450,20 @@ def test_what_a_tool_verifies__an_apk_by_another_key(tree, tmp_path):
     assert row["log_detail"] == "the server's log has no such signature"
 
 
+@pytest.mark.parametrize("schemes", [(1,), (1, 2), (3,)])
+def test_what_a_tool_verifies__an_apk_by_other_schemes(tree, ours, pgp, schemes):
+    """v1 is that of a JAR."""
+    _, trust = ours("apk", "r3")
+    path = signed_tree.Ours(tree, pgp).apk("r3", schemes)
+    row = told(tree.verify("--json", path, trust=trust))
+    assert (row["verdict"], row["is_logged"]) == ("verified", True), row
+    assert row["verifiers"] == ["apksigner", "chancery"]
+    root = tree.trust("apk-root.yaml", roots=[tree.keys.home / "ca.pem"])
+    row = told(tree.verify("--json", path, trust=root))
+    assert (row["verdict"], row["detail"]) == \
+        ("not-verified", "the signer's certificate is not in the trust file"), row
+
+
 @pytest.mark.parametrize("kind", LOGGED)
 def test_what_a_tool_verifies__changed(tree, ours, kind, tmp_path):
     """What has one bit changed is in no log either."""
@@ -457,9 +472,8 @@ def test_what_a_tool_verifies__changed(tree, ours, kind, tmp_path):
     spoil(path, {"deb": None, "rpm": None, "apk": b"not really"}.get(kind, b"what is signed"))
     row = told(tree.verify("--json", path, trust=trust))
     assert row["verdict"] == "not-verified", row
-    # Of an RPM it is in the payload: the header, which was signed, is what it was. So is the
-    # signed part of an APK.
-    assert row["is_logged"] == (kind in ("rpm", "apk")), row
+    # Of an RPM it is in the payload: the header, which was signed, is what it was.
+    assert row["is_logged"] == (kind == "rpm"), row
 
 
 def test_cleartext__another_text_beside_it(tree, ours, tmp_path):
@@ -470,6 +484,17 @@ def test_cleartext__another_text_beside_it(tree, ours, tmp_path):
     row = told(tree.verify("--json", path, trust=trust))
     assert row["verdict"] == "not-verified", row
     assert row["detail"] == "the clear-signed text is another than the file's"
+
+
+def test_cleartext__blanks_beside_it(tree, ours, tmp_path):
+    """They are not signed, and in some languages they mean something."""
+    path, trust = ours("cleartext", "r3")
+    path = copied(path, tmp_path / "blanks")
+    path.write_bytes(path.read_bytes().replace(b"\n", b"  \n", 1))
+    done = tree.verify("--json", path, trust=trust)
+    row = told(done)
+    assert (done.returncode, row["verdict"]) == (3, "cannot-tell"), row
+    assert "differ in blanks" in row["detail"]
 
 
 @pytest.mark.parametrize("how", ["before", "behind", "header"])

@@ -6,6 +6,7 @@ import json
 import os
 import shutil
 import stat
+import zipfile
 
 import pytest
 
@@ -130,6 +131,72 @@ def test_another_signature_is_put_there(tree, files, kind, tmp_path):
     whole.write_bytes(signature)
     path = attacker(tmp_path / "bin", TOOLS[kind], f"cp {whole} {beside}", "")
     assert verdict(tree.verify("--json", victim, env=path)) == "not-verified"
+
+
+# --- JARs ---
+
+def rebuilt(jar, to, leave=(), change=lambda name, content: content, more=()):
+    with zipfile.ZipFile(jar) as from_, zipfile.ZipFile(to, "w", zipfile.ZIP_DEFLATED) as made:
+        for info in from_.infolist():
+            if info.filename not in leave:
+                made.writestr(info, change(info.filename, from_.read(info)))
+        for name, content in more:
+            made.writestr(name, content)
+    return to
+
+
+def entry_of(jar):
+    with zipfile.ZipFile(jar) as opened:
+        return next(n for n in opened.namelist() if not n.startswith("META-INF/"))
+
+
+def row_of(tree, path):
+    done = tree.verify("--json", path)
+    return done.returncode, json.loads(done.stdout)["files"][0]
+
+
+def test_a_jar__as_it_is(tree, signed, tmp_path):
+    """What the others change is what is refused in them."""
+    code, row = row_of(tree, rebuilt(signed("jar"), tmp_path / "same.jar"))
+    assert (code, row["verdict"]) == (0, "verified"), row
+
+
+def test_a_jar__an_entry_is_taken_out(tree, signed, tmp_path):
+    """jarsigner -strict warns of it, and verifies: whoever takes out a file that checks something
+    has changed the program."""
+    jar = signed("jar")
+    gone = entry_of(jar)
+    code, row = row_of(tree, rebuilt(jar, tmp_path / "less.jar", leave=[gone]))
+    assert (code, row["verdict"]) == (1, "not-verified"), row
+    assert row["detail"] == f"{gone} is signed, and is not in it any more"
+
+
+def test_a_jar__an_entry_is_taken_out_and_out_of_the_manifest(tree, signed, tmp_path):
+    jar = signed("jar")
+    gone = entry_of(jar)
+
+    def change(name, content):
+        if name != "META-INF/MANIFEST.MF":
+            return content
+        sections = content.split(b"\r\n\r\n")
+        return b"\r\n\r\n".join(s for s in sections if gone.encode() not in s)
+
+    code, row = row_of(tree, rebuilt(jar, tmp_path / "less.jar", leave=[gone], change=change))
+    assert (code, row["verdict"]) == (1, "not-verified"), row
+
+
+@pytest.mark.parametrize("name", ["Added.class", "META-INF/services/added", "../added"])
+def test_a_jar__an_entry_is_added(tree, signed, name, tmp_path):
+    code, row = row_of(tree, rebuilt(signed("jar"), tmp_path / "more.jar",
+                                     more=[(name, b"added\n")]))
+    assert (code, row["verdict"]) == (1, "not-verified"), row
+
+
+def test_a_jar__two_manifests(tree, signed, tmp_path):
+    """Which of them counts, each reader decides for itself."""
+    code, row = row_of(tree, rebuilt(signed("jar"), tmp_path / "two.jar",
+                                     more=[("META-INF/manifest.mf", b"Manifest-Version: 1.0\n")]))
+    assert (code, row["verdict"]) == (1, "not-verified"), row
 
 
 def test_nothing_stays_of_the_copies(tree, files, tmp_path):

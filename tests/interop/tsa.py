@@ -61,7 +61,8 @@ class Authority:
         self.is_down = False
         self.twist = None
         self._make_keys()
-        self._server = http.server.HTTPServer(("127.0.0.1", 0), self._handler())
+        self._lock = threading.Lock()  # of the file with the serial number
+        self._server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), self._handler())
         self.url = f"http://127.0.0.1:{self._server.server_port}/"
         self._thread = threading.Thread(target=self._server.serve_forever, daemon=True)
 
@@ -85,15 +86,21 @@ class Authority:
         self._openssl("req", "-new", "-newkey", "rsa:2048", "-noenc", "-keyout", "tsa.key", "-out",
                       "tsa.csr", "-subj", "/CN=Test time-stamp authority", "-config", "tsa.cnf",
                       "-section", "ca")
-        self._openssl("x509", "-req", "-in", "tsa.csr", "-CA", "ca.pem", "-CAkey", "ca.key",
-                      "-set_serial", "2", "-days", "3650", "-extfile", "tsa.cnf", "-extensions",
-                      "tsa_extensions", "-out", "tsa.pem")
+        self._certify("tsa.pem", serial=2, days=3650)
+        self._certify("ended.pem", serial=3, days=-1)
 
-    def reply(self, query):
-        """The DER of the answer to a DER query."""
-        (self.folder / "query").write_bytes(query)
-        self.stamps += 1
-        return self._openssl("ts", "-reply", "-config", "tsa.cnf", "-queryfile", "query").stdout
+    def _certify(self, name, serial, days):
+        self._openssl("x509", "-req", "-in", "tsa.csr", "-CA", "ca.pem", "-CAkey", "ca.key",
+                      "-set_serial", str(serial), "-days", str(days), "-extfile", "tsa.cnf",
+                      "-extensions", "tsa_extensions", "-out", name)
+
+    def reply(self, query, certificate="tsa.pem"):
+        """The DER of the answer to a DER query. "ended.pem" is a certificate that is over."""
+        with self._lock:
+            (self.folder / "query").write_bytes(query)
+            self.stamps += 1
+            return self._openssl("ts", "-reply", "-config", "tsa.cnf", "-queryfile",
+                                 "query", "-signer", certificate).stdout
 
     @staticmethod
     def answer(query, authority):
@@ -102,7 +109,7 @@ class Authority:
 
     def _handler(authority):  # pylint: disable=no-self-argument
         class Handler(http.server.BaseHTTPRequestHandler):
-            """One connection; one after the other, since they share the serial number's file."""
+            """One connection; there are many at once."""
 
             timeout = 30
 

@@ -116,6 +116,24 @@ def test_client__another_log(signing):
     assert only(doctor(signing), "log")["state"] == "problem"
 
 
+def test_client__a_token_has_no_key_of_the_log(server, signing, folder):
+    """It is no trouble, but for who keeps receipts; then the key is told."""
+    made = signing.json("users", "add-token", "admin", "--scope", "*")
+    (folder / "empty").mkdir()
+    login = {"CHANCERY_TOKEN": made["token"], "CHANCERY_URL": signing.url,
+             "CHANCERY_CA": str(server.data / "tls/certificate.pem")}
+
+    def look(**more):
+        done = run(CHANCERY, "doctor", "--json", check=False,
+                   env=environment(HOME=str(folder / "empty"), **login, **more))
+        return only(json.loads(done.stdout)["findings"], "log")
+    assert look()["state"] == "ok"
+    found = look(CHANCERY_RECEIPTS=str(folder))
+    kept = (signing.home / ".config/chancery/config.yaml").read_text()
+    assert found["state"] == "warning" and "log_key" in found["mend"]
+    assert found["text"].rsplit(" ", 1)[1] in kept  # as who enrolled has it
+
+
 def test_client__a_key_file_that_others_read(signing):
     (signing.home / ".config/chancery/default.pem").chmod(0o644)
     findings = doctor(signing)

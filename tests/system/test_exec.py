@@ -266,9 +266,20 @@ def test_report(signing, place):
 
 
 def test_report__cannot_be_written(signing, place):
-    done = execute(signing, "true", options=["--report", "/no/such/report"])
-    assert done.returncode not in (0, 2)
-    assert "/no/such" in done.stderr
+    """It is said before the tool runs."""
+    for report in ("/no/such/report", "/proc/report", "."):
+        done = execute(signing, "echo", "ran", options=["--report", report])
+        assert done.returncode == 3 and "chancery: " in done.stderr, done.stderr
+        assert done.stdout == "" and not list(place.iterdir())
+
+
+def test_receipts__cannot_be_kept(signing, place):
+    """It is said before the tool runs."""
+    for folder in ("/no/such", "/proc", "notes.txt"):
+        (signing.home / "notes.txt").write_text("no folder\n")
+        done = execute(signing, "echo", "ran", options=["--receipts", folder])
+        assert done.returncode == 3 and "no receipt can be kept" in done.stderr, done.stderr
+        assert done.stdout == "" and not list(place.iterdir())
 
 
 def test_json__is_for_a_dry_run_alone(signing, place):
@@ -377,6 +388,25 @@ def test_exec_is_killed__its_helper_ends(signing, place):
     (signing.home / "fifo").write_text("go on\n")  # the tool is left alone
     assert process.stdout.readline() == "went on\n"
     process.communicate(timeout=SOON)
+
+
+def test_exec_is_killed__the_next_one_tidies_up(signing, place):
+    """But nothing that is in use, and nothing of a moment ago."""
+    process = start(signing, "echo ready; read -r x <fifo")
+    assert process.stdout.readline() == "ready\n"
+    used, = place.iterdir()
+    os.utime(used, (1, 1))
+    assert execute(signing, "true").returncode == 0
+    assert used.exists()
+    process.kill()
+    (signing.home / "fifo").write_text("go on\n")
+    process.communicate(timeout=SOON)
+    used.touch()
+    assert execute(signing, "true").returncode == 0
+    assert used.exists()
+    os.utime(used, (1, 1))
+    assert execute(signing, "true").returncode == 0
+    assert not list(place.iterdir())
 
 
 def test_exec_within_exec(signing, place):

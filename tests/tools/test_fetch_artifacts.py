@@ -166,6 +166,15 @@ def test_debian__unpacked_and_not_installed(fetch, apt, calls):
     assert {path.name for path in fetch.cache.iterdir()} == {"calls", "thing-bookworm"}
 
 
+@pytest.mark.parametrize("fetch", ["thing debian coreutils:usr/bin/env bookworm -"], indirect=True)
+def test_debian__installed_all_the_same(fetch):
+    done = fetch(apt="exit 100;")
+    assert (done.returncode, done.stdout) == (0, f"{fetch.cache}/thing-bookworm\n"), done.stderr
+    installed = pathlib.Path("/usr/bin/env")
+    assert (fetch.cache / "thing-bookworm").read_bytes() == installed.read_bytes()
+    assert not (fetch.cache / "calls").exists()
+
+
 @pytest.mark.parametrize("fetch", [DEBIAN_ROW], indirect=True)
 @pytest.mark.parametrize("program,apt", [("usr/sbin/other", ""), ("usr/sbin/thing", "exit 100;")])
 def test_debian__not_to_be_had(fetch, program, apt):

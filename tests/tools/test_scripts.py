@@ -87,6 +87,27 @@ def test_install_packages__nothing_becomes_a_service(group):
     assert all_of_them & starts <= MAY_START
 
 
+def owners_of(library):
+    """The packages that have this file; with /usr merged its path may be either."""
+    plain = re.sub("^/usr", "", library)
+    shown = run("dpkg-query", "-S", plain, f"/usr{plain}").stdout
+    return {owner.split(":")[0] for owner in re.findall(r"^(\S+): ", shown, re.MULTILINE)}
+
+
+@pytest.mark.parametrize("name", ["docker-registry", "sshd", "swupdate"])
+def test_install_packages__what_is_unpacked_finds_its_libraries(name):
+    """Of a package that is not installed nothing sees to what it depends on."""
+    fetched = run(TOP / "tools" / "fetch-artifacts", name)
+    if fetched.returncode != 0:
+        pytest.skip(f"{name} is not to be had: {fetched.stderr.strip()[-200:]}")
+    there = with_what_they_want(
+        run(TOP / "tools" / "install-packages", "--list", "test").stdout.split())
+    libraries = re.findall(r" => (/\S+) ", run("ldd", fetched.stdout.strip()).stdout)
+    for library in libraries:
+        assert owners_of(library) & there, library
+    assert libraries
+
+
 def test_install_packages__wrong_use_is_told():
     assert run(TOP / "tools" / "install-packages", "everything").returncode == 2
 

@@ -238,6 +238,24 @@ static void test_extension__query_names_itself(void **state)
     assert_int_equal(ask(CHY_SSH_EXTENSION, BYTES("\0\0\0\x06query2")), CHY_SSH_FAILURE);
 }
 
+/* For the rest of its life, whatever is said of it then. */
+static void test_extension__a_forwarded_connection_gets_nothing(void **state)
+{
+    (void)state;
+#define BIND "\0\0\0\x18session-bind@openssh.com\0\0\0\x01h\0\0\0\x01i\0\0\0\x01s"
+    struct chy_bytes p = sign_body(blob_of("p"), BYTES("d"), 0);
+    assert_int_equal(ask(CHY_SSH_EXTENSION, BYTES(BIND "\0")), CHY_SSH_FAILURE);
+    assert_int_equal(ask(CHY_SSH_SIGN_REQUEST, p), CHY_SSH_SIGN_RESPONSE);
+    assert_int_equal(ask(CHY_SSH_EXTENSION, BYTES(BIND "\x01")), CHY_SSH_FAILURE);
+    unsigned signed_before = fake.calls[CHY_OP_SIGN];
+    for (int i = 0; i < 2; i++) {
+        assert_int_equal(ask(CHY_SSH_SIGN_REQUEST, p), CHY_SSH_FAILURE);
+        assert_int_equal(ask(CHY_SSH_REQUEST_IDENTITIES, BYTES("")), CHY_SSH_FAILURE);
+        assert_int_equal(ask(CHY_SSH_EXTENSION, BYTES(BIND "\0")), CHY_SSH_FAILURE);
+    }
+    assert_int_equal(fake.calls[CHY_OP_SIGN], signed_before);
+}
+
 /* --- the connection --- */
 
 static void test_limits__at_and_past(void **state)
@@ -387,6 +405,7 @@ int main(void)
         TEST(test_sign__each_kind),
         TEST(test_sign__refusals_leave_the_connection),
         TEST(test_extension__query_names_itself),
+        TEST(test_extension__a_forwarded_connection_gets_nothing),
         TEST(test_limits__at_and_past),
         TEST(test_length_zero_ends_it),
         TEST(test_requests_together__are_answered_in_order),

@@ -5,7 +5,6 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include <cmocka.h>
@@ -13,13 +12,12 @@
 #include "cli/cli.h"
 #include "log_export.h"
 #include "os/file.h"
+#include "program.h"
 #include "temp_dir.h"
 
 static struct temp_dir dir;
 static struct export e;
 static char vkey[256];
-static char *out_text;
-static char *err_text;
 
 static int setup(void **state)
 {
@@ -41,38 +39,20 @@ static int setup(void **state)
 static int teardown(void **state)
 {
     (void)state;
-    free(out_text);
-    free(err_text);
-    out_text = err_text = NULL;
+    program_done();
     export_done(&e);
     temp_dir_remove(&dir);
     return 0;
 }
 
-/* The words end with NULL. */
-static int run(const char *const *words)
+static int run(int argc, char *const *argv, const struct chy_client_env *env,
+               const struct program_streams *streams)
 {
-    char *argv[16] = { NULL };
-    int argc = 1;
-    struct chy_client_env env = { .home = dir.path };
-    size_t n;
-    static char name[] = "chancery";
-    argv[0] = name;
-    for (; words[argc - 1] != NULL; argc++)
-        argv[argc] = strdup(words[argc - 1]);
-    free(out_text);
-    free(err_text);
-    FILE *out = open_memstream(&out_text, &n);
-    FILE *err = open_memstream(&err_text, &n);
-    int code = chy_cli_run(argc, argv, &env, out, err);
-    (void)fclose(out);
-    (void)fclose(err);
-    for (int i = 1; i < argc; i++)
-        free(argv[i]);
-    return code;
+    struct chy_client_env own = *env;
+    return chy_cli_run(argc, argv, &own, streams->out, streams->err);
 }
 
-#define RUN(...) run((const char *const[]){ __VA_ARGS__, NULL })
+#define RUN(...) program_run(run, dir.path, "", (const char *const[]){ __VA_ARGS__, NULL })
 
 static void put(const char *path, const struct chy_buf *content)
 {
@@ -141,7 +121,7 @@ static void test_verify__wrong_use(void **state)
 static void test_help__exit_codes(void **state)
 {
     (void)state;
-    assert_int_equal(run((const char *const[]){ NULL }), CHY_CLI_USE);
+    assert_int_equal(program_run(run, dir.path, "", (const char *const[]){ NULL }), CHY_CLI_USE);
     assert_int_equal(RUN("help"), CHY_CLI_DONE);
     assert_int_equal(RUN("--help"), CHY_CLI_DONE);
     assert_int_equal(RUN("help", "keys", "create"), CHY_CLI_DONE);

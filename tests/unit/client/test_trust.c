@@ -161,6 +161,27 @@ static void test_time_stamp_roots(void **state)
     assert_int_equal(chy_trust_store_size(trust->stamp_roots), 1);
 }
 
+/* PEM, with more than one in it, or DER. */
+static void test_crls(void **state)
+{
+    (void)state;
+    struct chy_buf der = cms_crl_make(&(struct cms_crl_options){ .issuer = &root, .reason = -1 });
+    struct chy_buf pem;
+    chy_buf_init(&pem, 1 << 16);
+    for (int i = 0; i < 2; i++)
+        assert_true(chy_pem_append(&pem, "X509 CRL", chy_buf_bytes(&der)));
+    put("a.crl", chy_buf_str(&der));
+    put("b.pem", chy_buf_str(&pem));
+    put("c.pem", chy_str_of("-----BEGIN X509 CRL-----\nAAAA\n-----END X509 CRL-----\n"));
+    put("d.pem", chy_str_of("-----BEGIN X509 CRL-----\nAAAA\n"));
+    assert_int_equal(load("version: 1\ncrls:\n  - file: a.crl\n  - file: b.pem\n"), CHY_OK);
+    assert_int_equal(load("version: 1\ncrls:\n  - file: c.pem\n"), CHY_E_MALFORMED);
+    assert_int_equal(load("version: 1\ncrls:\n  - file: d.pem\n"), CHY_E_MALFORMED);
+    assert_int_equal(load("version: 1\ncrls:\n  - text: none\n"), CHY_E_MALFORMED);
+    chy_buf_done(&pem);
+    chy_buf_done(&der);
+}
+
 static void test_keys(void **state)
 {
     (void)state;
@@ -298,11 +319,22 @@ int main(void)
 {
 #define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
     const struct CMUnitTest tests[] = {
-        T(test_load__least),      T(test_load__version), T(test_load__not_there),
-        T(test_roots__file),      T(test_roots__text),   T(test_roots__wrong),
-        T(test_time_stamp_roots), T(test_keys),          T(test_limits),
-        T(test_log_keys),         T(test_ssh_keys),      T(test_names),
-        T(test_requirements),     T(test_armour),        T(test_names__that_look_like_subjects),
+        T(test_load__least),
+        T(test_load__version),
+        T(test_load__not_there),
+        T(test_roots__file),
+        T(test_roots__text),
+        T(test_roots__wrong),
+        T(test_crls),
+        T(test_time_stamp_roots),
+        T(test_keys),
+        T(test_limits),
+        T(test_log_keys),
+        T(test_ssh_keys),
+        T(test_names),
+        T(test_requirements),
+        T(test_armour),
+        T(test_names__that_look_like_subjects),
     };
     return cmocka_run_group_tests(tests, group_setup, group_teardown);
 }

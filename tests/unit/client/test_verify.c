@@ -168,10 +168,11 @@ static void test_other_forms__nothing_there(void **state)
     assert_int_equal(verify(CHY_VERIFY_MODULE, none, true), CHY_E_NOT_FOUND);
     assert_int_equal(verify(CHY_VERIFY_PE, none, true), CHY_E_MALFORMED);
     assert_int_equal(verify(CHY_VERIFY_JAR, none, true), CHY_E_MALFORMED);
+    assert_int_equal(verify(CHY_VERIFY_APK, none, true), CHY_E_MALFORMED);
     assert_int_equal(verify(CHY_VERIFY_RAW, none, true), CHY_E_INTEGRITY);
     assert_int_equal(verify(CHY_VERIFY_CMS, none, true), CHY_E_MALFORMED);
     assert_int_equal(verify((enum chy_verify_form)99, none, true), CHY_E_ARG);
-    for (enum chy_verify_form f = CHY_VERIFY_OPENPGP; f <= CHY_VERIFY_APK; f++)
+    for (enum chy_verify_form f = CHY_VERIFY_OPENPGP; f <= CHY_VERIFY_SSH; f++)
         assert_int_equal(verify(f, none, true),
                          f == CHY_VERIFY_SSH ? CHY_E_NOT_FOUND : CHY_E_MALFORMED);
 }
@@ -202,8 +203,12 @@ static enum chy_err verify_text(enum chy_verify_form form, const char *text)
 static void test_cleartext(void **state)
 {
     (void)state;
-    assert_int_equal(verify_text(CHY_VERIFY_CLEARTEXT, HEAD "what is signed \n" ARMOR), CHY_OK);
+    assert_int_equal(verify_text(CHY_VERIFY_CLEARTEXT, HEAD "what is signed\n" ARMOR), CHY_OK);
     assert_int_equal(found.signers.n, 0);
+    assert_int_equal(verify_text(CHY_VERIFY_CLEARTEXT, HEAD "what is signed \n" ARMOR),
+                     CHY_E_UNSUPPORTED);
+    assert_int_equal(verify_text(CHY_VERIFY_CLEARTEXT, HEAD "what is signed\t\r\n" ARMOR),
+                     CHY_E_UNSUPPORTED);
     assert_int_equal(verify_text(CHY_VERIFY_CLEARTEXT, HEAD "- what is signed\n" ARMOR), CHY_OK);
     assert_int_equal(verify_text(CHY_VERIFY_CLEARTEXT, HEAD "what is\nsigned\n" ARMOR),
                      CHY_E_INTEGRITY);

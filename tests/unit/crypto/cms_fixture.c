@@ -130,3 +130,60 @@ struct chy_buf cms_confuse(const struct cms_party *signer, const struct chy_buf 
     chy_copy(forged.p + (to.signers[0].signature.p - forged.p), signature.p, signature.n);
     return forged;
 }
+
+static ASN1_TIME *time_at(int64_t us)
+{
+    ASN1_TIME *t = ASN1_TIME_set(NULL, (time_t)(us / 1000000));
+    assert_non_null(t);
+    return t;
+}
+
+static void crl_revoke(X509_CRL *crl, const struct cms_crl_options *o)
+{
+    X509_REVOKED *r = X509_REVOKED_new();
+    ASN1_TIME *at = time_at(o->revoked_us);
+    ASN1_ENUMERATED *reason = ASN1_ENUMERATED_new();
+    assert_true(X509_REVOKED_set_serialNumber(r, X509_get_serialNumber(o->revoked->cert)) == 1 &&
+                X509_REVOKED_set_revocationDate(r, at) == 1);
+    assert_int_equal(ASN1_ENUMERATED_set(reason, o->reason), 1);
+    if (o->reason >= 0)
+        assert_int_equal(X509_REVOKED_add1_ext_i2d(r, NID_crl_reason, reason, 0, 0), 1);
+    if (o->invalid_us != 0) {
+        ASN1_GENERALIZEDTIME *t = ASN1_GENERALIZEDTIME_set(NULL, (time_t)(o->invalid_us / 1000000));
+        assert_int_equal(X509_REVOKED_add1_ext_i2d(r, NID_invalidity_date, t, 0, 0), 1);
+        ASN1_GENERALIZEDTIME_free(t);
+    }
+    assert_int_equal(X509_CRL_add0_revoked(crl, r), 1);
+    ASN1_ENUMERATED_free(reason);
+    ASN1_TIME_free(at);
+}
+
+struct chy_buf cms_crl_make(const struct cms_crl_options *o)
+{
+    struct chy_buf b;
+    uint8_t *der = NULL;
+    X509_CRL *crl = X509_CRL_new();
+    ASN1_TIME *last = time_at(o->made_us != 0 ? o->made_us : CMS_NOW_US - CMS_DAY_US);
+    ASN1_TIME *next = time_at(o->next_us != 0 ? o->next_us : CMS_NOW_US + CMS_DAY_US);
+    ASN1_INTEGER *base = ASN1_INTEGER_new();
+    const struct cms_party *by = o->key_of != NULL ? o->key_of : o->issuer;
+    assert_true(X509_CRL_set_version(crl, 1) == 1 &&
+                X509_CRL_set_issuer_name(crl, X509_get_subject_name(o->issuer->cert)) == 1 &&
+                X509_CRL_set1_lastUpdate(crl, last) == 1 &&
+                X509_CRL_set1_nextUpdate(crl, next) == 1);
+    if (o->is_delta)
+        assert_int_equal(X509_CRL_add1_ext_i2d(crl, NID_delta_crl, base, 1, 0), 1);
+    if (o->revoked != NULL)
+        crl_revoke(crl, o);
+    assert_true(X509_CRL_sign(crl, by->key, o->md != NULL ? o->md : EVP_sha256()) > 0);
+    int n = i2d_X509_CRL(crl, &der);
+    assert_true(n > 0);
+    chy_buf_init(&b, DER_MAX);
+    assert_true(chy_buf_append(&b, (struct chy_bytes){ der, (size_t)n }));
+    OPENSSL_free(der);
+    ASN1_INTEGER_free(base);
+    ASN1_TIME_free(next);
+    ASN1_TIME_free(last);
+    X509_CRL_free(crl);
+    return b;
+}

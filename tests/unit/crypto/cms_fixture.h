@@ -30,6 +30,20 @@ struct cms_party cms_party_make(const struct cms_party_options *options);
 void cms_party_done(struct cms_party *p);
 struct chy_buf cms_party_der(const struct cms_party *p);
 
+struct cms_crl_options {
+    const struct cms_party *issuer;
+    const struct cms_party *key_of;  /* whose key signs; NULL: the issuer's */
+    const struct cms_party *revoked; /* NULL: nobody */
+    int64_t revoked_us;
+    int64_t invalid_us; /* 0: not told */
+    int reason;         /* -1: none */
+    int64_t made_us;    /* 0: a day before CMS_NOW_US */
+    int64_t next_us;    /* 0: a day after it */
+    bool is_delta;
+    const EVP_MD *md; /* NULL: SHA-256 */
+};
+struct chy_buf cms_crl_make(const struct cms_crl_options *options);
+
 /* CMS over `content`, `flags` those of CMS_sign(); DER. */
 struct chy_buf cms_make(const struct cms_party *signer, struct chy_bytes content, unsigned flags,
                         const EVP_MD *md);

@@ -13,7 +13,7 @@
 #include "gpg/options.h"
 
 static struct chy_arena arena;
-static struct chy_gpg_options options;
+static struct chy_gnupg_options options;
 static struct chy_error err;
 
 static int setup(void **state)
@@ -46,7 +46,7 @@ static enum chy_err options_of(const char *line)
             argv[n++] = c + 1;
     }
     argv[n] = NULL;
-    return chy_gpg_options_read(n, argv, &arena, &options, &err);
+    return chy_gnupg_options_read(&chy_gpg_table, n, argv, &arena, &options, &err);
 }
 
 static void assert_str(struct chy_str s, const char *want)
@@ -59,7 +59,7 @@ static void test_options__as_tools_call_us(void **state)
 {
     (void)state;
     assert_int_equal(options_of("--status-fd=2 -bsau release"), CHY_OK);
-    assert_int_equal(options.command, CHY_GPG_DETACH_SIGN);
+    assert_int_equal(options.command, CHY_GNUPG_DETACH_SIGN);
     assert_true(options.is_armored);
     assert_str(options.local_user, "release");
     assert_str(options.status_fd, "2");
@@ -68,7 +68,7 @@ static void test_options__as_tools_call_us(void **state)
     assert_int_equal(options_of("--no-verbose --no-armor --no-secmem-warning --digest-algo=sha256 "
                                 "-u Example -sbo a.sig -- -a"),
                      CHY_OK);
-    assert_int_equal(options.command, CHY_GPG_DETACH_SIGN);
+    assert_int_equal(options.command, CHY_GNUPG_DETACH_SIGN);
     assert_false(options.is_armored);
     assert_str(options.digest_algo, "sha256");
     assert_str(options.output, "a.sig");
@@ -76,13 +76,13 @@ static void test_options__as_tools_call_us(void **state)
     assert_str(options.words.p[0], "-a");
 
     assert_int_equal(options_of("--openpgp --detach-sign --default-key release"), CHY_OK);
-    assert_int_equal(options.command, CHY_GPG_DETACH_SIGN);
+    assert_int_equal(options.command, CHY_GNUPG_DETACH_SIGN);
     assert_str(options.default_key, "release");
 
     assert_int_equal(options_of("--local-user k --clearsign --list-options no-show-policy-urls "
                                 "--armor --textmode --output a.asc a"),
                      CHY_OK);
-    assert_int_equal(options.command, CHY_GPG_CLEAR_SIGN);
+    assert_int_equal(options.command, CHY_GNUPG_CLEAR_SIGN);
     assert_true(options.is_text);
     assert_str(options.output, "a.asc");
 }
@@ -91,7 +91,7 @@ static void test_options__letters(void **state)
 {
     (void)state;
     assert_int_equal(options_of("-s -oout -"), CHY_OK);
-    assert_int_equal(options.command, CHY_GPG_SIGN);
+    assert_int_equal(options.command, CHY_GNUPG_SIGN);
     assert_str(options.output, "out");
     assert_str(options.words.p[0], "-");
     assert_int_equal(options_of("-qbuk f"), CHY_OK);
@@ -115,10 +115,10 @@ static void test_options__what_is_handed_over(void **state)
     };
     for (size_t i = 0; i < CHY_ARRAY_LEN(lines); i++) {
         assert_int_equal(options_of(lines[i]), CHY_OK);
-        assert_int_equal(options.command, CHY_GPG_HAND_OVER);
+        assert_int_equal(options.command, CHY_GNUPG_HAND_OVER);
     }
     assert_int_equal(options_of("-b -- --verify"), CHY_OK);
-    assert_int_equal(options.command, CHY_GPG_DETACH_SIGN);
+    assert_int_equal(options.command, CHY_GNUPG_DETACH_SIGN);
 }
 
 static void test_options__errors(void **state)
@@ -161,7 +161,7 @@ static void test_help__tells_the_options(void **state)
     (void)state;
     struct chy_buf out;
     chy_buf_init(&out, 8192);
-    chy_gpg_options_help(&out);
+    chy_gnupg_options_help(&chy_gpg_table, &out);
     chy_buf_append_u8(&out, 0);
     assert_int_equal(chy_buf_check(&out, NULL), CHY_OK);
     assert_non_null(strstr((const char *)out.p, "  --detach-sign, -b "));

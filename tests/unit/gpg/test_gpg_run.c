@@ -6,95 +6,77 @@
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
-#include <unistd.h>
 
 #include <cmocka.h>
 
-#include "base/compiler.h"
 #include "gpg/gpg.h"
+#include "program.h"
+#include "temp_dir.h"
 
-static char home[] = "/tmp/chancery-gpg-XXXXXX";
-static char out[8192];
-static char said[8192];
+static struct temp_dir dir;
 
-static void read_back(int fd, char *text, size_t size)
+static int run(int argc, char *const *argv, const struct chy_client_env *env,
+               const struct program_streams *s)
 {
-    ssize_t n = pread(fd, text, size - 1, 0);
-    assert_true(n >= 0);
-    text[n] = '\0';
-    close(fd);
+    return chy_gpg_run(argc, argv, env, s->in, fileno(s->out), fileno(s->err));
 }
 
-static int run(char *const *argv)
-{
-    const struct chy_client_env env = { .home = home };
-    int argc = 0;
-    while (argv[argc] != NULL)
-        argc++;
-    int o = memfd_create("out", MFD_CLOEXEC);
-    int e = memfd_create("err", MFD_CLOEXEC);
-    assert_true(o >= 0 && e >= 0);
-    int code = chy_gpg_run(argc, argv, &env, STDIN_FILENO, o, e);
-    read_back(o, out, sizeof out);
-    read_back(e, said, sizeof said);
-    return code;
-}
-
-#define RUN(...) run((char *const[]){ CHY_UNCONST(char, "gpg"), __VA_ARGS__, NULL })
-#define W(text)  CHY_UNCONST(char, text)
+#define RUN(...) program_run(run, dir.path, "", (const char *const[]){ __VA_ARGS__, NULL })
 
 static void test_run__version_and_help(void **state)
 {
     (void)state;
-    assert_int_equal(RUN(W("--version")), CHY_GPG_DONE);
-    assert_non_null(strstr(out, "chancery-gpg (Chancery) "));
-    assert_int_equal(RUN(W("--help")), CHY_GPG_DONE);
-    assert_non_null(strstr(out, "--clear-sign"));
-    assert_string_equal(said, "");
+    assert_int_equal(RUN("--version"), CHY_GPG_DONE);
+    assert_non_null(strstr(out_text, "chancery-gpg (Chancery) "));
+    assert_int_equal(RUN("--help"), CHY_GPG_DONE);
+    assert_non_null(strstr(out_text, "--clear-sign"));
+    assert_string_equal(err_text, "");
 }
 
 static void test_run__wrong_use(void **state)
 {
     (void)state;
-    assert_int_equal(RUN(W("file")), CHY_GPG_USE);
-    assert_non_null(strstr(said, "chancery-gpg: say what to do"));
-    assert_int_equal(RUN(W("--encrypt")), CHY_GPG_USE);
-    assert_int_equal(RUN(W("-b"), W("a"), W("b")), CHY_GPG_USE);
-    assert_int_equal(RUN(W("-b"), W("--textmode"), W("a")), CHY_GPG_USE);
-    assert_int_equal(RUN(W("-b"), W("--status-fd"), W("x"), W("a")), CHY_GPG_USE);
-    assert_int_equal(RUN(W("-b"), W("--status-fd"), W("999"), W("a")), CHY_GPG_USE);
-    assert_int_equal(RUN(W("-b"), W("--status-fd"), W("99999999999999"), W("a")), CHY_GPG_USE);
-    assert_int_equal(RUN(W("--quick-certify"), W("k")), CHY_GPG_USE);
-    assert_int_equal(RUN(W("--quick-certify"), W("k"), W("two\nlines")), CHY_GPG_USE);
+    assert_int_equal(RUN("file"), CHY_GPG_USE);
+    assert_non_null(strstr(err_text, "chancery-gpg: say what to do"));
+    assert_int_equal(RUN("--encrypt"), CHY_GPG_USE);
+    assert_int_equal(RUN("-b", "a", "b"), CHY_GPG_USE);
+    assert_int_equal(RUN("-b", "--textmode", "a"), CHY_GPG_USE);
+    assert_int_equal(RUN("-b", "--status-fd", "x", "a"), CHY_GPG_USE);
+    assert_int_equal(RUN("-b", "--status-fd", "999", "a"), CHY_GPG_USE);
+    assert_int_equal(RUN("-b", "--status-fd", "99999999999999", "a"), CHY_GPG_USE);
+    assert_int_equal(RUN("--quick-certify", "k"), CHY_GPG_USE);
+    assert_int_equal(RUN("--quick-certify", "k", "two\nlines"), CHY_GPG_USE);
 }
 
 static void test_run__nobody_to_ask(void **state)
 {
     (void)state;
-    assert_int_equal(RUN(W("-b"), W("-u"), W("k"), W("/etc/passwd")), CHY_GPG_REFUSED);
-    assert_non_null(strstr(said, "Enrol with chancery enroll"));
+    assert_int_equal(RUN("-b", "-u", "k", "/etc/passwd"), CHY_GPG_REFUSED);
+    assert_non_null(strstr(err_text, "Enrol with chancery enroll"));
 }
 
 /* One line each, whatever is in the words. */
 static void test_run__nothing_steers_the_terminal(void **state)
 {
     (void)state;
-    assert_int_equal(RUN(W("--\x1b[31m\n[GNUPG:] X")), CHY_GPG_USE);
-    assert_null(strchr(said, '\x1b'));
-    assert_ptr_equal(strchr(said, '\n'), said + strlen(said) - 1);
+    assert_int_equal(RUN("--\x1b[31m\n[GNUPG:] X"), CHY_GPG_USE);
+    assert_null(strchr(err_text, '\x1b'));
+    assert_ptr_equal(strchr(err_text, '\n'), err_text + strlen(err_text) - 1);
 }
 
 static int setup(void **state)
 {
     (void)state;
-    return mkdtemp(home) != NULL ? 0 : -1;
+    temp_dir_make(&dir);
+    return 0;
 }
 
 static int teardown(void **state)
 {
     (void)state;
-    return rmdir(home);
+    program_done();
+    temp_dir_remove(&dir);
+    return 0;
 }
 
 int main(void)

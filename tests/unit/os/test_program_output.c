@@ -99,6 +99,18 @@ static void test_output__takes_too_long(void **state)
     assert_true(chy_clock_monotonic_us() < limit);
 }
 
+/* All that is in the pipe when it ends, which we have not begun to read by then. */
+static void test_output__all_of_it(void **state)
+{
+    (void)state;
+    for (int i = 0; i < 20; i++) {
+        assert_int_equal(run("sleep 30 & head -c 65536 /dev/zero; kill $!", -1, LONG_US, 70000),
+                         CHY_OK);
+        assert_int_equal(out.n, 65536);
+        assert_int_equal(end.value, 0);
+    }
+}
+
 /* A daemon that holds the pipe does not hold us. */
 static void test_output__leaves_a_daemon(void **state)
 {
@@ -111,6 +123,15 @@ static void test_output__leaves_a_daemon(void **state)
     assert_int_equal(kill(pid, SIGKILL), 0);
 }
 
+/* Nor one that talks. */
+static void test_output__leaves_a_daemon_that_talks(void **state)
+{
+    (void)state;
+    assert_int_equal(run("echo first; yes 2>/dev/null & exit 4", -1, LONG_US, 1 << 20), CHY_OK);
+    assert_true(chy_str_starts(chy_buf_str(&out), "first\n"));
+    assert_int_equal(end.value, 4);
+}
+
 int main(void)
 {
     if (kernel_skips_all()) /* a pidfd */
@@ -121,7 +142,9 @@ int main(void)
         cmocka_unit_test(test_output__limit),
         cmocka_unit_test(test_output__not_there),
         cmocka_unit_test(test_output__takes_too_long),
+        cmocka_unit_test(test_output__all_of_it),
         cmocka_unit_test(test_output__leaves_a_daemon),
+        cmocka_unit_test(test_output__leaves_a_daemon_that_talks),
     };
     int failed = cmocka_run_group_tests(tests, NULL, NULL);
     chy_buf_done(&out);

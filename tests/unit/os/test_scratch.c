@@ -51,6 +51,7 @@ static bool is_there(const char *name)
     return lstat(named(name), &st) == 0;
 }
 
+#define EXEC "chancery-exec-0123456789abcdef"
 #define NAME ".chancery-0123456789abcdef"
 
 static void test_scratch_sweep__removes_what_nobody_uses(void **state)
@@ -73,11 +74,27 @@ static void test_scratch_sweep__removes_what_nobody_uses(void **state)
     assert_false(is_there(NAME));
 }
 
+static void test_scratch_sweep__of_tools(void **state)
+{
+    int fd = -1;
+    (void)state;
+    assert_int_equal(chy_scratch_make(named(EXEC), &fd, NULL), CHY_OK);
+    make_old(EXEC, 3600);
+    assert_int_equal(chy_scratch_sweep(dir, NULL), CHY_OK);
+    assert_true(is_there(EXEC));
+    chy_fd_closep(&fd);
+    assert_int_equal(chy_scratch_sweep(dir, NULL), CHY_OK);
+    assert_false(is_there(EXEC));
+}
+
 static void test_scratch_sweep__leaves_other_things(void **state)
 {
-    static const char *const names[] = { ".chancery-0123456789abcde", ".chancery-0123456789abcdef0",
+    static const char *const names[] = { ".chancery-0123456789abcde",
+                                         ".chancery-0123456789abcdef0",
                                          ".chancery-0123456789abcdeF",
-                                         "chancery-0123456789abcdef" };
+                                         "chancery-0123456789abcdef",
+                                         "chancery-exec-",
+                                         "chancery-exec-0123456789abcdeg" };
     (void)state;
     for (size_t i = 0; i < CHY_ARRAY_LEN(names); i++) {
         assert_int_equal(mkdir(named(names[i]), 0700), 0);
@@ -109,6 +126,7 @@ int main(void)
 #define T(t) cmocka_unit_test_setup_teardown(t, setup, teardown)
     const struct CMUnitTest tests[] = {
         T(test_scratch_sweep__removes_what_nobody_uses),
+        T(test_scratch_sweep__of_tools),
         T(test_scratch_sweep__leaves_other_things),
         T(test_scratch__errors),
     };

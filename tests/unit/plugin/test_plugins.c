@@ -7,21 +7,17 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
-#include <unistd.h>
 
 #include <cmocka.h>
 
 #include "base/limits.h"
 #include "crypto/init.h"
-#include "os/fd.h"
 #include "plugin/kms.h"
 #include "plugin/notation.h"
+#include "program.h"
 #include "temp_dir.h"
 
 static struct temp_dir dir;
-static char *out_text;
-static char *err_text;
 
 static int setup(void **state)
 {
@@ -33,55 +29,27 @@ static int setup(void **state)
 static int teardown(void **state)
 {
     (void)state;
-    free(out_text);
-    free(err_text);
-    out_text = err_text = NULL;
+    program_done();
     temp_dir_remove(&dir);
     return 0;
 }
 
-typedef int program_fn(int argc, char *const *argv, const struct chy_client_env *env, int in,
-                       FILE *out, FILE *err);
-
-static int kms(int argc, char *const *argv, const struct chy_client_env *env, int in, FILE *out,
-               FILE *err)
+static int kms(int argc, char *const *argv, const struct chy_client_env *env,
+               const struct program_streams *s)
 {
-    const struct chy_plugin_streams streams = { in, out, err };
+    const struct chy_plugin_streams streams = { s->in, s->out, s->err };
     return chy_kms_run(argc, argv, env, &streams);
 }
 
-static int notation(int argc, char *const *argv, const struct chy_client_env *env, int in,
-                    FILE *out, FILE *err)
+static int notation(int argc, char *const *argv, const struct chy_client_env *env,
+                    const struct program_streams *s)
 {
-    const struct chy_plugin_streams streams = { in, out, err };
+    const struct chy_plugin_streams streams = { s->in, s->out, s->err };
     return chy_notation_run(argc, argv, env, &streams);
 }
 
-/* The words end with NULL. */
-static int run(program_fn *program, const char *input, const char *const *words)
-{
-    char *argv[8] = { strdup("program") };
-    int argc = 1;
-    size_t n;
-    CHY_CLEANUP(chy_fd_closep) int in = memfd_create("input", MFD_CLOEXEC);
-    const struct chy_client_env env = { .home = dir.path };
-    assert_int_equal(write(in, input, strlen(input)), strlen(input));
-    assert_int_equal(lseek(in, 0, SEEK_SET), 0);
-    for (; words[argc - 1] != NULL; argc++)
-        argv[argc] = strdup(words[argc - 1]);
-    free(out_text);
-    free(err_text);
-    FILE *out = open_memstream(&out_text, &n);
-    FILE *err = open_memstream(&err_text, &n);
-    int code = program(argc, argv, &env, in, out, err);
-    (void)fclose(out);
-    (void)fclose(err);
-    for (int i = 0; i < argc; i++)
-        free(argv[i]);
-    return code;
-}
-
-#define RUN(program, input, ...) run((program), (input), (const char *const[]){ __VA_ARGS__, NULL })
+#define RUN(program, input, ...) \
+    program_run((program), dir.path, (input), (const char *const[]){ __VA_ARGS__, NULL })
 #define ASK(method, more)                                                                  \
     "{\"initOptions\":{\"protocolVersion\":\"v1\",\"keyResourceID\":\"release\"" more "}," \
     "\"methodName\":\"" method "\"}"
@@ -208,7 +176,7 @@ static void test_use(void **state)
     (void)state;
     program_fn *programs[] = { kms, notation };
     for (size_t i = 0; i < CHY_ARRAY_LEN(programs); i++) {
-        assert_int_equal(run(programs[i], "", (const char *const[]){ NULL }), 2);
+        assert_int_equal(program_run(programs[i], dir.path, "", (const char *const[]){ NULL }), 2);
         assert_has(err_text, "usage: ");
         assert_string_equal(out_text, "");
         assert_int_equal(RUN(programs[i], "", "--help"), 0);

@@ -78,8 +78,27 @@ static void test_request_read__each_kind(void **state)
                                          "queryxx");
     assert_int_equal(chy_ssh_request_read(query, &r, NULL), CHY_OK);
     assert_true(chy_bytes_equal(r.extension, BYTES("query")));
+    assert_false(r.is_forwarded);
     assert_int_equal(chy_ssh_request_read(BYTES("\0\0\0\x03\xc8yz"), &r, NULL), CHY_OK);
     assert_int_equal(r.type, 200);
+}
+
+#define BIND "\x1b\0\0\0\x18session-bind@openssh.com\0\0\0\x01h\0\0\0\0\0\0\0\x01s"
+
+static void test_request_read__session_bind(void **state)
+{
+    (void)state;
+    struct chy_ssh_request r;
+    const struct chy_bytes forwarded = BYTES("\0\0\0\x2c" BIND "\x01");
+    assert_int_equal(chy_ssh_request_read(BYTES("\0\0\0\x2c" BIND "\0"), &r, NULL), CHY_OK);
+    assert_false(r.is_forwarded);
+    assert_int_equal(chy_ssh_request_read(forwarded, &r, NULL), CHY_OK);
+    assert_true(r.is_forwarded);
+    for (size_t n = 0; n < forwarded.n; n++)
+        assert_int_equal(chy_ssh_request_read((struct chy_bytes){ forwarded.p, n }, &r, NULL),
+                         CHY_E_MALFORMED);
+    assert_int_equal(chy_ssh_request_read(BYTES("\0\0\0\x2d" BIND "\x01!"), &r, NULL),
+                     CHY_E_MALFORMED);
 }
 
 static void test_request_read__refuses_what_is_cut_or_too_long(void **state)
@@ -222,6 +241,7 @@ int main(void)
         cmocka_unit_test(test_message_size__waits_for_all_of_it),
         cmocka_unit_test(test_message_size__limits),
         cmocka_unit_test(test_request_read__each_kind),
+        cmocka_unit_test(test_request_read__session_bind),
         cmocka_unit_test(test_request_read__refuses_what_is_cut_or_too_long),
         cmocka_unit_test(test_key_write__each_kind),
         cmocka_unit_test(test_key_write__refuses_others),
