@@ -11,6 +11,7 @@
 
 #include <cmocka.h>
 
+#include "../os/kernel_fixture.h"
 #include "base/limits.h"
 #include "client/artifact.h"
 #include "os/fd.h"
@@ -164,5 +165,7 @@ int main(void)
         T(test_artifact_inspect__leaves_no_trace),
         T(test_artifact_inspect__arena_is_full),
     };
+    if (kernel_skips_all()) /* files are read in a child */
+        return 0;
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -13,17 +13,43 @@
 
 static struct chy_privkey *keys[CHY_KEY_ED25519 + 1];
 
+struct made {
+    int bits;
+    const char *pem;
+};
+
+#include "made_keys.h" /* by make-keys, in the build folder */
+
+/* One that nobody has taken yet; NULL: none is left. */
+static EVP_PKEY *take_made(int bits)
+{
+    static bool is_taken[CHY_ARRAY_LEN(made_keys)];
+    for (size_t i = 0; i < CHY_ARRAY_LEN(made_keys); i++) {
+        if (is_taken[i] || made_keys[i].bits != bits)
+            continue;
+        is_taken[i] = true;
+        BIO *bio = BIO_new_mem_buf(made_keys[i].pem, -1);
+        EVP_PKEY *key = PEM_read_bio_PrivateKey(bio, NULL, NULL, NULL);
+        BIO_free(bio);
+        return key;
+    }
+    return NULL;
+}
+
+static EVP_PKEY *make_rsa(const char *size)
+{
+    int bits = size[0] == '1' ? 1024 : size[0] == '2' ? 2048 : size[0] == '3' ? 3072 : 4096;
+    EVP_PKEY *key = take_made(bits);
+    return key != NULL ? key : EVP_PKEY_Q_keygen(NULL, NULL, "RSA", (size_t)bits);
+}
+
 EVP_PKEY *fixture_evp(const char *algorithm, const char *size)
 {
     EVP_PKEY *key = NULL;
     if (size == NULL)
         key = EVP_PKEY_Q_keygen(NULL, NULL, algorithm);
     else if (algorithm[0] == 'R')
-        key = EVP_PKEY_Q_keygen(NULL, NULL, algorithm,
-                                size[0] == '1'   ? (size_t)1024
-                                : size[0] == '2' ? (size_t)2048
-                                : size[0] == '3' ? (size_t)3072
-                                                 : (size_t)4096);
+        key = make_rsa(size);
     else
         key = EVP_PKEY_Q_keygen(NULL, NULL, algorithm, size);
     assert_non_null(key);

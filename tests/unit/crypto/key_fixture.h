@@ -7,7 +7,8 @@
 #include "base/buf.h"
 #include "crypto/privkey.h"
 
-/* By OpenSSL's names: ("RSA", "2048"), ("EC", "P-256"), ("ED25519", NULL). The caller frees it. */
+/* A new one, by OpenSSL's names: ("RSA", "2048"), ("EC", "P-256"), ("ED25519", NULL). The first RSA
+ * keys were made with the build (make-keys). The caller frees it. */
 EVP_PKEY *fixture_evp(const char *algorithm, const char *size);
 /* SubjectPublicKeyInfo. */
 struct chy_buf fixture_spki(EVP_PKEY *key);
