@@ -214,3 +214,35 @@ def test_nothing_stays_of_the_copies(tree, files, tmp_path):
     assert done.returncode == 0
     assert seen.read_text().split() == ["1"] * 3
     assert not list(scratch.iterdir())
+
+
+# --- names ---
+
+@pytest.mark.parametrize("name", [b"a\nverified good.bin: unknown, by gpgv", b"a\n", b"\x1b[2Ka",
+                                  b"\xff", b"a\x7f", b"a\rb"])
+def test_a_name_that_is_no_text(tree, signed, name, tmp_path):
+    """It is shown on one line, it is not said to be verified, and it does not keep others from
+    being looked at."""
+    good = signed("openpgp")
+    folder = tmp_path / "delivered"
+    folder.mkdir()
+    for to in (os.fsencode(good.name), name):
+        for ending in (b"", *(os.fsencode(p.name)[len(good.name):]
+                              for p in good.parent.glob(f"{good.name}.*"))):
+            shutil.copy(os.fsencode(good) + ending, os.fsencode(folder) + b"/" + to + ending)
+    done = tree.verify("--json", folder)
+    rows = json.loads(done.stdout)["files"]
+    assert {row["verdict"] for row in rows if row["file"].endswith(good.name)} == {"verified"}
+    others = [row for row in rows if not row["file"].endswith(good.name)]
+    assert done.returncode == 3 and others
+    assert {row["verdict"] for row in others} == {"cannot-tell"}, others
+    shown = tree.verify(folder)
+    titles = [line for line in shown.stdout.splitlines() if line.startswith("verified ")]
+    assert len(titles) == 1 and good.name in titles[0], shown.stdout
+    assert "\x1b" not in shown.stdout and "\ufffd" not in shown.stdout
+
+
+def test_a_receipt_whose_name_is_no_text(tree, signed, tmp_path):
+    (tmp_path / "a\nchancery: all is well.receipt").write_text("no receipt\n")
+    done = tree.verify("--receipts", tmp_path, signed("openpgp"))
+    assert "chancery: all is well" not in done.stderr.splitlines()
