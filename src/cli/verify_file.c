@@ -255,9 +255,38 @@ static void requirements_check(struct verify_file *f)
                    CHY_STR_ARG(f->row.log_detail));
 }
 
+bool verify_is_name(struct chy_str path)
+{
+    return path.n <= CHY_LIMIT_PATH && chy_text_is_plain(path);
+}
+
+/* Each byte that is none of a text becomes '?'. */
+static struct chy_str name_shown(struct verify_file *f)
+{
+    struct chy_str name = { f->path.p, CHY_MIN(f->path.n, (size_t)CHY_LIMIT_PATH) };
+    char *to = chy_arena_array(f->arena, char, name.n + 1);
+    if (to == NULL)
+        return CHY_STR("?");
+    for (size_t i = 0; i < name.n; i++)
+        to[i] = name.p[i] >= 0x20 && name.p[i] < 0x7f ? name.p[i] : '?';
+    return (struct chy_str){ to, name.n };
+}
+
+/* Of a name that forges a line of ours, or that cannot be told, nothing is said to be verified. */
+static bool name_check(struct verify_file *f)
+{
+    if (verify_is_name(f->path))
+        return true;
+    f->row.file = name_shown(f);
+    verify_say(f, VERIFY_UNKNOWN, NULL, "its name is too long, or no plain UTF-8 text");
+    return false;
+}
+
 static void file_look(struct verify_file *f)
 {
     struct chy_error why;
+    if (!name_check(f))
+        return;
     enum chy_err r = file_open(f, &why);
     if (r != CHY_OK) {
         verify_say(f, VERIFY_UNKNOWN, NULL, "%s", why.text);
