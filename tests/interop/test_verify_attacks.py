@@ -199,6 +199,18 @@ def test_a_jar__two_manifests(tree, signed, tmp_path):
     assert (code, row["verdict"]) == (1, "not-verified"), row
 
 
+@pytest.mark.parametrize("section", [b"Name: signed/\r\nSealed: false", b"Name: x\r\nX: y"])
+def test_a_jar__a_section_is_added_to_the_manifest(tree, signed, section, tmp_path):
+    """jarsigner goes by what is left: each section whose digest was signed."""
+
+    def change(name, content):
+        return content + section + b"\r\n\r\n" if name == "META-INF/MANIFEST.MF" else content
+
+    code, row = row_of(tree, rebuilt(signed("jar"), tmp_path / "more.jar", change=change))
+    assert (code, row["verdict"]) == (1, "not-verified"), row
+    assert row["detail"] == "its manifest is none that a signature is of"
+
+
 def test_nothing_stays_of_the_copies(tree, files, tmp_path):
     """Of each file that a tool looked at, as soon as it has."""
     victim, good, _ = files("jar")
