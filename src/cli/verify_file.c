@@ -2,6 +2,7 @@
 /* One file: what it is, who verifies it, what is beside it, and the verdict of all that. */
 #include <fcntl.h>
 #include <stdarg.h>
+#include <strings.h>
 #include <sys/stat.h>
 
 #include "base/limits.h"
@@ -189,8 +190,38 @@ static void verify_own_whole(struct verify_file *f)
         verify_say_error(f, r, NULL, &why);
 }
 
+/* Who opens these looks for an archive's directory at the end of the file, whatever it begins
+ * with. */
+static bool is_archive_by_name(struct chy_str path)
+{
+    static const char *const endings[] = {
+        ".jar",  ".war",        ".ear",        ".apk",   ".msix",
+        ".appx", ".msixbundle", ".appxbundle", ".nupkg", ".zip"
+    };
+    for (size_t i = 0; i < CHY_ARRAY_LEN(endings); i++) {
+        size_t n = strlen(endings[i]);
+        if (path.n >= n && strncasecmp(path.p + path.n - n, endings[i], n) == 0)
+            return true;
+    }
+    return false;
+}
+
+static bool is_archive(enum chy_format_kind kind)
+{
+    return kind >= CHY_FORMAT_JAR && kind <= CHY_FORMAT_ZIP;
+}
+
+/* The signature of a program or an installer does not cover all that may stand behind it. */
+static void beginning_check(struct verify_file *f)
+{
+    if (is_archive_by_name(f->path) && !is_archive(f->facts.kind))
+        verify_say(f, VERIFY_BAD, OWN, "by its name it is an archive, which begins otherwise");
+}
+
 static void embedded_look(struct verify_file *f)
 {
+    if (f->facts.is_signed)
+        beginning_check(f);
     if (f->facts.fault.n != 0)
         verify_say(f, VERIFY_BAD, OWN, "it is broken: %.*s", CHY_STR_ARG(f->facts.fault));
     for (size_t i = 0; f->facts.is_signed && i < CHY_ARRAY_LEN(embedded); i++) {

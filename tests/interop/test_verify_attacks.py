@@ -228,6 +228,22 @@ def test_nothing_stays_of_the_copies(tree, files, tmp_path):
     assert not list(scratch.iterdir())
 
 
+# --- two files in one ---
+
+@pytest.mark.parametrize("name", ["app.jar", "APP.JAR", "app.nupkg", "app.zip"])
+def test_an_archive_behind_a_signed_installer(tree, signed, name, tmp_path):
+    """Windows' signature of an MSI covers its streams, and nothing behind them; java reads an
+    archive from its end (CVE-2020-1464)."""
+    both = tmp_path / name
+    shutil.copy(signed("msi"), both)
+    with zipfile.ZipFile(both, "a") as archive:
+        archive.writestr("META-INF/MANIFEST.MF", "Main-Class: Evil\r\n")
+        archive.writestr("Evil.class", b"evil")
+    code, row = row_of(tree, both)
+    assert (code, row["verdict"]) == (1, "not-verified"), row
+    assert row["detail"] == "by its name it is an archive, which begins otherwise"
+
+
 # --- names ---
 
 @pytest.mark.parametrize("name", [b"a\nverified good.bin: unknown, by gpgv", b"a\n", b"\x1b[2Ka",
