@@ -17,7 +17,8 @@ struct jar {
     struct verify_run *run;
     zip_t *z;
     struct chy_bytes manifest;
-    bool is_whole; /* a signature is of all of the manifest */
+    size_t n_signing; /* files of signatures so far */
+    bool is_whole;    /* a signature is of all of the manifest */
 };
 
 void verify_archive_closep(zip_t **z)
@@ -154,16 +155,27 @@ static enum chy_err block_verify(struct jar *jar, const char *name, size_t stem,
     return verify_signed_data(run, &data, content, NULL, err);
 }
 
+static bool is_of_signature(const char *name)
+{
+    size_t n = strlen(name);
+    return block_stem(name) != 0 || strcasecmp(name, MANIFEST) == 0 ||
+           (n > 3 && strcasecmp(name + n - 3, ".SF") == 0);
+}
+
 /* Of two of one name jarsigner may have seen the other; and it takes the names of what signs in any
- * case. */
-static bool is_ambiguous(zip_t *z, const char *name, zip_int64_t i)
+ * case, for which all names are looked through. */
+static enum chy_err name_check(struct jar *jar, const char *name, zip_int64_t i,
+                               struct chy_error *err)
 {
     if (strncasecmp(name, "META-INF/", 9) != 0)
-        return false;
-    size_t n = strlen(name);
-    bool is_of_signature = block_stem(name) != 0 || strcasecmp(name, MANIFEST) == 0 ||
-                           (n > 3 && strcasecmp(name + n - 3, ".SF") == 0);
-    return zip_name_locate(z, name, is_of_signature ? ZIP_FL_NOCASE : 0) != i;
+        return CHY_OK;
+    bool is_signing = is_of_signature(name);
+    if (is_signing && ++jar->n_signing > CHY_LIMIT_JAR_SIGNATURE_FILES)
+        return chy_fail(err, CHY_E_LIMIT, "more than %d files of signatures in META-INF",
+                        CHY_LIMIT_JAR_SIGNATURE_FILES);
+    return zip_name_locate(jar->z, name, is_signing ? ZIP_FL_NOCASE : 0) == i
+               ? CHY_OK
+               : chy_fail(err, CHY_E_MALFORMED, "a name in META-INF is there twice");
 }
 
 static enum chy_err blocks_verify(struct jar *jar, struct chy_error *err)
@@ -172,8 +184,8 @@ static enum chy_err blocks_verify(struct jar *jar, struct chy_error *err)
     for (zip_int64_t i = 0; i < n; i++) {
         const char *name = zip_get_name(jar->z, (zip_uint64_t)i, 0);
         size_t stem = name != NULL ? block_stem(name) : 0;
-        if (name != NULL && is_ambiguous(jar->z, name, i))
-            return chy_fail(err, CHY_E_MALFORMED, "a name in META-INF is there twice");
+        if (name != NULL)
+            CHY_TRY(name_check(jar, name, i, err));
         if (stem != 0)
             CHY_TRY(block_verify(jar, name, stem, err));
     }

@@ -211,6 +211,16 @@ def test_a_jar__a_section_is_added_to_the_manifest(tree, signed, section, tmp_pa
     assert row["detail"] == "its manifest is none that a signature is of"
 
 
+@pytest.mark.parametrize("more", [0, 1])
+def test_a_jar__as_many_files_of_signatures_as_there_may_be(tree, signed, more, tmp_path):
+    """Each is compared with all names; 65,000 took a minute. The JAR has three."""
+    files = [(f"META-INF/X{i}.SF", b"") for i in range(128 - 3 + more)]
+    code, row = row_of(tree, rebuilt(signed("jar"), tmp_path / "many.jar", more=files))
+    assert (code, row["verdict"]) == ((3, "cannot-tell") if more else (0, "verified")), row
+    if more:
+        assert row["detail"] == "more than 128 files of signatures in META-INF"
+
+
 def test_nothing_stays_of_the_copies(tree, files, tmp_path):
     """Of each file that a tool looked at, as soon as it has."""
     victim, good, _ = files("jar")
