@@ -57,10 +57,13 @@
 /* bytes of one signature with its certificates and stamp */
 #define CHY_LIMIT_CMS 1048576
 /* bytes of a JAR's manifest: some 100,000 entries */
-#define CHY_LIMIT_JAR_MANIFEST     16777216
-#define CHY_LIMIT_TIME_STAMP       65536 /* bytes of an authority's answer; most have 7,000 */
-#define CHY_LIMIT_CMS_CERTIFICATES 32    /* that come with it; five are many */
-#define CHY_LIMIT_CMS_SIGNERS      8     /* of one signature; two are rare */
+#define CHY_LIMIT_JAR_MANIFEST 16777216
+/* of one JAR: the manifest, and what CHY_LIMIT_VERIFY_SIGNERS take; each is compared with all
+ * names */
+#define CHY_LIMIT_JAR_SIGNATURE_FILES 128
+#define CHY_LIMIT_TIME_STAMP          65536 /* bytes of an authority's answer; most have 7,000 */
+#define CHY_LIMIT_CMS_CERTIFICATES    32    /* that come with it; five are many */
+#define CHY_LIMIT_CMS_SIGNERS         8     /* of one signature; two are rare */
 /* certificates of one trust file: the Microsoft programme has some 400 roots */
 #define CHY_LIMIT_TRUST_CERTIFICATES 1024
 #define CHY_LIMIT_VERIFY_FILES       16384   /* of one command; a distribution's build has fewer */

@@ -107,6 +107,8 @@ struct verify_file {
     struct chy_str verifiers[8];
 };
 
+/* Whether it may be told as it is: text in one line, of at most CHY_LIMIT_PATH bytes. */
+bool verify_is_name(struct chy_str path);
 /* A verdict of one verifier: the worst of all counts. Text is kept in the file's arena. */
 CHY_PRINTF(4, 5)
 void verify_say(struct verify_file *f, enum verify_verdict verdict, const char *verifier,

@@ -2,6 +2,7 @@
 /* One file: what it is, who verifies it, what is beside it, and the verdict of all that. */
 #include <fcntl.h>
 #include <stdarg.h>
+#include <strings.h>
 #include <sys/stat.h>
 
 #include "base/limits.h"
@@ -189,8 +190,38 @@ static void verify_own_whole(struct verify_file *f)
         verify_say_error(f, r, NULL, &why);
 }
 
+/* Who opens these looks for an archive's directory at the end of the file, whatever it begins
+ * with. */
+static bool is_archive_by_name(struct chy_str path)
+{
+    static const char *const endings[] = {
+        ".jar",  ".war",        ".ear",        ".apk",   ".msix",
+        ".appx", ".msixbundle", ".appxbundle", ".nupkg", ".zip"
+    };
+    for (size_t i = 0; i < CHY_ARRAY_LEN(endings); i++) {
+        size_t n = strlen(endings[i]);
+        if (path.n >= n && strncasecmp(path.p + path.n - n, endings[i], n) == 0)
+            return true;
+    }
+    return false;
+}
+
+static bool is_archive(enum chy_format_kind kind)
+{
+    return kind >= CHY_FORMAT_JAR && kind <= CHY_FORMAT_ZIP;
+}
+
+/* The signature of a program or an installer does not cover all that may stand behind it. */
+static void beginning_check(struct verify_file *f)
+{
+    if (is_archive_by_name(f->path) && !is_archive(f->facts.kind))
+        verify_say(f, VERIFY_BAD, OWN, "by its name it is an archive, which begins otherwise");
+}
+
 static void embedded_look(struct verify_file *f)
 {
+    if (f->facts.is_signed)
+        beginning_check(f);
     if (f->facts.fault.n != 0)
         verify_say(f, VERIFY_BAD, OWN, "it is broken: %.*s", CHY_STR_ARG(f->facts.fault));
     for (size_t i = 0; f->facts.is_signed && i < CHY_ARRAY_LEN(embedded); i++) {
@@ -255,9 +286,38 @@ static void requirements_check(struct verify_file *f)
                    CHY_STR_ARG(f->row.log_detail));
 }
 
+bool verify_is_name(struct chy_str path)
+{
+    return path.n <= CHY_LIMIT_PATH && chy_text_is_plain(path);
+}
+
+/* Each byte that is none of a text becomes '?'. */
+static struct chy_str name_shown(struct verify_file *f)
+{
+    struct chy_str name = { f->path.p, CHY_MIN(f->path.n, (size_t)CHY_LIMIT_PATH) };
+    char *to = chy_arena_array(f->arena, char, name.n + 1);
+    if (to == NULL)
+        return CHY_STR("?");
+    for (size_t i = 0; i < name.n; i++)
+        to[i] = name.p[i] >= 0x20 && name.p[i] < 0x7f ? name.p[i] : '?';
+    return (struct chy_str){ to, name.n };
+}
+
+/* Of a name that forges a line of ours, or that cannot be told, nothing is said to be verified. */
+static bool name_check(struct verify_file *f)
+{
+    if (verify_is_name(f->path))
+        return true;
+    f->row.file = name_shown(f);
+    verify_say(f, VERIFY_UNKNOWN, NULL, "its name is too long, or no plain UTF-8 text");
+    return false;
+}
+
 static void file_look(struct verify_file *f)
 {
     struct chy_error why;
+    if (!name_check(f))
+        return;
     enum chy_err r = file_open(f, &why);
     if (r != CHY_OK) {
         verify_say(f, VERIFY_UNKNOWN, NULL, "%s", why.text);

@@ -73,6 +73,11 @@ static enum chy_err receipt_entry(void *ctx, int dir_fd, const struct chy_tree_e
     struct chy_str name = chy_str_of(entry->path);
     if (entry->kind != CHY_TREE_FILE || !chy_str_ends(name, ".receipt"))
         return CHY_OK;
+    if (!verify_is_name(name)) {
+        v->bad_receipts++;
+        chy_cli_say(v->cli->err, CHY_STR("chancery: a receipt whose name is no text\n"));
+        return CHY_OK;
+    }
     CHY_CLEANUP(chy_buf_done) struct chy_buf text;
     chy_buf_init(&text, CHY_LIMIT_RECEIPT);
     CHY_TRY(chy_file_read(dir_fd, entry->path, &text, err));

@@ -102,3 +102,35 @@ enum chy_err chy_jar_manifest_read(struct chy_str text, chy_jar_entry_fn *each, 
     chy_buf_done(&s.name);
     return r;
 }
+
+static bool is_attribute(struct chy_str line, const char *name, struct chy_str *ret_value)
+{
+    size_t n = strlen(name);
+    if (!begins(line, name) || line.n < n + 2 || line.p[n] != ':' || line.p[n + 1] != ' ')
+        return false;
+    *ret_value = (struct chy_str){ line.p + n + 2, line.n - n - 2 };
+    return true;
+}
+
+enum chy_err chy_jar_manifest_value(struct chy_str text, const char *name,
+                                    struct chy_buf *ret_value, struct chy_error *err)
+{
+    bool is_found = false;
+    bool is_it = false; /* may go on */
+    while (text.n != 0) {
+        struct chy_str line = line_take(&text);
+        if (line.n == 0)
+            break;
+        struct chy_str value = { line.p + 1, line.n - 1 };
+        if (line.p[0] != ' ') {
+            is_it = is_attribute(line, name, &value);
+            if (is_it && is_found)
+                return chy_fail(err, CHY_E_MALFORMED, "there are two of %s", name);
+            is_found |= is_it;
+        }
+        if (is_it)
+            chy_buf_append_str(ret_value, value);
+    }
+    CHY_TRY(chy_buf_check(ret_value, err));
+    return is_found ? CHY_OK : chy_fail(err, CHY_E_NOT_FOUND, "there is no %s", name);
+}

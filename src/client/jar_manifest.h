@@ -8,6 +8,7 @@
  * Source: JAR File Specification, "Name-Value pairs and Sections", "Signature File". */
 #pragma once
 
+#include "base/buf.h"
 #include "base/bytes.h"
 #include "base/compiler.h"
 #include "base/err.h"
@@ -22,3 +23,10 @@ typedef enum chy_err chy_jar_entry_fn(void *ctx, struct chy_str name, struct chy
  *         CHY_E_NOMEM, those of `each` */
 CHY_MUST_USE enum chy_err chy_jar_manifest_read(struct chy_str text, chy_jar_entry_fn *each,
                                                 void *ctx, struct chy_error *err);
+/* Append the value of the attribute that is called so ("SHA-256-Digest-Manifest") in the first
+ * section.
+ * Errors: CHY_E_NOT_FOUND there is none
+ *         CHY_E_MALFORMED there are two
+ *         CHY_E_LIMIT, CHY_E_NOMEM of `ret_value` */
+CHY_MUST_USE enum chy_err chy_jar_manifest_value(struct chy_str text, const char *name,
+                                                 struct chy_buf *ret_value, struct chy_error *err);

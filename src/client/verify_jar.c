@@ -8,9 +8,18 @@
 #include "base/limits.h"
 #include "client/jar_manifest.h"
 #include "client/verify_internal.h"
+#include "codec/base64.h"
 #include "os/fd.h"
 
 #define MANIFEST "META-INF/MANIFEST.MF"
+
+struct jar {
+    struct verify_run *run;
+    zip_t *z;
+    struct chy_bytes manifest;
+    size_t n_signing; /* files of signatures so far */
+    bool is_whole;    /* a signature is of all of the manifest */
+};
 
 void verify_archive_closep(zip_t **z)
 {
@@ -70,11 +79,34 @@ static enum chy_err entry_check(void *ctx, struct chy_str name, struct chy_error
     return chy_fail(err, CHY_E_INTEGRITY, "%s is signed, and is not in it any more", text);
 }
 
-static enum chy_err manifest_check(struct verify_run *run, zip_t *z, struct chy_error *err)
+/* Of a manifest that was changed jarsigner takes the sections whose digest is signed, and does not
+ * say that others are new. One signature must be of the whole: who signs later may add digests. */
+static enum chy_err manifest_compare(struct jar *jar, struct chy_str sf, struct chy_error *err)
 {
-    struct chy_bytes manifest;
-    CHY_TRY(verify_member_read(run, z, MANIFEST, CHY_LIMIT_JAR_MANIFEST, &manifest, err));
-    return chy_jar_manifest_read(chy_bytes_str(manifest), entry_check, z, err);
+    static const struct {
+        const char *name;
+        enum chy_hash_alg alg;
+    } digests[] = {
+        { "SHA-256-Digest-Manifest", CHY_HASH_SHA256 },
+        { "SHA-384-Digest-Manifest", CHY_HASH_SHA384 },
+        { "SHA-512-Digest-Manifest", CHY_HASH_SHA512 },
+    };
+    uint8_t said[CHY_LIMIT_DIGEST];
+    uint8_t digest[CHY_LIMIT_DIGEST];
+    for (size_t i = 0; i < CHY_ARRAY_LEN(digests); i++) {
+        CHY_CLEANUP(chy_buf_done) struct chy_buf value;
+        size_t n = chy_hash_alg_bytes(digests[i].alg);
+        chy_buf_init(&value, CHY_BASE64_LEN(n));
+        enum chy_err r = chy_jar_manifest_value(sf, digests[i].name, &value, err);
+        if (r == CHY_E_NOT_FOUND)
+            continue;
+        CHY_TRY(r);
+        CHY_TRY(chy_base64_decode_exact(chy_buf_str(&value), said, n, err));
+        CHY_TRY(chy_hash(digests[i].alg, jar->manifest, digest, err));
+        jar->is_whole |=
+            chy_bytes_equal((struct chy_bytes){ said, n }, (struct chy_bytes){ digest, n });
+    }
+    return CHY_OK;
 }
 
 enum chy_err verify_member_hash(const struct verify_run *run, zip_t *z, const char *name,
@@ -104,9 +136,11 @@ static size_t block_stem(const char *name)
     return 0;
 }
 
-static enum chy_err block_verify(struct verify_run *run, zip_t *z, const char *name, size_t stem,
+static enum chy_err block_verify(struct jar *jar, const char *name, size_t stem,
                                  struct chy_error *err)
 {
+    struct verify_run *run = jar->run;
+    zip_t *z = jar->z;
     struct chy_bytes block;
     struct chy_bytes content;
     struct chy_signed_data data;
@@ -116,36 +150,58 @@ static enum chy_err block_verify(struct verify_run *run, zip_t *z, const char *n
     CHY_TRY(verify_member_read(run, z, name, CHY_LIMIT_CMS, &block, err));
     CHY_TRY(verify_member_read(run, z, sf.p, CHY_LIMIT_JAR_MANIFEST, &content, err));
     CHY_TRY(chy_jar_manifest_read(chy_bytes_str(content), entry_check, z, err));
+    CHY_TRY(manifest_compare(jar, chy_bytes_str(content), err));
     CHY_TRY(chy_signed_data_read(block, run->arena, &data, err));
     return verify_signed_data(run, &data, content, NULL, err);
 }
 
+static bool is_of_signature(const char *name)
+{
+    size_t n = strlen(name);
+    return block_stem(name) != 0 || strcasecmp(name, MANIFEST) == 0 ||
+           (n > 3 && strcasecmp(name + n - 3, ".SF") == 0);
+}
+
 /* Of two of one name jarsigner may have seen the other; and it takes the names of what signs in any
- * case. */
-static bool is_ambiguous(zip_t *z, const char *name, zip_int64_t i)
+ * case, for which all names are looked through. */
+static enum chy_err name_check(struct jar *jar, const char *name, zip_int64_t i,
+                               struct chy_error *err)
 {
     if (strncasecmp(name, "META-INF/", 9) != 0)
-        return false;
-    size_t n = strlen(name);
-    bool is_of_signature = block_stem(name) != 0 || strcasecmp(name, MANIFEST) == 0 ||
-                           (n > 3 && strcasecmp(name + n - 3, ".SF") == 0);
-    return zip_name_locate(z, name, is_of_signature ? ZIP_FL_NOCASE : 0) != i;
+        return CHY_OK;
+    bool is_signing = is_of_signature(name);
+    if (is_signing && ++jar->n_signing > CHY_LIMIT_JAR_SIGNATURE_FILES)
+        return chy_fail(err, CHY_E_LIMIT, "more than %d files of signatures in META-INF",
+                        CHY_LIMIT_JAR_SIGNATURE_FILES);
+    return zip_name_locate(jar->z, name, is_signing ? ZIP_FL_NOCASE : 0) == i
+               ? CHY_OK
+               : chy_fail(err, CHY_E_MALFORMED, "a name in META-INF is there twice");
+}
+
+static enum chy_err blocks_verify(struct jar *jar, struct chy_error *err)
+{
+    zip_int64_t n = zip_get_num_entries(jar->z, 0);
+    for (zip_int64_t i = 0; i < n; i++) {
+        const char *name = zip_get_name(jar->z, (zip_uint64_t)i, 0);
+        size_t stem = name != NULL ? block_stem(name) : 0;
+        if (name != NULL)
+            CHY_TRY(name_check(jar, name, i, err));
+        if (stem != 0)
+            CHY_TRY(block_verify(jar, name, stem, err));
+    }
+    return CHY_OK;
 }
 
 enum chy_err verify_jar(struct verify_run *run, struct chy_error *err)
 {
     CHY_CLEANUP(verify_archive_closep) zip_t *z = NULL;
     CHY_TRY(verify_archive_open(run, &z, err));
-    zip_int64_t n = zip_get_num_entries(z, 0);
-    for (zip_int64_t i = 0; i < n; i++) {
-        const char *name = zip_get_name(z, (zip_uint64_t)i, 0);
-        size_t stem = name != NULL ? block_stem(name) : 0;
-        if (name != NULL && is_ambiguous(z, name, i))
-            return chy_fail(err, CHY_E_MALFORMED, "a name in META-INF is there twice");
-        if (stem != 0)
-            CHY_TRY(block_verify(run, z, name, stem, err));
-    }
+    struct jar jar = { .run = run, .z = z };
+    CHY_TRY(verify_member_read(run, z, MANIFEST, CHY_LIMIT_JAR_MANIFEST, &jar.manifest, err));
+    CHY_TRY(blocks_verify(&jar, err));
     if (run->n == 0)
         return chy_fail(err, CHY_E_NOT_FOUND, "it has no signature that can be read");
-    return manifest_check(run, z, err);
+    if (!jar.is_whole)
+        return chy_fail(err, CHY_E_INTEGRITY, "its manifest is none that a signature is of");
+    return chy_jar_manifest_read(chy_bytes_str(jar.manifest), entry_check, z, err);
 }

@@ -4,6 +4,7 @@
 #include <libxml/c14n.h>
 #include <libxml/parser.h>
 #include <string.h>
+#include <strings.h>
 
 #include "base/buf.h"
 #include "codec/base64.h"
@@ -88,6 +89,19 @@ static void refuse_type(void *ctx, const xmlChar *name, const xmlChar *external,
     xmlStopParser(c);
 }
 
+/* It is not signed, and readers differ in what they make of others: to XML 1.1 more characters end
+ * a line. */
+static enum chy_err declaration_check(const xmlDoc *doc, struct chy_error *err)
+{
+    static const char *const encodings[] = { "UTF-8", "UTF-16", "US-ASCII", "ISO-8859-1" };
+    bool is_known = doc->encoding == NULL;
+    for (size_t i = 0; !is_known && i < CHY_ARRAY_LEN(encodings); i++)
+        is_known = strcasecmp((const char *)doc->encoding, encodings[i]) == 0;
+    if (!is_known || doc->version == NULL || strcmp((const char *)doc->version, "1.0") != 0)
+        return chy_fail(err, CHY_E_UNSUPPORTED, "it is XML of another version, or encoding");
+    return CHY_OK;
+}
+
 static enum chy_err document_parse(struct chy_bytes in, xmlDoc **ret_doc, struct chy_error *err)
 {
     CHY_CLEANUP(ctxt_freep) xmlParserCtxt *c = xmlNewParserCtxt();
@@ -109,6 +123,7 @@ static enum chy_err document_parse(struct chy_bytes in, xmlDoc **ret_doc, struct
     if (doc == NULL || xmlDocGetRootElement(doc) == NULL)
         return chy_fail(err, CHY_E_MALFORMED, "it is not well-formed XML (line %d)",
                         c->lastError.line);
+    CHY_TRY(declaration_check(doc, err));
     *ret_doc = CHY_TAKE(doc);
     return CHY_OK;
 }
@@ -133,6 +148,40 @@ static xmlNode *following(xmlNode *n, size_t *depth)
     return n != NULL && n->type != XML_DOCUMENT_NODE ? n->next : NULL;
 }
 
+static bool is_blank(const xmlNode *n)
+{
+    return xmlIsBlankNode(n) != 0;
+}
+
+/* Of text, but for what may stand in it and is not signed. */
+static bool is_piece(const xmlNode *n)
+{
+    return n->type == XML_TEXT_NODE || n->type == XML_CDATA_SECTION_NODE ||
+           is_element(n, "Signature");
+}
+
+/* Canonical XML knows neither CDATA sections nor the signature: "admin<![CDATA[.evil]]>" is one
+ * text to it, and two to many who read it. */
+static enum chy_err pieces_check(const struct reading *r, const xmlNode *first,
+                                 struct chy_error *err)
+{
+    size_t n = 0;
+    size_t most = 1;
+    if (first->prev != NULL && is_piece(first->prev))
+        return CHY_OK;
+    for (const xmlNode *at = first; at != NULL && is_piece(at); at = at->next) {
+        bool is_signature = at->type == XML_ELEMENT_NODE;
+        if (is_signature && at->parent != xmlDocGetRootElement(r->doc))
+            most = 0;
+        n += !is_signature && !is_blank(at) ? 1 : 0;
+    }
+    return n <= most ? CHY_OK
+                     : chy_fail(err, CHY_E_UNSUPPORTED,
+                                "it has a text in pieces (line %ld), and no signature covers where "
+                                "they end",
+                                xmlGetLineNo(first));
+}
+
 /* Canonical XML walks up to the root for each node, and down by recursion. */
 static enum chy_err signature_find(struct reading *r, struct chy_error *err)
 {
@@ -144,6 +193,8 @@ static enum chy_err signature_find(struct reading *r, struct chy_error *err)
             return chy_fail(err, CHY_E_UNSUPPORTED,
                             "it has a comment (line %ld), which no signature covers",
                             xmlGetLineNo(n));
+        if (is_piece(n))
+            CHY_TRY(pieces_check(r, n, err));
         if (!is_element(n, "Signature"))
             continue;
         if (r->signature != NULL)
@@ -154,6 +205,35 @@ static enum chy_err signature_find(struct reading *r, struct chy_error *err)
         return chy_fail(err, CHY_E_NOT_FOUND, "it has no signature");
     if (r->signature == xmlDocGetRootElement(r->doc))
         return other(err, "it is around what is signed");
+    return CHY_OK;
+}
+
+/* Exclusive canonical XML leaves out a namespace that no name is in, though a value may be
+ * ("xs:string"): whoever changes such a one changes what that means. Inclusive has them all. */
+static enum chy_err namespaces_check(const struct reading *r, struct chy_error *err)
+{
+    size_t depth = 0;
+    for (xmlNode *n = r->doc->children; n != NULL; n = following(n, &depth)) {
+        if (n->type != XML_ELEMENT_NODE)
+            continue;
+        if (n->ns != NULL)
+            n->ns->_private = n->ns;
+        for (const xmlAttr *a = n->properties; a != NULL; a = a->next) {
+            if (a->ns != NULL)
+                a->ns->_private = a->ns;
+        }
+    }
+    for (xmlNode *n = r->doc->children; n != NULL; n = following(n, &depth)) {
+        for (const xmlNs *ns = n->type == XML_ELEMENT_NODE ? n->nsDef : NULL; ns != NULL;
+             ns = ns->next) {
+            bool is_none = ns->prefix == NULL && n->ns == NULL; /* xmlns="" */
+            if (ns->_private == NULL && !is_none)
+                return chy_fail(err, CHY_E_UNSUPPORTED,
+                                "it has a namespace that no name is in (line %ld), which its "
+                                "signature (exclusive canonical XML) does not cover",
+                                xmlGetLineNo(n));
+        }
+    }
     return CHY_OK;
 }
 
@@ -168,14 +248,14 @@ static bool is_within(const xmlNode *n, const xmlNode *parent, const xmlNode *to
 
 /* --- its elements, in order; nothing may stand between them --- */
 
-static bool is_blank(const xmlNode *n)
+static bool is_space(const xmlNode *n)
 {
-    return n->type == XML_TEXT_NODE && xmlIsBlankNode(n) != 0;
+    return n->type == XML_TEXT_NODE && is_blank(n);
 }
 
 static xmlNode *take(xmlNode **at, const char *name)
 {
-    while (*at != NULL && is_blank(*at))
+    while (*at != NULL && is_space(*at))
         *at = (*at)->next;
     xmlNode *n = *at;
     if (n == NULL || !is_element(n, name))
@@ -186,7 +266,7 @@ static xmlNode *take(xmlNode **at, const char *name)
 
 static bool is_end(xmlNode *at)
 {
-    while (at != NULL && is_blank(at))
+    while (at != NULL && is_space(at))
         at = at->next;
     return at == NULL;
 }
@@ -437,6 +517,8 @@ enum chy_err chy_xml_signature_read(struct chy_bytes document, struct chy_arena 
     struct reading r = { .arena = arena, .doc = doc, .to = &made };
     CHY_TRY(signature_find(&r, err));
     CHY_TRY(signature_read(&r, err));
+    if (r.content_mode == XML_C14N_EXCLUSIVE_1_0)
+        CHY_TRY(namespaces_check(&r, err));
     CHY_TRY(canonical_hash(&r, in_signed_info, r.signed_info_mode, chy_sign_alg_hash(made.alg),
                            made.signed_digest, err));
     CHY_TRY(canonical_hash(&r, outside_signature, r.content_mode, made.hash, made.digest, err));

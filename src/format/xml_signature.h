@@ -8,6 +8,9 @@
  * All that stands in the document must be signed, and what a reader could take for a part of it
  * must not hide in the signature: one Signature, below the root; one Reference, of URI "", by the
  * transform enveloped-signature and canonical XML; no Object; no comments, which are not hashed.
+ * What canonical XML leaves out must not change what is read: XML 1.0 in a well-known encoding; no
+ * text that a CDATA section or the signature cuts in two; by Exclusive, no namespace that is not
+ * that of a name.
  * Source: XML Signature Syntax and Processing 1.1; Canonical XML 1.0, 1.1, Exclusive. */
 #pragma once
 

@@ -100,7 +100,7 @@ static bool find_big_directory(struct format_reader *r, uint64_t big, struct zip
                                  .end = small.end,
                                  .end_64 = big };
     return agrees(small.at, d->at, UINT32_MAX) && agrees(small.size, d->size, UINT32_MAX) &&
-           agrees(small.n, d->n, UINT16_MAX);
+           agrees(small.n, d->n, UINT16_MAX) && format_u64le(r, big + 24) == d->n;
 }
 
 bool zip_find_directory(struct format_reader *r, struct zip_directory *ret)
@@ -118,7 +118,9 @@ bool zip_find_directory(struct format_reader *r, struct zip_directory *ret)
         if (!find_big_directory(r, behind, ret))
             return false;
     }
-    return format_holds(r, ret->at, ret->size) && ret->at + ret->size == behind;
+    /* Entries on this disk, of archives that were cut over many: some readers go by that. */
+    return agrees(format_u16le(r, end + 8), ret->n, UINT16_MAX) &&
+           format_holds(r, ret->at, ret->size) && ret->at + ret->size == behind;
 }
 
 static bool read_directory(struct format_reader *r, const struct zip_directory *d,

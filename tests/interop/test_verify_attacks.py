@@ -199,6 +199,28 @@ def test_a_jar__two_manifests(tree, signed, tmp_path):
     assert (code, row["verdict"]) == (1, "not-verified"), row
 
 
+@pytest.mark.parametrize("section", [b"Name: signed/\r\nSealed: false", b"Name: x\r\nX: y"])
+def test_a_jar__a_section_is_added_to_the_manifest(tree, signed, section, tmp_path):
+    """jarsigner goes by what is left: each section whose digest was signed."""
+
+    def change(name, content):
+        return content + section + b"\r\n\r\n" if name == "META-INF/MANIFEST.MF" else content
+
+    code, row = row_of(tree, rebuilt(signed("jar"), tmp_path / "more.jar", change=change))
+    assert (code, row["verdict"]) == (1, "not-verified"), row
+    assert row["detail"] == "its manifest is none that a signature is of"
+
+
+@pytest.mark.parametrize("more", [0, 1])
+def test_a_jar__as_many_files_of_signatures_as_there_may_be(tree, signed, more, tmp_path):
+    """Each is compared with all names; 65,000 took a minute. The JAR has three."""
+    files = [(f"META-INF/X{i}.SF", b"") for i in range(128 - 3 + more)]
+    code, row = row_of(tree, rebuilt(signed("jar"), tmp_path / "many.jar", more=files))
+    assert (code, row["verdict"]) == ((3, "cannot-tell") if more else (0, "verified")), row
+    if more:
+        assert row["detail"] == "more than 128 files of signatures in META-INF"
+
+
 def test_nothing_stays_of_the_copies(tree, files, tmp_path):
     """Of each file that a tool looked at, as soon as it has."""
     victim, good, _ = files("jar")
@@ -214,3 +236,51 @@ def test_nothing_stays_of_the_copies(tree, files, tmp_path):
     assert done.returncode == 0
     assert seen.read_text().split() == ["1"] * 3
     assert not list(scratch.iterdir())
+
+
+# --- two files in one ---
+
+@pytest.mark.parametrize("name", ["app.jar", "APP.JAR", "app.nupkg", "app.zip"])
+def test_an_archive_behind_a_signed_installer(tree, signed, name, tmp_path):
+    """Windows' signature of an MSI covers its streams, and nothing behind them; java reads an
+    archive from its end (CVE-2020-1464)."""
+    both = tmp_path / name
+    shutil.copy(signed("msi"), both)
+    with zipfile.ZipFile(both, "a") as archive:
+        archive.writestr("META-INF/MANIFEST.MF", "Main-Class: Evil\r\n")
+        archive.writestr("Evil.class", b"evil")
+    code, row = row_of(tree, both)
+    assert (code, row["verdict"]) == (1, "not-verified"), row
+    assert row["detail"] == "by its name it is an archive, which begins otherwise"
+
+
+# --- names ---
+
+@pytest.mark.parametrize("name", [b"a\nverified good.bin: unknown, by gpgv", b"a\n", b"\x1b[2Ka",
+                                  b"\xff", b"a\x7f", b"a\rb"])
+def test_a_name_that_is_no_text(tree, signed, name, tmp_path):
+    """It is shown on one line, it is not said to be verified, and it does not keep others from
+    being looked at."""
+    good = signed("openpgp")
+    folder = tmp_path / "delivered"
+    folder.mkdir()
+    for to in (os.fsencode(good.name), name):
+        for ending in (b"", *(os.fsencode(p.name)[len(good.name):]
+                              for p in good.parent.glob(f"{good.name}.*"))):
+            shutil.copy(os.fsencode(good) + ending, os.fsencode(folder) + b"/" + to + ending)
+    done = tree.verify("--json", folder)
+    rows = json.loads(done.stdout)["files"]
+    assert {row["verdict"] for row in rows if row["file"].endswith(good.name)} == {"verified"}
+    others = [row for row in rows if not row["file"].endswith(good.name)]
+    assert done.returncode == 3 and others
+    assert {row["verdict"] for row in others} == {"cannot-tell"}, others
+    shown = tree.verify(folder)
+    titles = [line for line in shown.stdout.splitlines() if line.startswith("verified ")]
+    assert len(titles) == 1 and good.name in titles[0], shown.stdout
+    assert "\x1b" not in shown.stdout and "\ufffd" not in shown.stdout
+
+
+def test_a_receipt_whose_name_is_no_text(tree, signed, tmp_path):
+    (tmp_path / "a\nchancery: all is well.receipt").write_text("no receipt\n")
+    done = tree.verify("--receipts", tmp_path, signed("openpgp"))
+    assert "whose name is no text" in done.stderr and "all is well" not in done.stderr

@@ -180,8 +180,14 @@ ATTACKS = {  # what is done to a document; what is said
     "a_type": (lambda text: text.replace("<release>", "<!DOCTYPE release><release>", 1),
                "it has a document type"),
     "another_certificate": (None, "the signature is wrong"),
-    "wrapped": (lambda text: text.replace("<release>", "<release>evil<release>", 1) + "</release>",
+    "wrapped": (lambda text: re.sub("<release>(.*?)<Sig", r"<release><release><a>\1</a><Sig", text,
+                                    count=1, flags=re.S) + "</release>",
                 "the document is not what was signed"),
+    "pieces": (lambda text: text.replace("whatever", "what<![CDATA[ever]]>"), "a text in pieces"),
+    "signature_in_a_text": (lambda text: SIGNATURE.sub("", text).replace(
+        "whatever", "what" + SIGNATURE.search(text)[0] + "ever"), "a text in pieces"),
+    "another_version": (lambda text: '<?xml version="1.1"?>' + re.sub(r"^<\?.*?\?>", "", text),
+                        "XML of another version"),
     "around": (lambda text: SIGNATURE.search(text)[0].replace(
         "</KeyInfo>", "</KeyInfo><Object><release/></Object>"), "it is around what is signed"),
     "deep": (lambda text: text.replace("whatever", "<a>" * 250 + "</a>" * 250), "deeper than"),
@@ -217,7 +223,8 @@ def test_xml__attacked(tree, xml, tmp_path, attack):
     assert said in result[1]
 
 
-@pytest.mark.parametrize("attack", ["in_the_signature", "a_comment"])
+@pytest.mark.parametrize("attack", ["in_the_signature", "a_comment", "pieces",
+                                    "signature_in_a_text"])
 def test_xml__what_its_tool_would_take(tree, xml, tmp_path, attack):
     """Else the tests above would show nothing."""
     path = tmp_path / "attacked.xml"

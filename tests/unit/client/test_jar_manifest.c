@@ -104,12 +104,53 @@ static void test_read__no_memory(void **state)
     assert_int_equal(r, CHY_E_NOMEM);
 }
 
+static void test_value(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *text;
+        enum chy_err result;
+        const char *value;
+    } rows[] = {
+        { "V: 1\r\nA: b\r\n", CHY_OK, "b" },
+        { "A: b\r\n c\r\n d\r\nV: 1\r\n e\r\n\r\n", CHY_OK, "bcd" },
+        { "a: b", CHY_OK, "b" },
+        { "", CHY_E_NOT_FOUND, NULL },
+        { " A: b\n", CHY_E_NOT_FOUND, NULL },
+        { "AA: b\nA:b\nA\n", CHY_E_NOT_FOUND, NULL },
+        { "V: 1\n\nA: b\n", CHY_E_NOT_FOUND, NULL },
+        { "A: b\nA: b\n", CHY_E_MALFORMED, NULL },
+        { "A: 12345678\n", CHY_OK, "12345678" },
+        { "A: 12345678\n 9\n", CHY_E_LIMIT, NULL },
+    };
+    for (size_t i = 0; i < CHY_ARRAY_LEN(rows); i++) {
+        CHY_CLEANUP(chy_buf_done) struct chy_buf value;
+        chy_buf_init(&value, 8);
+        assert_int_equal(chy_jar_manifest_value(chy_str_of(rows[i].text), "A", &value, &err),
+                         rows[i].result);
+        if (rows[i].value != NULL)
+            assert_true(chy_str_equal_c(chy_buf_str(&value), rows[i].value));
+    }
+}
+
+static void test_value__no_memory(void **state)
+{
+    (void)state;
+    CHY_CLEANUP(chy_buf_done) struct chy_buf value;
+    chy_buf_init(&value, 8);
+    chy_mem_fail_after(0);
+    enum chy_err r = chy_jar_manifest_value(CHY_STR("A: b\n"), "A", &value, &err);
+    chy_mem_fail_after(SIZE_MAX);
+    assert_int_equal(r, CHY_E_NOMEM);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_read__forms),     cmocka_unit_test(test_read__what_each_says),
-        cmocka_unit_test(test_read__two_names), cmocka_unit_test(test_read__limit),
-        cmocka_unit_test(test_read__no_memory),
+        cmocka_unit_test(test_read__forms),      cmocka_unit_test(test_read__what_each_says),
+        cmocka_unit_test(test_read__two_names),  cmocka_unit_test(test_read__limit),
+        cmocka_unit_test(test_read__no_memory),  cmocka_unit_test(test_value),
+        cmocka_unit_test(test_value__no_memory),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

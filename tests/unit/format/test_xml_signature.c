@@ -35,6 +35,14 @@
 #define SIGNATURE                                                                      \
     "<Signature xmlns=\"" NS "\" Id=\"s\">" SIGNED_INFO "<SignatureValue>\nAAECAw==\n" \
     "</SignatureValue>" KEY_INFO "</Signature>"
+/* The document's transform is inclusive; SignedInfo's is not. */
+#define INCLUSIVE                                                                                 \
+    "<Signature xmlns=\"" NS "\"><SignedInfo><CanonicalizationMethod Algorithm=\"" EXC            \
+    "\"/><SignatureMethod Algorithm=\"" MORE                                                      \
+    "rsa-sha256\"/><Reference URI=\"\"><Transforms><Transform Algorithm=\"" NS                    \
+    "enveloped-signature\"/><Transform Algorithm=\"" C14N                                         \
+    "\"/></Transforms><DigestMethod Algorithm=\"" S256 "\"/><DigestValue>AAEC</DigestValue></Ref" \
+    "erence></SignedInfo><SignatureValue>AAECAw==</SignatureValue>" KEY_INFO "</Signature>"
 #define DOCUMENT "<?xml version=\"1.0\"?>\n<r  b='2' a='1'><e/>" SIGNATURE "t</r>\n"
 
 static struct chy_arena arena;
@@ -146,6 +154,78 @@ static void test_other_forms(void **state)
     assert_int_equal(read_text(CHY_STR(SIGNATURE)), CHY_E_UNSUPPORTED);
 }
 
+/* One text to the signature, and to a reader of the first piece another. */
+static void test_text_in_pieces(void **state)
+{
+    (void)state;
+    static const char *const in_pieces[] = {
+        "<r><e>admin" SIGNATURE ".evil</e></r>",
+        "<r><e>" SIGNATURE "admin</e></r>",
+        "<r>a" SIGNATURE "b</r>",
+        "<r><e>admin<![CDATA[.evil]]></e>" SIGNATURE "</r>",
+        "<r><e><![CDATA[admin]]>.evil</e>" SIGNATURE "</r>",
+        "<r><e>admin<![CDATA[]]>.evil</e>" SIGNATURE "</r>",
+        "<r><e><![CDATA[admin]]> <![CDATA[.evil]]></e>" SIGNATURE "</r>",
+    };
+    static const char *const whole[] = {
+        "<r>\n <e><![CDATA[admin]]></e>\n" SIGNATURE "\n</r>",
+        "<r><e>\n<![CDATA[admin]]>\n</e>a\n" SIGNATURE "\n</r>",
+        "<r><e>\n" SIGNATURE "\n<f>a</f>b</e></r>",
+        "<r>a<e/><![CDATA[b]]><f/>c" SIGNATURE "</r>",
+    };
+    for (size_t i = 0; i < CHY_ARRAY_LEN(in_pieces); i++) {
+        if (read_text(chy_str_of(in_pieces[i])) != CHY_E_UNSUPPORTED)
+            fail_msg("%s: %s", in_pieces[i], err.text);
+    }
+    for (size_t i = 0; i < CHY_ARRAY_LEN(whole); i++) {
+        if (read_text(chy_str_of(whole[i])) != CHY_OK)
+            fail_msg("%s: %s", whole[i], err.text);
+    }
+}
+
+/* Exclusive canonical XML leaves out the namespaces that no name is in; a value may be in one. */
+static void test_namespaces_not_covered(void **state)
+{
+    (void)state;
+    static const char *const changes[][2] = {
+        { "<e/>", "<e xmlns:x=\"urn:evil\" type=\"x:a\"/>" },
+        { "<e/>", "<x:e xmlns:x=\"urn:a\"><f xmlns:x=\"urn:evil\" type=\"x:a\"/></x:e>" },
+        { "<e/>", "<x:e xmlns:x=\"urn:a\" xmlns=\"urn:evil\"/>" },
+        { "<r ", "<r xmlns:x=\"urn:evil\" " },
+    };
+    static const char *const covered[][2] = {
+        { "<e/>", "<x:e xmlns:x=\"urn:a\" type=\"x:a\"/>" },
+        { "<e/>", "<e xmlns:x=\"urn:a\"><f x:type=\"x:a\"/></e>" },
+        { "<e/>", "<e xmlns=\"urn:a\"><f xmlns=\"\"/></e>" },
+        { "<Transform Algorithm=\"" EXC "\"/>", "" },
+    };
+    for (size_t i = 0; i < CHY_ARRAY_LEN(changes); i++) {
+        if (read_changed(changes[i][0], changes[i][1]) != CHY_E_UNSUPPORTED)
+            fail_msg("%s: %s", changes[i][1], err.text);
+    }
+    for (size_t i = 0; i < CHY_ARRAY_LEN(covered); i++) {
+        if (read_changed(covered[i][0], covered[i][1]) != CHY_OK)
+            fail_msg("%s: %s", covered[i][1], err.text);
+    }
+    /* Inclusive canonical XML has them all. */
+    assert_int_equal(read_text(CHY_STR("<r xmlns:x=\"urn:a\">" INCLUSIVE "</r>")), CHY_OK);
+}
+
+/* No signature covers the declaration, by which the rest is read. */
+static void test_declarations(void **state)
+{
+    (void)state;
+    static const char *const others[] = { "version=\"1.1\"", "version=\"1.0\" encoding=\"UTF-7\"",
+                                          "version=\"1.0\" encoding=\"windows-1252\"" };
+    static const char *const ours[] = { "version=\"1.0\" encoding=\"utf-8\"",
+                                        "version=\"1.0\" encoding=\"US-ASCII\"",
+                                        "version='1.0' standalone='yes'" };
+    for (size_t i = 0; i < CHY_ARRAY_LEN(others); i++)
+        assert_int_equal(read_changed("version=\"1.0\"", others[i]), CHY_E_UNSUPPORTED);
+    for (size_t i = 0; i < CHY_ARRAY_LEN(ours); i++)
+        assert_int_equal(read_changed("version=\"1.0\"", ours[i]), CHY_OK);
+}
+
 static void test_broken(void **state)
 {
     (void)state;
@@ -221,8 +301,9 @@ static int teardown(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        TEST(test_good),   TEST(test_other_canonical_xml),    TEST(test_other_forms),
-        TEST(test_broken), TEST(test_number_of_certificates), TEST(test_limits),
+        TEST(test_good),           TEST(test_other_canonical_xml),    TEST(test_other_forms),
+        TEST(test_text_in_pieces), TEST(test_namespaces_not_covered), TEST(test_declarations),
+        TEST(test_broken),         TEST(test_number_of_certificates), TEST(test_limits),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -129,7 +129,8 @@ static void make_zip64(void)
     uint64_t size = 46 + sizeof "META-INF/MANIFEST.MF" - 1;
     f.n = end;
     file_text(&f, CHY_STR("PK\6\6"));
-    file_pad(&f, end + 32);
+    file_pad(&f, end + 24);
+    file_le(&f, 8, 1);
     file_le(&f, 8, 1);
     file_le(&f, 8, size);
     file_le(&f, 8, end - size);
@@ -184,6 +185,8 @@ static void test_zip__more_entries_than_there_are(void **state)
     (void)state;
     file_zip(&f, NAMES("META-INF/MANIFEST.MF"), "", "");
     file_set_le(&f, f.n - 12, 2, 2);
+    file_expect_broken(&f, "", CHY_FORMAT_ZIP);
+    file_set_le(&f, f.n - 14, 2, 2);
     file_expect_broken(&f, "", CHY_FORMAT_ZIP);
 }
 

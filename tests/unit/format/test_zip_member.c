@@ -167,6 +167,21 @@ static void test_odd_archives(void **state)
     assert_int_equal(outcome(&(struct odd){ .called = "sigs" }), CHY_E_MALFORMED);
 }
 
+/* The numbers of entries, which are put back as they were, are of one archive. */
+static void test_two_numbers_of_entries(void **state)
+{
+    (void)state;
+    for (int is_big = 0; is_big < 2; is_big++) {
+        const struct odd odd = { .is_big = is_big != 0 };
+        archive_make(&odd);
+        uint8_t *end = file.p + file.n - END - 4;
+        assert_int_equal(end[0], 'P');
+        (is_big != 0 ? end - 20 - 56 + 24 : end + 8)[0] = 2;
+        assert_int_equal(take_out(CHY_STR(NAME), CHY_LIMIT_FORMAT_READ), CHY_E_MALFORMED);
+        file_done(&file);
+    }
+}
+
 /* Of two of a name, or where the others lie behind it. */
 static void test_places(void **state)
 {
@@ -209,6 +224,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_taken_out),
         cmocka_unit_test(test_odd_archives),
+        cmocka_unit_test(test_two_numbers_of_entries),
         cmocka_unit_test(test_places),
         cmocka_unit_test(test_cut_off),
     };
