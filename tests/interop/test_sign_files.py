@@ -9,6 +9,7 @@ import os
 import pathlib
 import pty
 import re
+import select
 import shutil
 import signal
 import stat
@@ -599,7 +600,15 @@ def test_killed_half_way(keys, place):
     before = paths[0].read_bytes()
     process.kill()
     process.communicate(timeout=SOON)
+    left, = [path for path in place.iterdir() if path.name.startswith(".chancery-")]
+    os.utime(left, (1, 1))
+    sign(keys, place, "--no-timestamp", sample(keys, place, "jar", "other.jar"))
+    assert left.exists()  # the tool still works in it
+    tool = os.pidfd_open(pid)
     os.kill(pid, signal.SIGKILL)
+    assert select.select([tool], [], [], SOON)[0]
+    os.close(tool)
+    left.touch()
     assert paths[0].read_bytes() == before
     left, = [path for path in place.iterdir() if path.name.startswith(".chancery-")]
     sign(keys, place, "--no-timestamp", paths[0])
