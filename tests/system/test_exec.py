@@ -9,6 +9,7 @@ import os
 import pathlib
 import pty
 import re
+import shutil
 import signal
 import socket
 import struct
@@ -17,7 +18,7 @@ import threading
 
 import pytest
 
-from conftest import CHANCERY, POLICY, SOON, environment
+from conftest import BUILD, CHANCERY, POLICY, SOON, environment
 
 FROZEN = POLICY + """\
   - name: frozen
@@ -318,6 +319,23 @@ def test_dry_run__json(signing, place):
     plan = json.loads(done.stdout)
     assert plan["argv"] == ["openssl", "version"]
     assert any(line.startswith("CHANCERY_AGENT_SOCK=") for line in plan["set"])
+
+
+def test_an_installation_that_was_moved(signing, place):
+    """The module and the provider are where the environment says; they sign from there."""
+    moved = signing.home / "moved"
+    moved.mkdir(exist_ok=True)
+    for path in ("module/chancery-pkcs11.so", "provider/chancery.so"):
+        shutil.copy(BUILD / "src" / path, moved)
+    env = {"CHANCERY_MODULE": str(moved / "chancery-pkcs11.so"),
+           "CHANCERY_PROVIDER": str(moved / "chancery.so")}
+    shown = execute(signing, "openssl", "version", options=["--dry-run"], env=env).stdout
+    assert f"module = {moved}/chancery.so\n" in shown
+    done = execute(signing, "openssl", "pkey", "-pubin", "-in", "chancery:k", "-noout", env=env)
+    assert done.returncode == 0, done.stderr
+    env["CHANCERY_PROVIDER"] = str(moved / "none.so")
+    done = execute(signing, "openssl", "pkey", "-pubin", "-in", "chancery:k", "-noout", env=env)
+    assert done.returncode != 0
 
 
 def test_wrong_use(signing, place):
