@@ -165,20 +165,6 @@ enum chy_err chy_sign_alg_write(struct chy_der_writer *w, enum chy_sign_alg alg,
     return chy_fail(err, CHY_E_ARG, "no such signature algorithm: %d", (int)alg);
 }
 
-enum chy_err chy_hash_alg_write(struct chy_der_writer *w, enum chy_hash_alg hash,
-                                struct chy_error *err)
-{
-    for (size_t i = 0; i < CHY_ARRAY_LEN(hash_rows); i++) {
-        if (hash_rows[i].hash != hash)
-            continue;
-        chy_der_open(w, CHY_DER_SEQUENCE);
-        chy_der_put_oid(w, hash_rows[i].oid);
-        chy_der_close(w);
-        return CHY_OK;
-    }
-    return chy_fail(err, CHY_E_ARG, "no such hash: %d", (int)hash);
-}
-
 size_t chy_rsa_signature_bytes(size_t n)
 {
     static const enum chy_key_type types[] = { CHY_KEY_RSA_2048, CHY_KEY_RSA_3072,

@@ -40,11 +40,6 @@ CHY_MUST_USE enum chy_err chy_ecdsa_to_raw(struct chy_bytes der, size_t order_by
  * Source: RFC 4055 (RSA), RFC 5758 (ECDSA), RFC 8410 (Ed25519) */
 CHY_MUST_USE enum chy_err chy_sign_alg_write(struct chy_der_writer *w, enum chy_sign_alg alg,
                                              struct chy_error *err);
-/* Write that of a hash, without parameters.
- * Errors: CHY_E_ARG  none of the list
- * Source: RFC 5754 section 2 */
-CHY_MUST_USE enum chy_err chy_hash_alg_write(struct chy_der_writer *w, enum chy_hash_alg hash,
-                                             struct chy_error *err);
 
 /* Formats that write RSA's signature as a number drop its zeros in front: as long as the shortest
  * modulus of ours that holds `n` bytes. */

@@ -1,13 +1,14 @@
 /* SPDX-License-Identifier: MIT */
 #include "guest/guest.h"
 
+#include <stdatomic.h>
 #include <time.h>
 #include <unistd.h>
 
 /* For the handlers of fork, which get no argument. */
 static struct {
     pthread_once_t once;
-    struct chy_guest *guest;
+    _Atomic(struct chy_guest *) guest; /* several threads may be the first */
     bool is_watched;
 } forks = { .once = PTHREAD_ONCE_INIT };
 
@@ -84,7 +85,8 @@ static void forks_watch(void)
 /* Not under the mutex, which the handlers take: glibc has a lock of its own around the list. */
 enum chy_err chy_guest_watch_forks(struct chy_guest *g, struct chy_error *err)
 {
-    forks.guest = g;
+    struct chy_guest *nobody = NULL;
+    atomic_compare_exchange_strong(&forks.guest, &nobody, g);
     CHY_IGNORE(pthread_once(&forks.once, forks_watch)); /* it has no failure */
     return forks.is_watched ? CHY_OK : chy_fail(err, CHY_E_NOMEM, "no memory to see forks");
 }

@@ -320,7 +320,7 @@ enum chy_err chy_guest_link_take(struct chy_guest *g, uint64_t serial, int64_t d
                                  struct chy_guest_link **ret_link, struct chy_error *err)
 {
     for (;;) {
-        struct chy_guest_link *link;
+        struct chy_guest_link *link = NULL;
         CHY_TRY(take(g, serial, deadline_us, &link, err));
         bool is_new = link->last_id == 0;
         if (!is_new && is_alive(link)) {

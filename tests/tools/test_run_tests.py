@@ -3,7 +3,10 @@
 
 import importlib.machinery
 import importlib.util
+import os
 import pathlib
+import shutil
+import tempfile
 
 import pytest
 
@@ -174,3 +177,78 @@ def test_ci_allows_only_the_skips_it_knows(reason, total, run_tests, monkeypatch
     tally = run_tests.Tally()
     tally.skip("plain: sample", reason)
     assert tally.total() == total
+
+
+@pytest.fixture(name="counted")
+def make_counted(run_tests, monkeypatch):
+    """A project that counts lines, in a folder that every user may enter."""
+    top = pathlib.Path(tempfile.mkdtemp(prefix="chancery-test-", dir="/tmp"))
+    top.chmod(0o755)
+    (top / "src" / "part").mkdir(parents=True)
+    kind = {"setup": ["-Db_coverage=true", f"-Dc_args=-include {TOP}/tools/cover.h"],
+            "run": ["unit", "coverage"]}
+    monkeypatch.setattr(run_tests, "TOP", top)
+    monkeypatch.setattr(run_tests, "KINDS", {"plain": kind})
+    monkeypatch.setattr(run_tests, "COVERAGE_ALL", 100.0)
+    monkeypatch.delenv("CI", raising=False)
+    yield top
+    shutil.rmtree(top)
+
+
+COUNTED = """\
+#include <sys/wait.h>
+#include <unistd.h>
+int part(int n);
+int part(int n)
+{
+    return n + 1;
+}
+int main(void)
+{
+    int status = 1;
+    if (fork() == 0) {
+        if (geteuid() == 0 && setuid(65534) != 0)
+            _exit(2);
+        _exit(part(0) - 1);
+    }
+    wait(&status);
+    return status;
+}
+"""
+
+
+def count(run_tests, anew):
+    tally = run_tests.Tally()
+    assert run_tests.build("plain", tally), tally.failed
+    run_tests.prepare_counts("plain", anew)
+    run_tests.STEPS["unit"]("plain", tally)
+    run_tests.STEPS["coverage"]("plain", tally)
+    return tally
+
+
+def test_coverage__counts_who_ends_by_exit_and_as_another_user(run_tests, counted, capsys):
+    (counted / "meson.build").write_text(
+        "project('sample', 'c')\ntest('sample', executable('sample', 'src/part/part.c'))\n",
+        encoding="utf-8")
+    (counted / "src/part/part.c").write_text(COUNTED, encoding="utf-8")
+    first = count(run_tests, anew=True)
+    # Only the line of an error is left, of ten.
+    assert first.failed == ["plain: (all) is at 90.0 %, the aim is 100 %"], capsys.readouterr().out
+    counts = next(counted.rglob("*.gcda"))
+    assert counts.stat().st_mode & 0o777 == 0o666
+
+
+def test_coverage__of_an_earlier_build_is_dropped(run_tests, counted):
+    (counted / "build/plain").mkdir(parents=True)
+    notes = counted / "build/plain/part.gcno"
+    counts = notes.with_suffix(".gcda")
+    for path in (counts, notes):
+        path.write_bytes(b"some")
+    os.utime(counts, ns=(0, 0))
+    run_tests.prepare_counts("plain", anew=False)
+    assert counts.read_bytes() == b""
+    counts.write_bytes(b"some")
+    run_tests.prepare_counts("plain", anew=False)
+    assert counts.read_bytes() == b"some"
+    run_tests.prepare_counts("plain", anew=True)
+    assert counts.read_bytes() == b""

@@ -51,3 +51,8 @@ struct chy_buf cms_make(const struct cms_party *signer, struct chy_bytes content
  * them. */
 struct chy_buf cms_confuse(const struct cms_party *signer, const struct chy_buf *cms,
                            struct chy_buf *ret_content);
+
+/* The answer of an authority to a request for a time stamp: it is CMS_NOW_US, if the request's hash
+ * is `takes`. */
+struct chy_buf cms_stamp_answer(const struct cms_party *by, struct chy_bytes request,
+                                const EVP_MD *takes);

@@ -6,6 +6,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -80,7 +81,8 @@ static void test_crypto_init__no_file_is_opened_after_it(void **state)
             _exit(50);
         if (files_forbid() != 0)
             _exit(51);
-        _exit(use_all());
+        /* Not _exit(): a build that counts lines opens files there. */
+        syscall(SYS_exit_group, use_all());
     }
     int status = 0;
     assert_int_equal(waitpid(child, &status, 0), child);
