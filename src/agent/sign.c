@@ -14,6 +14,7 @@ struct sign_request {
     struct request request;
     struct chy_sign_item item;
     enum chy_key_type type;  /* CHY_KEY_NONE: the server is asked */
+    struct chy_bytes spki;   /* of the key; in the arena, or in `key` */
     struct chy_key_set *key; /* what it said */
     struct signature_outcome outcome;
     struct chy_bytes signature;             /* as PKCS#11 has it */
@@ -58,6 +59,7 @@ static enum chy_err find_type(struct sign_request *q, struct chy_worker *w, stru
             return chy_fail(err, CHY_E_NOT_FOUND, "there is no key \"%.*s\" that signs",
                             CHY_STR_ARG(q->item.key));
         q->type = q->key->keys[0].door.type;
+        q->spki = q->key->keys[0].door.public_key;
     }
     if (!chy_sign_alg_fits(q->item.algorithm, q->type))
         return chy_fail(err, CHY_E_ARG, "%s is no algorithm of key \"%.*s\", which is %s",
@@ -88,11 +90,7 @@ static enum chy_err take_signature(struct sign_request *q, struct chy_error *err
     q->signature = q->outcome.result.signature;
     if (order_bytes == 0 || !q->outcome.result.is_signed)
         return CHY_OK;
-    enum chy_err r = chy_ecdsa_to_raw(q->outcome.result.signature, order_bytes, &raw, err);
-    if (r == CHY_E_MALFORMED)
-        return chy_fail(err, CHY_E_PROTOCOL, "the server answered with what is no ECDSA signature");
-    if (r != CHY_OK)
-        return r;
+    CHY_TRY(chy_ecdsa_to_raw(q->outcome.result.signature, order_bytes, &raw, err));
     q->signature = chy_arena_bytes(&q->request.arena, chy_buf_bytes(&raw));
     return q->signature.p != NULL ? CHY_OK
                                   : chy_fail(err, CHY_E_NOMEM, "no memory for a signature");
@@ -101,8 +99,9 @@ static enum chy_err take_signature(struct sign_request *q, struct chy_error *err
 static void take_result(struct sign_request *q, struct chy_worker *w,
                         const struct chy_sign_result *result)
 {
+    const struct signature_asked asked = { &q->item, q->spki };
     struct chy_error err;
-    enum chy_err r = signature_take(&q->outcome, result, &q->request.conn->hello,
+    enum chy_err r = signature_take(&q->outcome, &asked, result, &q->request.conn->hello,
                                     chy_worker_log_key(w), &q->request.arena, &err);
     if (r == CHY_OK)
         r = take_signature(q, &err);
@@ -240,7 +239,12 @@ static enum chy_err sign_make(struct sign_request *q, const struct chy_door_sign
     CHY_TRY(chy_schema_copy(&chy_door_sign_schema, asked, arena, &own, err));
     CHY_TRY(input_read(c, &own.input, arena, &s, err));
     const struct chy_held_key *held = keys_known(c->porter->keys, own.input.key);
-    q->type = held != NULL ? held->door.type : CHY_KEY_NONE;
+    if (held != NULL) {
+        q->type = held->door.type;
+        q->spki = chy_arena_bytes(arena, held->door.public_key);
+        if (q->spki.p == NULL)
+            return chy_fail(err, CHY_E_NOMEM, "no memory for a public key");
+    }
     q->item = (struct chy_sign_item){
         .key = own.input.key,
         .algorithm = s.algorithm,

@@ -1,17 +1,17 @@
 /* SPDX-License-Identifier: MIT */
 #include "agent/signature_internal.h"
 #include "client/receipt.h"
+#include "client/signing.h"
 
-enum chy_err signature_take(struct signature_outcome *outcome, const struct chy_sign_result *result,
+enum chy_err signature_take(struct signature_outcome *outcome, const struct signature_asked *asked,
+                            const struct chy_sign_result *result,
                             const struct chy_door_hello *hello, struct chy_str log_key,
                             struct chy_arena *arena, struct chy_error *err)
 {
     CHY_TRY(chy_schema_copy(&chy_sign_result_schema, result, arena, &outcome->result, err));
     if (!outcome->result.is_signed)
         return CHY_OK;
-    if (outcome->result.signature.n == 0)
-        return chy_fail(err, CHY_E_PROTOCOL,
-                        "the server says that it signed and gives no signature");
+    CHY_TRY(chy_signing_check(asked->spki, asked->item, outcome->result.signature, err));
     return chy_receipt_keep(outcome->result.receipt, outcome->result.outcome, log_key,
                             hello->receipts, arena, &outcome->receipt_file, err);
 }

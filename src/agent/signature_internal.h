@@ -4,16 +4,22 @@
 
 #include "agent/porter_internal.h"
 
+struct signature_asked {
+    const struct chy_sign_item *item;
+    struct chy_bytes spki; /* of the key */
+};
+
 struct signature_outcome {
     struct chy_sign_result result;
     struct chy_str receipt_file; /* where the receipt was written; empty: nowhere */
 };
 
-/* Copy the result into the arena, and keep the receipt where the tool wants receipts: first the
- * proof, then the signature. In a worker.
- * Errors: CHY_E_PROTOCOL, CHY_E_INTEGRITY  the receipt proves nothing; as chy_file_replace();
- *         CHY_E_NOMEM */
+/* Copy the result into the arena, see that the signature is one by the key, and keep the receipt
+ * where the tool wants receipts: first the proof, then the signature. In a worker.
+ * Errors: of chy_signing_check(); CHY_E_PROTOCOL, CHY_E_INTEGRITY the receipt proves nothing; as
+ *         chy_file_replace(); CHY_E_NOMEM */
 CHY_MUST_USE enum chy_err signature_take(struct signature_outcome *outcome,
+                                         const struct signature_asked *asked,
                                          const struct chy_sign_result *result,
                                          const struct chy_door_hello *hello, struct chy_str log_key,
                                          struct chy_arena *arena, struct chy_error *err);

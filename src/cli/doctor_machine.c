@@ -130,7 +130,8 @@ static void look_at_engine(struct chy_doctor *d)
 
 static void look_at_provider(struct chy_doctor *d)
 {
-    static const char mend[] = "install Chancery's chancery.so among OpenSSL's modules";
+    static const char mend[] = "install Chancery's chancery.so among OpenSSL's modules; another "
+                               "place: CHANCERY_PROVIDER";
     struct chy_error err;
     if (d->machine.provider.n == 0)
         chy_doctor_warn(d, mend,

@@ -113,7 +113,7 @@ static enum chy_err run_tool(struct run *run, struct chy_exec_report *ret_report
     CHY_TRY(chy_exec_agent_open(&run->agent, &agent, err));
     CHY_TRY(chy_exec_door_open(&options, &door, err));
     struct chy_error why;
-    enum chy_err r = chy_exec_door_run(door, &run->plan, ret_report, &why);
+    enum chy_err r = chy_exec_door_run(door, &run->plan, run->folder_fd, ret_report, &why);
     /* A tool that is not there is not to be mistaken for what a server has not got. */
     return r == CHY_OK ? CHY_OK
                        : chy_fail(err, r == CHY_E_NOT_FOUND ? CHY_E_ARG : r, "%s", why.text);

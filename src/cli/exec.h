@@ -206,11 +206,17 @@ CHY_MUST_USE enum chy_err chy_exec_door_open(const struct chy_exec_door_options 
 void chy_exec_door_close(struct chy_exec_door *door); /* kills a tool that runs */
 void chy_exec_door_closep(struct chy_exec_door **door);
 
+#define CHY_EXEC_LOCKS 2
+
 struct chy_exec_start {
     struct chy_loop *loop;
     int output_fd; /* where standard output and error go, with /dev/null as input; -1: ours */
     void (*done)(void *ctx); /* once; the door may be closed in it */
     void *ctx;
+    /* Of folders that the tool uses. It holds them too: when we are killed and it runs on, nobody
+     * else removes them. */
+    int locks[CHY_EXEC_LOCKS];
+    size_t n_locks;
 };
 
 /* Start the tool and gather what is told of its signatures; `done` is called when all was.
@@ -229,8 +235,9 @@ void chy_exec_door_signal(struct chy_exec_door *door, int number);
 void chy_exec_door_detach(struct chy_exec_door *door);
 
 /* The same for one tool in the place of this process: signals are handed on to it until it ends.
+ * `lock_fd` is of its folder.
  * Errors: of start and result */
 CHY_MUST_USE enum chy_err chy_exec_door_run(struct chy_exec_door *door,
-                                            const struct chy_exec_plan *plan,
+                                            const struct chy_exec_plan *plan, int lock_fd,
                                             struct chy_exec_report *ret_report,
                                             struct chy_error *err);

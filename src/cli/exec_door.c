@@ -256,9 +256,12 @@ static enum chy_err program_start(struct chy_exec_door *door, const struct chy_e
         return no_memory(err);
     for (size_t i = 0; i < plan->argv.n; i++)
         argv[i] = plan->argv.p[i].p; /* words of argv and of the arena end with NUL */
+    struct chy_program program = { .argv = argv, .env = plan->env };
+    for (; program.n_kept < door->run.n_locks; program.n_kept++)
+        program.kept[program.n_kept] = door->run.locks[program.n_kept];
     if (door->run.output_fd < 0)
-        return chy_program_start(argv, plan->env, &door->tool, err);
-    return chy_program_start_quiet(argv, plan->env, door->run.output_fd, &door->tool, err);
+        return chy_program_start(&program, &door->tool, err);
+    return chy_program_start_quiet(&program, door->run.output_fd, &door->tool, err);
 }
 
 enum chy_err chy_exec_door_start(struct chy_exec_door *door, const struct chy_exec_plan *plan,

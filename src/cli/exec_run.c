@@ -60,13 +60,17 @@ static void on_done(void *ctx)
 }
 
 enum chy_err chy_exec_door_run(struct chy_exec_door *door, const struct chy_exec_plan *plan,
-                               struct chy_exec_report *ret_report, struct chy_error *err)
+                               int lock_fd, struct chy_exec_report *ret_report,
+                               struct chy_error *err)
 {
     CHY_CLEANUP(chy_loop_freep) struct chy_loop *loop = NULL;
     CHY_TRY(chy_loop_new(&loop, err));
-    const struct chy_exec_start run = {
-        .loop = loop, .output_fd = -1, .done = on_done, .ctx = loop
-    };
+    const struct chy_exec_start run = { .loop = loop,
+                                        .output_fd = -1,
+                                        .done = on_done,
+                                        .ctx = loop,
+                                        .locks = { lock_fd },
+                                        .n_locks = 1 };
     CHY_TRY(watch_signals(loop, door, err));
     enum chy_err r = chy_exec_door_start(door, plan, &run, err);
     if (r == CHY_OK)

@@ -54,12 +54,17 @@ static enum chy_err find_beside(struct chy_arena *arena, const char *rest, struc
     return CHY_OK;
 }
 
+/* Whether a variable names it, be it there or not: what was named is used or nothing. */
+static bool is_named(const char *const *variables, const char *name, struct chy_str *ret_path)
+{
+    *ret_path = chy_str_of(chy_machine_env(variables, name));
+    return ret_path->n != 0;
+}
+
 static enum chy_err find_module(const char *const *variables, struct chy_arena *arena,
                                 struct chy_str *ret_path, struct chy_error *err)
 {
-    const char *named = chy_machine_env(variables, "CHANCERY_MODULE");
-    *ret_path = chy_str_of(named);
-    if (named != NULL)
+    if (is_named(variables, "CHANCERY_MODULE", ret_path))
         return CHY_OK;
     /* In a tree that is not installed it lies in a folder beside the program's. */
     CHY_TRY(find_beside(arena, "../module/" MODULE_NAME, ret_path, err));
@@ -90,9 +95,11 @@ static enum chy_err find_in(struct chy_arena *arena, const char *dir, const char
     return CHY_OK;
 }
 
-static enum chy_err find_provider(struct chy_arena *arena, struct chy_str *ret_path,
-                                  struct chy_error *err)
+static enum chy_err find_provider(const char *const *variables, struct chy_arena *arena,
+                                  struct chy_str *ret_path, struct chy_error *err)
 {
+    if (is_named(variables, "CHANCERY_PROVIDER", ret_path))
+        return CHY_OK;
     CHY_TRY(find_beside(arena, "../provider/" PROVIDER_NAME, ret_path, err));
     return ret_path->n != 0 ? CHY_OK
                             : find_in(arena, CHY_PROVIDER_DIR, PROVIDER_NAME, ret_path, err);
@@ -200,7 +207,7 @@ enum chy_err chy_machine_read(const char *const *variables, struct chy_arena *ar
     CHY_TRY(find_in(arena, chy_crypto_engines_dir(), ENGINE_NAME, &m.engine, err));
     if (conf == NULL)
         CHY_TRY(find_in(arena, chy_crypto_config_dir(), "openssl.cnf", &m.openssl_cnf, err));
-    CHY_TRY(find_provider(arena, &m.provider, err));
+    CHY_TRY(find_provider(variables, arena, &m.provider, err));
     CHY_TRY(read_sections(&m, arena, err));
     *ret_machine = m;
     return CHY_OK;

@@ -10,7 +10,8 @@ struct chy_machine {
                               is installed; it need not be there */
     struct chy_str gpg;    /* chancery-gpg, beside this program; it need not be there */
     struct chy_str engine; /* libp11's engine for OpenSSL; empty: it is not installed */
-    struct chy_str provider; /* ours for OpenSSL; empty: neither beside this build nor installed */
+    struct chy_str provider; /* ours for OpenSSL, CHANCERY_PROVIDER, as the module; but empty if it
+                              is neither named nor there */
     struct chy_str openssl_cnf;     /* what OpenSSL reads: OPENSSL_CONF, or its own; empty: none */
     struct chy_str openssl_section; /* that it names by openssl_conf; empty: none */
     struct chy_str openssl_providers; /* that this names by providers; empty: none */

@@ -143,6 +143,8 @@ static const char man_environment[] =
     "The PKCS#11 module that\n"
     ".Nm Cm exec\n"
     "gives to tools, when it is not at its usual place.\n"
+    ".It Ev CHANCERY_PROVIDER\n"
+    "The same for our provider of OpenSSL.\n"
     ".It Ev CHANCERY_RECEIPTS\n"
     "A folder where a receipt of every signature is written.\n"
     ".It Ev CHANCERY_TIMESTAMP_URL\n"

@@ -9,6 +9,7 @@ static enum chy_err fill_test(struct chy_cli *cli, const struct chy_cli_args *ar
                               struct chy_artifact *artifact, struct chy_error *err)
 {
     static const uint8_t zeros[CHY_LIMIT_DIGEST];
+    struct chy_key key;
     const struct chy_schema *schema = &chy_policy_test_schema;
     for (size_t i = 0; i < args->n; i++) {
         const struct chy_cli_value *v = &args->values[i];
@@ -22,7 +23,7 @@ static enum chy_err fill_test(struct chy_cli *cli, const struct chy_cli_args *ar
         CHY_TRY(chy_cli_read_text(chy_cli_arg(args, "policy"), CHY_LIMIT_YAML, &cli->arena,
                                   &test->policy, err));
     item->key = chy_cli_arg(args, "key");
-    CHY_TRY(chy_cli_choose_algorithm(cli, args, &item->algorithm, err));
+    CHY_TRY(chy_cli_choose_algorithm(cli, args, &item->algorithm, &key, err));
     size_t n = chy_hash_alg_bytes(chy_sign_alg_hash(item->algorithm));
     item->hashed_by = n != 0 ? CHY_HASHED_BY_CLIENT : CHY_HASHED_BY_NOBODY;
     if (n == 0)

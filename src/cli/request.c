@@ -96,43 +96,44 @@ static enum chy_sign_alg with_hash(enum chy_key_type type, enum chy_hash_alg has
     return CHY_ALG_NONE;
 }
 
-static enum chy_err ask_key_type(struct chy_cli *cli, const struct chy_cli_args *args,
-                                 enum chy_key_type *ret_type, struct chy_error *err)
+static enum chy_err ask_key(struct chy_cli *cli, const struct chy_cli_args *args,
+                            struct chy_key *ret_key, struct chy_error *err)
 {
     struct chy_key_name name = { chy_cli_arg(args, "key") };
-    struct chy_key key;
     CHY_TRY(chy_cli_client(cli, args, err));
-    enum chy_err r = chy_client_call(cli->client, CHY_OP_KEYS_SHOW, &name, &cli->arena, &key, err);
+    enum chy_err r =
+        chy_client_call(cli->client, CHY_OP_KEYS_SHOW, &name, &cli->arena, ret_key, err);
     if (r == CHY_E_FORBIDDEN)
         return chy_fail(err, r,
                         "what key \"%.*s\" signs with may not be asked: give --algorithm, or use a "
                         "token with the scope keys.show too",
                         CHY_STR_ARG(name.name));
-    CHY_TRY(r);
-    *ret_type = key.type;
-    return CHY_OK;
+    return r;
 }
 
 enum chy_err chy_cli_choose_algorithm(struct chy_cli *cli, const struct chy_cli_args *args,
-                                      enum chy_sign_alg *ret_alg, struct chy_error *err)
+                                      enum chy_sign_alg *ret_alg, struct chy_key *ret_key,
+                                      struct chy_error *err)
 {
     int alg = CHY_ALG_NONE;
     int hash = CHY_HASH_NONE;
-    enum chy_key_type type;
+    struct chy_key key = { 0 };
     CHY_TRY(read_enum(args, "algorithm", &chy_sign_alg_enum, &alg, err));
     CHY_TRY(read_enum(args, "hash", &chy_hash_alg_enum, &hash, err));
     if (alg != CHY_ALG_NONE) {
         if (hash != CHY_HASH_NONE && (int)chy_sign_alg_hash((enum chy_sign_alg)alg) != hash)
             return chy_fail(err, CHY_E_ARG, "--algorithm and --hash do not fit");
         *ret_alg = (enum chy_sign_alg)alg;
+        *ret_key = key;
         return CHY_OK;
     }
-    CHY_TRY(ask_key_type(cli, args, &type, err));
-    *ret_alg = hash == CHY_HASH_NONE ? chy_key_type_default_alg(type)
-                                     : with_hash(type, (enum chy_hash_alg)hash);
+    CHY_TRY(ask_key(cli, args, &key, err));
+    *ret_key = key;
+    *ret_alg = hash == CHY_HASH_NONE ? chy_key_type_default_alg(key.type)
+                                     : with_hash(key.type, (enum chy_hash_alg)hash);
     if (*ret_alg == CHY_ALG_NONE)
         return chy_fail(err, CHY_E_ARG, "a key of type %s does not sign with that hash",
-                        chy_enum_name(&chy_key_type_enum, (int)type));
+                        chy_enum_name(&chy_key_type_enum, (int)key.type));
     return CHY_OK;
 }
 

@@ -10,6 +10,7 @@
 #include "cli/request.h"
 #include "cli/sign_files.h"
 #include "client/receipt.h"
+#include "client/signing.h"
 #include "client/stamper.h"
 #include "crypto/cms.h"
 #include "crypto/hash.h"
@@ -196,6 +197,8 @@ static enum chy_err take_result(struct own_run *o, struct own *own,
     CHY_TRY(keep_event(o, own, result, &event, err));
     if (!result->is_signed)
         return sign_refusal(event, err);
+    CHY_TRY(chy_signing_check(o->run->certificates.key.public_key, &o->items[own - o->owns],
+                              result->signature, err));
     own->signature = result->signature;
     return chy_receipt_keep(result->receipt, result->outcome,
                             chy_client_log_key(o->run->cli->client), o->receipts,

@@ -7,6 +7,7 @@
 #include "cli/request.h"
 #include "cli/sign_files.h"
 #include "client/receipt.h"
+#include "client/signing.h"
 #include "codec/hex.h"
 #include "crypto/hash.h"
 #include "os/fd.h"
@@ -76,6 +77,7 @@ struct job {
     struct chy_cli *cli;
     const struct chy_cli_args *args;
     enum chy_sign_alg alg;
+    struct chy_key key; /* without a name where it may not be shown to us */
     struct chy_hasher *hasher;
     uint8_t *part;                  /* READ_PART bytes of the file that is read */
     struct outcome *outcomes;       /* n of them, */
@@ -243,6 +245,17 @@ static enum chy_err write_signature(struct job *j, struct outcome *o, struct chy
     return write_named(j, path, o->signature, &o->signature_file, err);
 }
 
+/* A login that may sign and not ask for keys knows nothing to hold it against. */
+static enum chy_err check_signature(const struct job *j, size_t i, struct chy_error *err)
+{
+    if (j->key.name.n != 0)
+        return chy_signing_check(j->key.public_key, &j->items[i], j->outcomes[i].signature, err);
+    if (j->outcomes[i].signature.n == 0)
+        return chy_fail(err, CHY_E_PROTOCOL,
+                        "the server says that it signed and gives no signature");
+    return CHY_OK;
+}
+
 static enum chy_err take_result(struct job *j, size_t i, const struct chy_sign_result *result,
                                 struct chy_error *err)
 {
@@ -256,9 +269,7 @@ static enum chy_err take_result(struct job *j, size_t i, const struct chy_sign_r
     o->outcome = result->outcome;
     if (!o->is_signed)
         return CHY_OK;
-    if (o->signature.n == 0)
-        return chy_fail(err, CHY_E_PROTOCOL,
-                        "the server says that it signed and gives no signature");
+    CHY_TRY(check_signature(j, i, err));
     /* First the proof: a signature whose receipt is not good is not handed out. */
     CHY_TRY(write_receipt(j, o, result->receipt, err));
     return write_signature(j, o, err);
@@ -379,6 +390,21 @@ static enum chy_err check_places(struct job *j, struct chy_error *err)
     return CHY_OK;
 }
 
+/* With --algorithm nobody has asked for it. */
+static enum chy_err find_key(struct job *j, struct chy_error *err)
+{
+    const struct chy_key_name name = { chy_cli_arg(j->args, "key") };
+    struct chy_key key;
+    if (j->key.name.n != 0)
+        return CHY_OK;
+    CHY_TRY(chy_cli_client(j->cli, j->args, err));
+    enum chy_err r =
+        chy_client_call(j->cli->client, CHY_OP_KEYS_SHOW, &name, &j->cli->arena, &key, err);
+    if (r == CHY_OK)
+        j->key = key;
+    return r == CHY_E_FORBIDDEN ? CHY_OK : r;
+}
+
 static enum chy_err prepare(struct job *j, struct chy_error *err)
 {
     struct chy_strs files;
@@ -394,12 +420,12 @@ static enum chy_err prepare(struct job *j, struct chy_error *err)
     j->part = chy_arena_array(&j->cli->arena, uint8_t, READ_PART);
     if (j->outcomes == NULL || j->items == NULL || j->artifacts == NULL || j->part == NULL)
         return no_memory(err);
-    CHY_TRY(chy_cli_choose_algorithm(j->cli, j->args, &j->alg, err));
+    CHY_TRY(chy_cli_choose_algorithm(j->cli, j->args, &j->alg, &j->key, err));
     enum chy_hash_alg hash = chy_sign_alg_hash(j->alg);
     CHY_TRY(chy_hasher_new(hash == CHY_HASH_NONE ? CHY_HASH_SHA256 : hash, &j->hasher, err));
     CHY_TRY(read_items(j, &files, &digests, err));
     CHY_TRY(check_places(j, err));
-    return chy_cli_client(j->cli, j->args, err);
+    return find_key(j, err);
 }
 
 static enum chy_err sign(struct job *j, struct chy_error *err)

@@ -200,9 +200,12 @@ static enum chy_err start_tool(struct job *job, struct chy_error *err)
         .artifact = &job->file->artifact,
         .arena = &job->arena,
     };
-    const struct chy_exec_start start = {
-        .loop = job->runner->loop, .output_fd = job->output_fd, .done = on_done, .ctx = job
-    };
+    const struct chy_exec_start start = { .loop = job->runner->loop,
+                                          .output_fd = job->output_fd,
+                                          .done = on_done,
+                                          .ctx = job,
+                                          .locks = { run->folder_fd, job->aside_fd },
+                                          .n_locks = 2 };
     CHY_TRY(chy_exec_door_open(&options, &job->door, err));
     return chy_exec_door_start(job->door, &plan, &start, err);
 }

@@ -62,17 +62,20 @@ static enum chy_err refused(const struct chy_signing *s, const struct chy_key *k
                     request[0] != '\0' ? ")" : "");
 }
 
-static enum chy_err check(const struct chy_key *key, const struct chy_sign_item *item,
-                          struct chy_bytes signature, struct chy_error *err)
+enum chy_err chy_signing_check(struct chy_bytes spki, const struct chy_sign_item *item,
+                               struct chy_bytes signature, struct chy_error *err)
 {
     CHY_CLEANUP(chy_pubkey_freep) struct chy_pubkey *pub = NULL;
-    CHY_TRY(chy_pubkey_from_spki(key->public_key, &pub, err));
+    if (signature.n == 0)
+        return chy_fail(err, CHY_E_PROTOCOL,
+                        "the server says that it signed and gives no signature");
+    CHY_TRY(chy_pubkey_from_spki(spki, &pub, err));
     enum chy_err r = chy_pubkey_verify_digest(pub, item->algorithm, CHY_SIGNATURE_DER,
                                               item->digest.n != 0 ? item->digest : item->message,
                                               signature, err);
     if (r == CHY_E_INTEGRITY)
         return chy_fail(err, r, "the server's signature is none by key %.*s",
-                        CHY_STR_ARG(key->name));
+                        CHY_STR_ARG(item->key));
     return r;
 }
 
@@ -90,10 +93,7 @@ enum chy_err chy_signing_ask(const struct chy_signing *s, const struct chy_key *
     const struct chy_sign_result *result = &response.results.p[0];
     if (!result->is_signed)
         return refused(s, key, result, err);
-    if (result->signature.n == 0)
-        return chy_fail(err, CHY_E_PROTOCOL,
-                        "the server says that it signed and gives no signature");
-    CHY_TRY(check(key, &request->items.p[0], result->signature, err));
+    CHY_TRY(chy_signing_check(key->public_key, &request->items.p[0], result->signature, err));
     CHY_TRY(chy_receipt_keep(result->receipt, result->outcome, chy_client_log_key(s->client),
                              chy_str_of(s->env->receipts), s->arena, NULL, err));
     *ret_result = result;

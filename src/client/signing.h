@@ -26,11 +26,20 @@ CHY_MUST_USE enum chy_err chy_signing_connect(struct chy_settings *settings,
 CHY_MUST_USE enum chy_err chy_signing_key(const struct chy_signing *s, struct chy_str name,
                                           struct chy_key *ret_key, struct chy_error *err);
 
+/* Whether what a server says is the signature of an item is one, by the key whose
+ * SubjectPublicKeyInfo this is. Pure.
+ * Errors: CHY_E_INTEGRITY  it is not
+ *         CHY_E_PROTOCOL   it is empty
+ *         CHY_E_ARG        the algorithm does not fit the key, or the digest not the algorithm
+ *         of chy_pubkey_from_spki() */
+CHY_MUST_USE enum chy_err chy_signing_check(struct chy_bytes spki, const struct chy_sign_item *item,
+                                            struct chy_bytes signature, struct chy_error *err);
+
 /* The signature of the one item of `request`, which is of `key`; reason and receipt are put to it
  * here. The receipt is kept first: a signature goes nowhere without it.
  * Errors: CHY_E_DENIED and what else the server says of the item, with the rules that decided
- *         CHY_E_INTEGRITY  it is no signature of that by this key; of chy_receipt_keep()
- *         CHY_E_PROTOCOL   another number of answers, or a signature that is empty
+ *         CHY_E_PROTOCOL   another number of answers
+ *         of chy_signing_check() and chy_receipt_keep()
  *         of chy_client_call() */
 CHY_MUST_USE enum chy_err chy_signing_ask(const struct chy_signing *s, const struct chy_key *key,
                                           struct chy_sign_request *request,

@@ -31,6 +31,7 @@ struct lane {
 
 struct chy_stamper {
     const char *url;
+    int64_t timeout_ms;
     atomic_uint failures; /* in a row */
     struct lane lanes[CHY_LIMIT_STAMPS_AT_ONCE];
 };
@@ -42,6 +43,7 @@ enum chy_err chy_stamper_new(struct chy_str url, struct chy_stamper **ret_stampe
     if (s == NULL)
         return chy_fail(err, CHY_E_NOMEM, "no memory to ask for time stamps");
     s->url = url.p;
+    s->timeout_ms = TIMEOUT_MS;
     *ret_stamper = s;
     return CHY_OK;
 }
@@ -58,6 +60,11 @@ void chy_stamper_free(struct chy_stamper *s)
 void chy_stamper_freep(struct chy_stamper **s)
 {
     chy_stamper_free(*s);
+}
+
+void chy_stamper_set_timeout(struct chy_stamper *s, int64_t timeout_ms)
+{
+    s->timeout_ms = timeout_ms;
 }
 
 static enum chy_err make_request(enum chy_hash_alg hash, struct chy_bytes signature,
@@ -80,7 +87,7 @@ static enum chy_err exchange(struct lane *l, struct chy_bytes request, struct ch
         .has_body = true,
         .body = request,
         .body_type = CHY_STR("application/timestamp-query"),
-        .timeout_ms = TIMEOUT_MS,
+        .timeout_ms = l->stamper->timeout_ms,
         .answer = &l->answer,
     };
     CHY_TRY(chy_http_client_do(l->http, &x, err));

@@ -16,6 +16,8 @@ CHY_MUST_USE enum chy_err chy_stamper_new(struct chy_str url, struct chy_stamper
                                           struct chy_error *err);
 void chy_stamper_free(struct chy_stamper *s);
 void chy_stamper_freep(struct chy_stamper **s);
+/* For how long one answer is waited for: 15 s unless this says otherwise. */
+void chy_stamper_set_timeout(struct chy_stamper *s, int64_t timeout_ms);
 
 /* What one signature gets: a token, checked (time_stamp.h), or why there is none:
  *   CHY_E_TIMEOUT, CHY_E_NETWORK

@@ -44,8 +44,17 @@ static int redirect(posix_spawn_file_actions_t *actions, int output_fd)
     return e;
 }
 
+/* A descriptor that is made a copy of itself stays open. */
+static int keep(posix_spawn_file_actions_t *actions, const struct chy_program *program)
+{
+    int e = 0;
+    for (size_t i = 0; e == 0 && i < program->n_kept; i++)
+        e = posix_spawn_file_actions_adddup2(actions, program->kept[i], program->kept[i]);
+    return e;
+}
+
 /* With an `output_fd` of -1 the descriptors are ours. */
-static int start(const char *const *argv, const char *const *env, int output_fd, pid_t *ret_pid)
+static int start(const struct chy_program *program, int output_fd, pid_t *ret_pid)
 {
     CHY_CLEANUP(actions_donep) posix_spawn_file_actions_t actions;
     int e = posix_spawn_file_actions_init(&actions);
@@ -56,6 +65,8 @@ static int start(const char *const *argv, const char *const *env, int output_fd,
     if (e != 0)
         return e;
     e = redirect(&actions, output_fd);
+    if (e == 0)
+        e = keep(&actions, program);
     if (e != 0)
         return e;
     sigset_t ours; /* what a program of ours ignores; what was ignored before, as by nohup, stays */
@@ -69,43 +80,44 @@ static int start(const char *const *argv, const char *const *env, int output_fd,
     if (e == 0)
         e = posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETSIGDEF | POSIX_SPAWN_SETSIGMASK);
     if (e == 0)
-        e = posix_spawnp(ret_pid, argv[0], &actions, &attributes, CHY_UNCONST(char *const, argv),
-                         CHY_UNCONST(char *const, env));
+        e = posix_spawnp(ret_pid, program->argv[0], &actions, &attributes,
+                         CHY_UNCONST(char *const, program->argv),
+                         CHY_UNCONST(char *const, program->env));
     return e;
 }
 
-static enum chy_err start_watched(const char *const *argv, const char *const *env, int output_fd,
+static enum chy_err start_watched(const struct chy_program *program, int output_fd,
                                   struct chy_process *ret_process, struct chy_error *err)
 {
+    const char *name = program->argv[0];
     pid_t pid;
-    int e = start(argv, env, output_fd, &pid);
+    int e = start(program, output_fd, &pid);
     if (e != 0)
-        return chy_fail_sys(err, chy_sys_code(e), e, "cannot run %s: %s", argv[0], chy_sys_text(e));
+        return chy_fail_sys(err, chy_sys_code(e), e, "cannot run %s: %s", name, chy_sys_text(e));
     int pidfd = pidfd_open(pid, 0); /* not collected yet, so the number is still its own */
     if (pidfd < 0) {
         e = errno;
         CHY_IGNORE(kill(pid, SIGKILL)); /* what cannot be watched does not run */
         while (waitpid(pid, NULL, 0) < 0 && errno == EINTR)
             ;
-        return chy_fail_sys(err, chy_sys_code(e), e, "cannot watch %s: %s", argv[0],
-                            chy_sys_text(e));
+        return chy_fail_sys(err, chy_sys_code(e), e, "cannot watch %s: %s", name, chy_sys_text(e));
     }
     *ret_process = (struct chy_process){ pid, pidfd };
     return CHY_OK;
 }
 
-enum chy_err chy_program_start(const char *const *argv, const char *const *env,
-                               struct chy_process *ret_process, struct chy_error *err)
+enum chy_err chy_program_start(const struct chy_program *program, struct chy_process *ret_process,
+                               struct chy_error *err)
 {
-    return start_watched(argv, env, -1, ret_process, err);
+    return start_watched(program, -1, ret_process, err);
 }
 
-enum chy_err chy_program_start_quiet(const char *const *argv, const char *const *env, int output_fd,
+enum chy_err chy_program_start_quiet(const struct chy_program *program, int output_fd,
                                      struct chy_process *ret_process, struct chy_error *err)
 {
     if (output_fd < 0)
         return chy_fail(err, CHY_E_ARG, "a program's output needs a descriptor");
-    return start_watched(argv, env, output_fd, ret_process, err);
+    return start_watched(program, output_fd, ret_process, err);
 }
 
 enum chy_err chy_program_become(const char *path, char *const *argv, struct chy_error *err)

@@ -6,18 +6,28 @@
 
 #include "os/process.h"
 
+#define CHY_PROGRAM_KEPT 2
+
+struct chy_program {
+    const char *const *argv; /* as `env` it ends with NULL */
+    const char *const *env;
+    /* Descriptors of ours that are closed on exec, and by this program alone are not: what it must
+     * hold as long as it runs, such as a lock. The first `n_kept` of them. */
+    int kept[CHY_PROGRAM_KEPT];
+    size_t n_kept;
+};
+
 /* Start `argv[0]`, which is looked for in PATH when it has no slash, with `env`, SIGPIPE
- * as usual and no signal blocked. `argv` and `env` end with NULL.
+ * as usual and no signal blocked.
  * Errors: CHY_E_NOT_FOUND there is no such program; CHY_E_IO it cannot be run; CHY_E_NOMEM,
  *         CHY_E_BUSY */
-CHY_MUST_USE enum chy_err chy_program_start(const char *const *argv, const char *const *env,
+CHY_MUST_USE enum chy_err chy_program_start(const struct chy_program *program,
                                             struct chy_process *ret_process, struct chy_error *err);
 
 /* The same, with /dev/null as standard input, and `output_fd` (which stays the caller's) as
- * standard
- * output and error: for programs that run side by side and must not ask. */
-CHY_MUST_USE enum chy_err chy_program_start_quiet(const char *const *argv, const char *const *env,
-                                                  int output_fd, struct chy_process *ret_process,
+ * standard output and error: for programs that run side by side and must not ask. */
+CHY_MUST_USE enum chy_err chy_program_start_quiet(const struct chy_program *program, int output_fd,
+                                                  struct chy_process *ret_process,
                                                   struct chy_error *err);
 
 /* Become that program: same process, same descriptors. Returns only on failure.

@@ -2,7 +2,7 @@
 /* Folders in which a program works: beside the files that it makes, so that a rename puts these in
  * their place; or with what the tools need that it runs. A process that is killed leaves its own;
  * the next one that works there removes it: whoever uses a folder holds a lock on it, which the
- * kernel lets go with the process. */
+ * kernel lets go with the process, or with the last of those that inherit it. */
 #pragma once
 
 #include "base/compiler.h"

@@ -181,7 +181,7 @@ static enum chy_err sign_message(struct call *c, struct answer *answer, struct c
         return no_memory(err);
     CHY_TRY(chy_plugin_key(&c->plugin, c->request.key, &key, err));
     CHY_TRY(read_item(c, &key, &item, err));
-    CHY_TRY(chy_plugin_sign(&c->plugin, &item, &a->signature, err));
+    CHY_TRY(chy_plugin_sign(&c->plugin, &key, &item, &a->signature, err));
     answer->signMessage = a;
     return CHY_OK;
 }

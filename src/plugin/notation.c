@@ -155,8 +155,7 @@ static enum chy_err raw_signature(struct call *c, enum chy_key_type type, struct
     chy_buf_init(&raw, 2 * order_bytes);
     if (order_bytes == 0)
         return CHY_OK;
-    if (chy_ecdsa_to_raw(*sig, order_bytes, &raw, NULL) != CHY_OK)
-        return chy_fail(err, CHY_E_PROTOCOL, "the server answered with what is no ECDSA signature");
+    CHY_TRY(chy_ecdsa_to_raw(*sig, order_bytes, &raw, err));
     *sig = chy_arena_bytes(&c->plugin.arena, chy_buf_bytes(&raw));
     return sig->p != NULL ? CHY_OK : no_memory(err);
 }
@@ -199,7 +198,7 @@ static enum chy_err generate_signature(struct call *c, struct chy_error *err)
     CHY_TRY(chy_plugin_algorithm(&key, c->request.hash, true, &item.algorithm, err));
     CHY_TRY(chy_message_of(c->request.payload, c->request.hash, &c->plugin.arena, &message, err));
     CHY_TRY(chy_message_put(&message, &item, err));
-    CHY_TRY(chy_plugin_sign(&c->plugin, &item, &a->signature, err));
+    CHY_TRY(chy_plugin_sign(&c->plugin, &key, &item, &a->signature, err));
     CHY_TRY(raw_signature(c, key.type, &a->signature, err));
     a->keyId = c->request.key;
     a->signingAlgorithm = item.algorithm;

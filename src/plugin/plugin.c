@@ -8,7 +8,6 @@
 #include "base/limits.h"
 #include "base/mem.h"
 #include "client/advice.h"
-#include "client/receipt.h"
 #include "client/signing.h"
 #include "crypto/init.h"
 #include "doc/doc.h"
@@ -61,57 +60,22 @@ enum chy_err chy_plugin_key(struct chy_plugin *p, struct chy_str name, struct ch
     const struct chy_key_name asked = { name };
     CHY_TRY(chy_schema_check(&chy_key_name_schema, &asked, err));
     CHY_TRY(connect_server(p, err));
-    CHY_TRY(chy_client_call(p->client, CHY_OP_KEYS_SHOW, &asked, &p->arena, ret_key, err));
-    return CHY_OK;
+    const struct chy_signing signing = { p->client, &p->env, &p->arena };
+    return chy_signing_key(&signing, name, ret_key, err);
 }
 
 /* --- a signature --- */
 
-/* The last part of a problem's type names one of our errors. */
-static enum chy_err code_of(struct chy_plugin *p, struct chy_str problem)
+enum chy_err chy_plugin_sign(struct chy_plugin *p, const struct chy_key *key,
+                             const struct chy_sign_item *item, struct chy_bytes *ret_signature,
+                             struct chy_error *err)
 {
-    struct chy_str type = chy_arena_str(&p->arena, problem);
-    enum chy_err code = type.n != 0 ? chy_err_from_type(type.p) : CHY_E_DENIED;
-    return code == CHY_OK ? CHY_E_DENIED : code;
-}
-
-static enum chy_err fail_refused(struct chy_plugin *p, const struct chy_sign_item *item,
-                                 const struct chy_sign_result *result, struct chy_error *err)
-{
-    enum chy_err code = code_of(p, result->problem);
-    struct chy_str rules = { "", 0 };
-    for (size_t i = 0; i < result->rules.n && rules.p != NULL; i++)
-        rules =
-            chy_arena_printf(&p->arena, "%.*s%s%.*s", CHY_STR_ARG(rules),
-                             i == 0 ? "; decided by rule " : ", ", CHY_STR_ARG(result->rules.p[i]));
-    return chy_fail(err, code, "key %.*s: %s: %.*s%.*s", CHY_STR_ARG(item->key),
-                    chy_err_title(code), CHY_STR_ARG(result->detail), CHY_STR_ARG(rules));
-}
-
-enum chy_err chy_plugin_sign(struct chy_plugin *p, const struct chy_sign_item *item,
-                             struct chy_bytes *ret_signature, struct chy_error *err)
-{
-    struct chy_sign_request request = {
-        .items = { item, 1 },
-        .reason = chy_str_of(p->env.reason),
-        .receipt = p->env.receipts != NULL ? CHY_RECEIPT_FULL : CHY_RECEIPT_INDEX,
-    };
-    struct chy_sign_response response;
+    struct chy_sign_request request = { .items = { item, 1 } };
+    const struct chy_sign_result *result;
     CHY_TRY(connect_server(p, err));
     CHY_TRY(chy_caller_facts(p->client, &p->arena, &request, err));
-    CHY_TRY(chy_client_call(p->client, CHY_OP_SIGN, &request, &p->arena, &response, err));
-    if (response.results.n != 1)
-        return chy_fail(err, CHY_E_PROTOCOL, "one signature was asked for, %zu answers came",
-                        response.results.n);
-    const struct chy_sign_result *result = &response.results.p[0];
-    if (!result->is_signed)
-        return fail_refused(p, item, result, err);
-    if (result->signature.n == 0)
-        return chy_fail(err, CHY_E_PROTOCOL,
-                        "the server says that it signed and gives no signature");
-    /* First the proof: a signature whose receipt is not good is not handed out. */
-    CHY_TRY(chy_receipt_keep(result->receipt, result->outcome, chy_client_log_key(p->client),
-                             chy_str_of(p->env.receipts), &p->arena, NULL, err));
+    const struct chy_signing signing = { p->client, &p->env, &p->arena };
+    CHY_TRY(chy_signing_ask(&signing, key, &request, &result, err));
     *ret_signature = result->signature;
     return CHY_OK;
 }

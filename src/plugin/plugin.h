@@ -38,14 +38,14 @@ void chy_plugin_init(struct chy_plugin *p, const char *name, const struct chy_cl
 void chy_plugin_done(struct chy_plugin *p);
 
 /* The key that a tool names, also one that signs no more; nothing is connected before. Errors:
- * those of chy_settings_load(), chy_signing_connect() and chy_client_call() */
+ * those of chy_settings_load(), chy_signing_connect() and chy_signing_key() */
 CHY_MUST_USE enum chy_err chy_plugin_key(struct chy_plugin *p, struct chy_str name,
                                          struct chy_key *ret_key, struct chy_error *err);
 
-/* Have one item signed; facts, reason and receipt are seen to here.
- * Errors: CHY_E_DENIED and whatever else the server says of the item, with the rules that decided;
- *         of a receipt that is not good or cannot be kept; those of chy_plugin_key() */
-CHY_MUST_USE enum chy_err chy_plugin_sign(struct chy_plugin *p, const struct chy_sign_item *item,
+/* Have one item signed by this key; facts, reason and receipt are seen to here.
+ * Errors: those of chy_signing_ask() and of connecting */
+CHY_MUST_USE enum chy_err chy_plugin_sign(struct chy_plugin *p, const struct chy_key *key,
+                                          const struct chy_sign_item *item,
                                           struct chy_bytes *ret_signature, struct chy_error *err);
 
 /* The algorithm of these for a key of this type: without a hash the key's usual one.

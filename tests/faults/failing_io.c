@@ -18,12 +18,14 @@
 
 static atomic_size_t calls_left = SIZE_MAX;
 static atomic_bool is_over; /* one failure was enough */
+static atomic_bool is_sync; /* no other calls fail */
 static atomic_bool has_failed;
 
 void failing_io_after(size_t n, enum failing_io_mode mode)
 {
     atomic_store(&has_failed, false);
-    atomic_store(&is_over, mode == FAILING_IO_ONCE);
+    atomic_store(&is_over, mode != FAILING_IO_EVER);
+    atomic_store(&is_sync, mode == FAILING_IO_SYNC);
     atomic_store(&calls_left, n);
 }
 
@@ -32,7 +34,7 @@ bool failing_io_has_failed(void)
     return atomic_load(&has_failed);
 }
 
-static bool fails(void)
+static bool next_fails(void)
 {
     size_t left = atomic_load(&calls_left);
     if (left == SIZE_MAX)
@@ -46,6 +48,11 @@ static bool fails(void)
         atomic_store(&calls_left, SIZE_MAX);
     errno = EIO;
     return true;
+}
+
+static bool fails(void)
+{
+    return !atomic_load(&is_sync) && next_fails();
 }
 
 /* libc's own; a cast from void * to a function is no C. */
@@ -92,6 +99,12 @@ CHY_PUBLIC int renameat2(int from_fd, const char *from, int to_fd, const char *t
     return fails() ? -1 : real(from_fd, from, to_fd, to, flags);
 }
 
+CHY_PUBLIC int rename(const char *from, const char *to)
+{
+    LIBC(rename)
+    return fails() ? -1 : real(from, to);
+}
+
 CHY_PUBLIC int ftruncate64(int fd, off64_t size)
 {
     LIBC(ftruncate64)
@@ -102,11 +115,11 @@ CHY_PUBLIC int ftruncate64(int fd, off64_t size)
 CHY_PUBLIC int fsync(int fd)
 {
     (void)fd;
-    return fails() ? -1 : 0;
+    return next_fails() ? -1 : 0;
 }
 
 CHY_PUBLIC int fdatasync(int fd)
 {
     (void)fd;
-    return fails() ? -1 : 0;
+    return next_fails() ? -1 : 0;
 }

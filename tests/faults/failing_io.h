@@ -10,7 +10,7 @@
 enum failing_io_mode {
     FAILING_IO_ONCE, /* the disk is itself again */
     FAILING_IO_EVER, /* and all that come behind it */
-    FAILING_IO_MODES_,
+    FAILING_IO_SYNC, /* of syncs alone, which are all that is counted; once */
 };
 
 /* Let `n` calls pass and fail the next; SIZE_MAX turns it off. Safe in a signal handler. */

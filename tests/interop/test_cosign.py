@@ -257,9 +257,9 @@ def test_only_this_cosign(keys, cosign, blob):
         by_hand = run(KMS, "v1", question, env=cosign.env(**home), input="x", check=False)
         assert by_hand.returncode == 1
         assert json.loads(by_hand.stdout)["errorMessage"].startswith(
-            "key p256: Refused by policy: no rule allows this")
+            "key p256: refused: no rule allows this")
         by_other_login = sign_blob(cosign, path, check=False)  # which can only declare
-        assert "plugin returned error: key p256: Refused by policy" in by_other_login.stderr
+        assert "plugin returned error: key p256: refused" in by_other_login.stderr
 
 
 def test_an_ordinary_user(keys, cosign, blob):
@@ -301,7 +301,7 @@ def test_refused_by_policy(keys, cosign, blob, how):
     with policy(keys, FROZEN):
         done = sign_blob(cosign, path, how=getattr(cosign, how), check=False)
     assert done.returncode != 0
-    assert "plugin returned error: key p256: Refused by policy" in done.stderr
+    assert "plugin returned error: key p256: refused" in done.stderr
     assert "frozen" in done.stderr
     assert ("chancery: REFUSED: key p256" in done.stderr) == (how == "exec")
     row, = keys.log(kind="sign.intent", digest=digest)

@@ -9,6 +9,7 @@ import os
 import pathlib
 import pty
 import re
+import select
 import shutil
 import signal
 import stat
@@ -409,6 +410,34 @@ def test_link_is_followed(keys, place):
     assert verify_authenticode(keys, path).returncode == 0
 
 
+def test_hard_links_are_broken(keys, place):
+    """The signed file is a new one: its other names keep what was there. --force signs again."""
+    path = sample(keys, place, "exe", "a.exe")
+    before = path.read_bytes()
+    os.link(path, place / "b.exe")
+    sign(keys, place, "a.exe")
+    assert (place / "b.exe").read_bytes() == before
+    assert path.stat().st_nlink == (place / "b.exe").stat().st_nlink == 1
+    assert verify_authenticode(keys, path).returncode == 0
+    os.link(path, place / "c.exe")
+    signed = path.read_bytes()
+    assert "it is signed already; with --force" in sign(keys, place, "a.exe", code=3).stderr
+    assert path.stat().st_nlink == 2
+    sign(keys, place, "--force", "a.exe")
+    assert (place / "c.exe").read_bytes() == signed and path.stat().st_nlink == 1
+    assert verify_authenticode(keys, path).returncode == 0 and not leftovers(place)
+
+
+def test_file_that_may_only_be_read(keys, place):
+    """It is replaced all the same, as by mv, and may only be read then too. Where nothing may be
+    put beside it nothing is signed: tests/unit/cli/test_sign_inputs.c."""
+    path = sample(keys, place, "exe", "a.exe")
+    path.chmod(0o444)
+    sign(keys, place, path)
+    assert stat.S_IMODE(path.stat().st_mode) == 0o444
+    assert verify_authenticode(keys, path).returncode == 0 and not leftovers(place)
+
+
 def test_some_cannot_be_signed(keys, place):
     """The others are."""
     (place / "good.txt").write_text("good\n")
@@ -571,7 +600,15 @@ def test_killed_half_way(keys, place):
     before = paths[0].read_bytes()
     process.kill()
     process.communicate(timeout=SOON)
+    left, = [path for path in place.iterdir() if path.name.startswith(".chancery-")]
+    os.utime(left, (1, 1))
+    sign(keys, place, "--no-timestamp", sample(keys, place, "jar", "other.jar"))
+    assert left.exists()  # the tool still works in it
+    tool = os.pidfd_open(pid)
     os.kill(pid, signal.SIGKILL)
+    assert select.select([tool], [], [], SOON)[0]
+    os.close(tool)
+    left.touch()
     assert paths[0].read_bytes() == before
     left, = [path for path in place.iterdir() if path.name.startswith(".chancery-")]
     sign(keys, place, "--no-timestamp", paths[0])

@@ -11,7 +11,7 @@ import subprocess
 
 import pytest
 from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec, utils
+from cryptography.hazmat.primitives.asymmetric import ec, ed25519, utils
 
 from client_stub import LOG_KEY, Stub, key_pem, pem_of, problem
 
@@ -385,13 +385,13 @@ def fixture_signer(stub, enrolled):
     stub.key_file = enrolled.home / "public.pem"
     stub.key_file.write_bytes(key.public_key().public_bytes(
         serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo))
-    stub.refuse = False
+    stub.signs, stub.refuse = key, False
 
     def sign_item(index, item):
         if stub.refuse:
             return {"is_signed": False, "problem": "denied-by-policy", "detail": "not on Sundays",
                     "rules": ["no-sundays"], "intent": {"index": 100 + index}}
-        signature = key.sign(bytes.fromhex(item["digest"]),
+        signature = stub.signs.sign(bytes.fromhex(item["digest"]),
                              ec.ECDSA(utils.Prehashed(hashes.SHA256())))
         return {"is_signed": True, "signature": base64.b64encode(signature).decode(),
                 "rules": ["all"], "intent": {"index": 100 + index},
@@ -402,8 +402,24 @@ def fixture_signer(stub, enrolled):
                      "policy_number": 3}, {}
 
     stub.answers["POST /v1/sign"] = sign
-    stub.answers["GET /v1/keys/release"] = lambda r: (200, {"name": "release", "type": "p256"}, {})
+    show(stub, "p256", key)
     return enrolled
+
+
+def show(stub, kind, key):
+    """The stub's only key."""
+    spki = key.public_key().public_bytes(serialization.Encoding.DER,
+                                         serialization.PublicFormat.SubjectPublicKeyInfo)
+    der = stub.ca.issue(key.public_key(), "release").public_bytes(serialization.Encoding.DER)
+    shown = {"name": "release", "type": kind, "public_key": base64.b64encode(spki).decode(),
+             "certificates": [{"der": base64.b64encode(der).decode()}]}
+    stub.answers["GET /v1/keys/release"] = lambda r: (200, shown, {})
+
+
+def answer_signature(stub, signature):
+    stub.answers["POST /v1/sign"] = lambda r: (200, {"results": [
+        {"is_signed": True, "signature": base64.b64encode(signature).decode()}],
+        "policy_number": 1}, {})
 
 
 def test_sign__a_file(stub, signer, tmp_path):
@@ -477,9 +493,9 @@ def test_sign__1001_files_in_two_requests(stub, signer, tmp_path):
 def test_sign__ed25519_sends_the_message(stub, signer, tmp_path):
     file = tmp_path / "note"
     file.write_bytes(b"m" * 65536)
-    stub.answers["POST /v1/sign"] = lambda r: (200, {"results": [
-        {"is_signed": True, "signature": base64.b64encode(b"s" * 64).decode()}],
-        "policy_number": 1}, {})
+    key = ed25519.Ed25519PrivateKey.generate()
+    show(stub, "ed25519", key)
+    answer_signature(stub, key.sign(file.read_bytes()))
     signer("sign", "--raw", "--key", "release", "--algorithm", "ed25519", file)
     item = stub.asked("POST /v1/sign")[0].body["items"][0]
     assert base64.b64decode(item["message"]) == file.read_bytes()
@@ -492,9 +508,9 @@ def test_sign__ed25519_sends_the_message(stub, signer, tmp_path):
 def test_sign__raw_rsa_sends_the_message(stub, signer, tmp_path):
     file = tmp_path / "note"
     file.write_bytes(b"m" * 373)
-    stub.answers["POST /v1/sign"] = lambda r: (200, {"results": [
-        {"is_signed": True, "signature": base64.b64encode(b"s" * 384).decode()}],
-        "policy_number": 1}, {})
+    # A token that may sign and not ask for keys: nothing is known to check this by.
+    stub.answers["GET /v1/keys/release"] = lambda r: problem(403, "forbidden", "scopes")
+    answer_signature(stub, b"s" * 384)
     words = ("sign", "--raw", "--key", "release", "--algorithm", "rsa-pkcs1-raw")
     signer(*words, file)
     item = stub.asked("POST /v1/sign")[0].body["items"][0]
@@ -502,6 +518,23 @@ def test_sign__raw_rsa_sends_the_message(stub, signer, tmp_path):
     assert (item["algorithm"], item["hashed_by"]) == ("rsa-pkcs1-raw", "nobody")
     signer(*words, "--digest", "00" * 32, "--json", code=USE)
     assert "rsa-pkcs1-raw signs a file, not a digest" in signer.err
+
+
+@pytest.mark.parametrize("words", [[], ["--algorithm", "ecdsa-sha256"]])
+def test_sign__a_signature_that_is_none(stub, signer, tmp_path, words):
+    """By another key than is shown: nothing of it is handed on."""
+    file = tmp_path / "app.bin"
+    file.write_text("x")
+    stub.signs = ec.generate_private_key(ec.SECP256R1())
+    for more in ([], ["--json"]):
+        out = signer("sign", "--raw", "--key", "release", *words, *more, file, "--receipt",
+                     tmp_path / "r", code=REFUSED)
+        assert "the server's signature is none by key release" in signer.err and out == ""
+    assert not (tmp_path / "r").exists() and not pathlib.Path(f"{file}.sig").exists()
+    # So it is for what this program makes of it.
+    signer("sign", "--key", "release", "--no-timestamp", file, code=TROUBLE)
+    assert "the server's signature is none by key release" in signer.err
+    assert not pathlib.Path(f"{file}.p7s").exists()
 
 
 def test_sign__answers_that_do_not_fit(stub, signer, tmp_path):

@@ -169,6 +169,13 @@ def test_client__a_module_that_is_none(signing, folder):
     assert finding["state"] == "ok"
 
 
+def test_client__a_provider_that_is_none(signing, folder):
+    (folder / "none.so").write_text("this is no library")
+    for path in (folder / "none.so", folder / "nowhere.so"):
+        finding = only(doctor(signing, CHANCERY_PROVIDER=str(path)), "provider")
+        assert finding["state"] == "problem" and str(path) in finding["text"]
+
+
 def test_client__an_agent_that_was_named_and_is_away(signing):
     finding = only(doctor(signing, CHANCERY_AGENT_SOCK="/no/such/agent.sock"), "agent")
     assert finding["state"] == "problem"

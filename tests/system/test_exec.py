@@ -9,6 +9,7 @@ import os
 import pathlib
 import pty
 import re
+import shutil
 import signal
 import socket
 import struct
@@ -17,7 +18,7 @@ import threading
 
 import pytest
 
-from conftest import CHANCERY, POLICY, SOON, environment
+from conftest import BUILD, CHANCERY, POLICY, SOON, environment
 
 FROZEN = POLICY + """\
   - name: frozen
@@ -320,6 +321,23 @@ def test_dry_run__json(signing, place):
     assert any(line.startswith("CHANCERY_AGENT_SOCK=") for line in plan["set"])
 
 
+def test_an_installation_that_was_moved(signing, place):
+    """The module and the provider are where the environment says; they sign from there."""
+    moved = signing.home / "moved"
+    moved.mkdir(exist_ok=True)
+    for path in ("module/chancery-pkcs11.so", "provider/chancery.so"):
+        shutil.copy(BUILD / "src" / path, moved)
+    env = {"CHANCERY_MODULE": str(moved / "chancery-pkcs11.so"),
+           "CHANCERY_PROVIDER": str(moved / "chancery.so")}
+    shown = execute(signing, "openssl", "version", options=["--dry-run"], env=env).stdout
+    assert f"module = {moved}/chancery.so\n" in shown
+    done = execute(signing, "openssl", "pkey", "-pubin", "-in", "chancery:k", "-noout", env=env)
+    assert done.returncode == 0, done.stderr
+    env["CHANCERY_PROVIDER"] = str(moved / "none.so")
+    done = execute(signing, "openssl", "pkey", "-pubin", "-in", "chancery:k", "-noout", env=env)
+    assert done.returncode != 0
+
+
 def test_wrong_use(signing, place):
     for words in ([], ["--nonsense", "--", "true"], ["true", "-x"]):
         done = subprocess.run([str(CHANCERY), "exec", *words], capture_output=True, text=True,
@@ -391,7 +409,8 @@ def test_exec_is_killed__its_helper_ends(signing, place):
 
 
 def test_exec_is_killed__the_next_one_tidies_up(signing, place):
-    """But nothing that is in use, and nothing of a moment ago."""
+    """But nothing that is in use, by exec or by a tool that outlives it, and nothing of a moment
+    ago."""
     process = start(signing, "echo ready; read -r x <fifo")
     assert process.stdout.readline() == "ready\n"
     used, = place.iterdir()
@@ -399,6 +418,11 @@ def test_exec_is_killed__the_next_one_tidies_up(signing, place):
     assert execute(signing, "true").returncode == 0
     assert used.exists()
     process.kill()
+    process.wait(timeout=SOON)
+    wait_until(lambda: not (used / "agent.sock").exists())  # the helper's end changes the folder
+    os.utime(used, (1, 1))
+    assert execute(signing, "true").returncode == 0
+    assert used.exists()  # the tool runs
     (signing.home / "fifo").write_text("go on\n")
     process.communicate(timeout=SOON)
     used.touch()

@@ -8,14 +8,27 @@ import os
 import subprocess
 
 import pytest
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec, utils
 
 from client_stub import Stub, problem
 from conftest import BUILD, CHANCERY, SOON
 
 REFUSED, USE, TROUBLE = 1, 2, 3
 DIGEST = bytes(range(32))
-SIGNED = {"is_signed": True, "signature": base64.b64encode(b"a signature").decode(),
-          "rules": ["all"], "intent": {"index": 100}, "outcome": {"index": 200}}
+SIGNED = {"is_signed": True, "rules": ["all"], "intent": {"index": 100}, "outcome": {"index": 200}}
+
+
+def signed(key, digest):
+    """A result with the signature that OpenSSL makes."""
+    made = key.sign(digest, ec.ECDSA(utils.Prehashed(hashes.SHA256())))
+    return {**SIGNED, "signature": base64.b64encode(made).decode()}
+
+
+def spki(key):
+    made = key.public_key().public_bytes(serialization.Encoding.DER,
+                                         serialization.PublicFormat.SubjectPublicKeyInfo)
+    return base64.b64encode(made).decode()
 
 
 class Plugin:
@@ -53,11 +66,20 @@ class Plugin:
 @pytest.fixture(name="stub")
 def fixture_stub(tmp_path):
     stub = Stub(tmp_path)
-    stub.results = [SIGNED]
-    stub.shown = {"name": "release", "type": "p256", "certificates": [{"der": "AQID"}]}
+    stub.signs = ec.generate_private_key(ec.SECP256R1())
+    stub.results = None  # the signatures that are asked for
+    stub.shown = {"name": "release", "type": "p256", "certificates": [{"der": "AQID"}],
+                  "public_key": spki(stub.signs)}
     stub.answers["GET /v1/keys/release"] = lambda r: (200, stub.shown, {})
-    stub.answers["POST /v1/sign"] = lambda r: (200, {"results": stub.results, "policy_number": 1},
-                                               {})
+
+    def sign(request):
+        results = stub.results
+        if results is None:
+            results = [signed(stub.signs, bytes.fromhex(item["digest"]))
+                       for item in request.body["items"]]
+        return 200, {"results": results, "policy_number": 1}, {}
+
+    stub.answers["POST /v1/sign"] = sign
     yield stub
     stub.close()
 
@@ -69,7 +91,10 @@ def fixture_plugin(stub, tmp_path):
 
 def test_kms__what_is_asked(plugin, stub):
     plugin.env["CHANCERY_REASON"] = "nightly"
-    assert plugin.kms() == (0, {"signMessage": {"signature": SIGNED["signature"]}})
+    code, answer = plugin.kms()
+    made = base64.b64decode(answer["signMessage"]["signature"])
+    stub.signs.public_key().verify(made, DIGEST, ec.ECDSA(utils.Prehashed(hashes.SHA256())))
+    assert code == 0
     request, = stub.asked("POST /v1/sign")
     assert request.body["reason"] == "nightly"
     item, = request.body["items"]
@@ -115,7 +140,8 @@ def test_answers_that_do_not_fit(plugin, stub, results, said):
 def test_refused(plugin, stub):
     stub.results = [{"is_signed": False, "problem": "denied-by-policy", "detail": "not on Sundays",
                      "rules": ["no-sundays", "never"], "intent": {"index": 100}}]
-    said = ("key release: Refused by policy: not on Sundays; decided by rule no-sundays, never")
+    said = ("key release: refused by rule no-sundays, never: not on Sundays "
+            f"(request {'ab' * 16})")
     assert plugin.kms() == (REFUSED, {"errorMessage": said})
     assert plugin.notation() == (REFUSED, {"errorCode": "ACCESS_DENIED", "errorMessage": said})
 
@@ -136,17 +162,40 @@ def test_notation__code_of_a_problem(plugin, stub, status, kind, code):
 @pytest.mark.parametrize("receipt", ["", "c2sp.org/tlog-proof@v1\nindex 200\n\nforged\n"])
 def test_a_bad_receipt_gives_no_signature(plugin, stub, tmp_path, receipt):
     plugin.env["CHANCERY_RECEIPTS"] = str(tmp_path)
-    stub.results = [{**SIGNED, "receipt": receipt}]
+    stub.results = [{**signed(stub.signs, DIGEST), "receipt": receipt}]
     code, answer = plugin.kms()
     assert code != 0 and "the receipt is not good" in answer["errorMessage"]
     assert not list(tmp_path.glob("*.receipt"))
     assert stub.asked("POST /v1/sign")[0].body["receipt"] == "full"
 
 
-def test_notation__a_signature_that_is_none(plugin):
-    code, answer = plugin.notation()
-    assert (code, answer["errorCode"]) == (TROUBLE, "ERROR")
-    assert "no ECDSA signature" in answer["errorMessage"]
+def none_of_it(stub):
+    """By what a server may say that it signed, when it did not."""
+    good = signed(stub.signs, DIGEST)
+    return {
+        "no signature": {**SIGNED, "signature": base64.b64encode(b"a signature").decode()},
+        "of something else": signed(stub.signs, bytes(32)),
+        "by another key": signed(ec.generate_private_key(ec.SECP256R1()), DIGEST),
+        "cut": {**good, "signature": base64.b64encode(
+            base64.b64decode(good["signature"])[:-1]).decode()},
+    }
+
+
+@pytest.mark.parametrize("lie", ["no signature", "of something else", "by another key", "cut"])
+def test_a_signature_that_is_none(plugin, stub, tmp_path, lie):
+    plugin.env["CHANCERY_RECEIPTS"] = str(tmp_path)
+    stub.results = [none_of_it(stub)[lie]]
+    said = "the server's signature is none by key release"
+    assert plugin.kms() == (REFUSED, {"errorMessage": said})
+    assert plugin.notation() == (REFUSED, {"errorCode": "ERROR", "errorMessage": said})
+    assert not list(tmp_path.glob("*.receipt"))
+
+
+def test_a_key_that_was_not_asked_for(plugin, stub):
+    stub.shown = {**stub.shown, "name": "other"}
+    code, answer = plugin.kms()
+    assert code == TROUBLE and "the server showed another" in answer["errorMessage"]
+    assert not stub.asked("POST /v1/sign")
 
 
 def test_notation__a_key_of_another_kind(plugin, stub):

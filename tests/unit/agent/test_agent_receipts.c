@@ -219,7 +219,7 @@ static void limit_io(size_t n, unsigned how)
 static void test_receipts__no_disk(void **state)
 {
     (void)state;
-    for (unsigned how = 0; how < FAILING_IO_MODES_; how++)
+    for (unsigned how = 0; how <= FAILING_IO_EVER; how++)
         sweep(&(struct fault){ limit_io, failing_io_has_failed, how });
 }
 

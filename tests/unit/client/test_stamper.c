@@ -344,6 +344,23 @@ static void test_ask__one_that_does_not_answer_is_left_alone(void **state)
     }
 }
 
+/* It has taken the connections, and waits for one more that nobody makes. */
+static void test_ask__one_that_says_nothing(void **state)
+{
+    (void)state;
+    chy_stamper_set_timeout(stamper, 50);
+    authority_start(4);
+    for (int i = 0; i < 3; i++) {
+        ask(1);
+        assert_int_equal(stamps[0].code, CHY_E_TIMEOUT);
+        assert_non_null(strstr(stamps[0].why.text, "no time stamp of http://127"));
+    }
+    ask(1);
+    assert_int_equal(stamps[0].code, CHY_E_NETWORK);
+    assert_non_null(strstr(stamps[0].why.text, "is not asked again"));
+    authority_end();
+}
+
 static void test_ask__no_room_for_a_token(void **state)
 {
     (void)state;
@@ -367,6 +384,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_ask__urls, setup, teardown),
         cmocka_unit_test_setup_teardown(test_ask__one_that_does_not_answer_is_left_alone, setup,
                                         teardown),
+        cmocka_unit_test_setup_teardown(test_ask__one_that_says_nothing, setup, teardown),
         cmocka_unit_test_setup_teardown(test_ask__no_room_for_a_token, setup, teardown),
     };
     return cmocka_run_group_tests(tests, make_parties, drop_parties);

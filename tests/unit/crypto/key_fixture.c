@@ -6,12 +6,17 @@
 
 #include <cmocka.h>
 #include <openssl/pem.h>
+#include <openssl/rsa.h>
 #include <openssl/x509.h>
 
 #include "base/limits.h"
 #include "base/secret.h"
+#include "crypto/hash.h"
+
+#define SIGNATURE_BYTES 1024
 
 static struct chy_privkey *keys[CHY_KEY_ED25519 + 1];
+static EVP_PKEY *evp_keys[CHY_KEY_ED25519 + 1]; /* the same */
 
 struct made {
     int bits;
@@ -97,15 +102,77 @@ struct chy_privkey *fixture_key_of(enum chy_key_type type)
         [CHY_KEY_P384] = { "EC", "P-384" },      [CHY_KEY_P521] = { "EC", "P-521" },
         [CHY_KEY_ED25519] = { "ED25519", NULL },
     };
-    if (keys[type] == NULL)
-        keys[type] = fixture_privkey(fixture_evp(rows[type].algorithm, rows[type].size));
+    if (keys[type] == NULL) {
+        evp_keys[type] = fixture_evp(rows[type].algorithm, rows[type].size);
+        EVP_PKEY_up_ref(evp_keys[type]);
+        keys[type] = fixture_privkey(evp_keys[type]);
+    }
     return keys[type];
+}
+
+static void sign_message(EVP_PKEY *key, struct chy_bytes message, uint8_t *to, size_t *n)
+{
+    EVP_MD_CTX *ctx = EVP_MD_CTX_new();
+    assert_int_equal(EVP_DigestSignInit(ctx, NULL, NULL, NULL, key), 1);
+    assert_int_equal(EVP_DigestSign(ctx, to, n, message.p, message.n), 1);
+    EVP_MD_CTX_free(ctx);
+}
+
+static const EVP_MD *md_of(enum chy_sign_alg alg)
+{
+    switch (chy_hash_alg_bytes(chy_sign_alg_hash(alg))) {
+    case 32:
+        return EVP_sha256();
+    case 48:
+        return EVP_sha384();
+    case 64:
+        return EVP_sha512();
+    default:
+        return NULL;
+    }
+}
+
+static int padding_of(enum chy_sign_alg alg)
+{
+    bool is_pss = alg == CHY_ALG_RSA_PSS_SHA256 || alg == CHY_ALG_RSA_PSS_SHA384 ||
+                  alg == CHY_ALG_RSA_PSS_SHA512;
+    return is_pss ? RSA_PKCS1_PSS_PADDING : RSA_PKCS1_PADDING;
+}
+
+static void sign_digest(EVP_PKEY *key, enum chy_sign_alg alg, struct chy_bytes digest, uint8_t *to,
+                        size_t *n)
+{
+    EVP_PKEY_CTX *ctx = EVP_PKEY_CTX_new(key, NULL);
+    assert_int_equal(EVP_PKEY_sign_init(ctx), 1);
+    if (EVP_PKEY_is_a(key, "RSA"))
+        assert_int_equal(EVP_PKEY_CTX_set_rsa_padding(ctx, padding_of(alg)), 1);
+    if (padding_of(alg) == RSA_PKCS1_PSS_PADDING)
+        assert_int_equal(EVP_PKEY_CTX_set_rsa_pss_saltlen(ctx, RSA_PSS_SALTLEN_DIGEST), 1);
+    if (md_of(alg) != NULL)
+        assert_int_equal(EVP_PKEY_CTX_set_signature_md(ctx, md_of(alg)), 1);
+    assert_int_equal(EVP_PKEY_sign(ctx, to, n, digest.p, digest.n), 1);
+    EVP_PKEY_CTX_free(ctx);
+}
+
+bool fixture_key_sign(enum chy_key_type type, enum chy_sign_alg alg, struct chy_bytes digest,
+                      struct chy_buf *out)
+{
+    uint8_t signature[SIGNATURE_BYTES];
+    size_t n = sizeof signature;
+    fixture_key_of(type);
+    if (type == CHY_KEY_ED25519)
+        sign_message(evp_keys[type], digest, signature, &n);
+    else
+        sign_digest(evp_keys[type], alg, digest, signature, &n);
+    return chy_buf_append(out, (struct chy_bytes){ signature, n });
 }
 
 void fixture_keys_free(void)
 {
     for (size_t i = 0; i < CHY_ARRAY_LEN(keys); i++) {
         chy_privkey_free(keys[i]);
+        EVP_PKEY_free(evp_keys[i]);
         keys[i] = NULL;
+        evp_keys[i] = NULL;
     }
 }

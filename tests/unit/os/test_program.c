@@ -29,10 +29,11 @@ static const char *const environment[] = { "PATH=/usr/bin:/bin", "WORD=there", N
 static int shell(const char *line)
 {
     const char *const argv[] = { "sh", "-c", line, NULL };
+    const struct chy_program program = { .argv = argv, .env = environment };
     struct chy_process process;
     struct chy_process_end end;
     struct chy_error err;
-    assert_int_equal(chy_program_start(argv, environment, &process, &err), CHY_OK);
+    assert_int_equal(chy_program_start(&program, &process, &err), CHY_OK);
     assert_int_equal(chy_process_wait(&process, chy_clock_monotonic_us() + SOON_US, &end, &err),
                      CHY_OK);
     return end.was_signal ? -end.value : end.value;
@@ -80,11 +81,13 @@ static void test_start__no_such_program(void **state)
     kernel_require();
     const char *const argv[] = { "/no/such/tool", NULL };
     const char *const folder[] = { "/tmp", NULL };
+    const struct chy_program program = { .argv = argv, .env = environment };
+    const struct chy_program no_program = { .argv = folder, .env = environment };
     struct chy_process process;
     struct chy_error err;
-    assert_int_equal(chy_program_start(argv, environment, &process, &err), CHY_E_NOT_FOUND);
+    assert_int_equal(chy_program_start(&program, &process, &err), CHY_E_NOT_FOUND);
     assert_non_null(strstr(err.text, "/no/such/tool"));
-    assert_int_equal(chy_program_start(folder, environment, &process, &err), CHY_E_IO);
+    assert_int_equal(chy_program_start(&no_program, &process, &err), CHY_E_IO);
 }
 
 static void test_start_quiet__output_and_no_input(void **state)
@@ -92,13 +95,14 @@ static void test_start_quiet__output_and_no_input(void **state)
     (void)state;
     kernel_require();
     const char *const argv[] = { "sh", "-c", "cat; echo said; echo complained >&2", NULL };
+    const struct chy_program program = { .argv = argv, .env = environment };
     struct chy_process process;
     struct chy_process_end end;
     struct chy_error err;
     char text[64];
     int fd = memfd_create("output", MFD_CLOEXEC);
     assert_true(fd >= 0);
-    assert_int_equal(chy_program_start_quiet(argv, environment, fd, &process, &err), CHY_OK);
+    assert_int_equal(chy_program_start_quiet(&program, fd, &process, &err), CHY_OK);
     assert_int_equal(chy_process_wait(&process, chy_clock_monotonic_us() + SOON_US, &end, &err),
                      CHY_OK);
     ssize_t n = pread(fd, text, sizeof text - 1, 0);
@@ -106,7 +110,34 @@ static void test_start_quiet__output_and_no_input(void **state)
     text[n] = '\0';
     assert_string_equal(text, "said\ncomplained\n");
     assert_int_equal(close(fd), 0);
-    assert_int_equal(chy_program_start_quiet(argv, environment, -1, &process, &err), CHY_E_ARG);
+    assert_int_equal(chy_program_start_quiet(&program, -1, &process, &err), CHY_E_ARG);
+}
+
+/* The others that are closed on exec are closed, and for the next program all of them. */
+static void test_start__keeps_what_it_must_hold(void **state)
+{
+    (void)state;
+    kernel_require();
+    char line[128];
+    int kept = memfd_create("kept", MFD_CLOEXEC);
+    int other = memfd_create("other", MFD_CLOEXEC);
+    assert_true(kept >= 0 && other >= 0);
+    (void)snprintf(line, sizeof line, "test -e /proc/self/fd/%d && ! test -e /proc/self/fd/%d",
+                   kept, other);
+    const char *const argv[] = { "sh", "-c", line, NULL };
+    const struct chy_program program = {
+        .argv = argv, .env = environment, .kept = { kept }, .n_kept = 1
+    };
+    struct chy_process process;
+    struct chy_process_end end;
+    struct chy_error err;
+    assert_int_equal(chy_program_start(&program, &process, &err), CHY_OK);
+    assert_int_equal(chy_process_wait(&process, chy_clock_monotonic_us() + SOON_US, &end, &err),
+                     CHY_OK);
+    assert_int_equal(end.value, 0);
+    assert_int_equal(shell(line), 1);
+    assert_int_equal(close(kept), 0);
+    assert_int_equal(close(other), 0);
 }
 
 static void test_become__is_the_program_with_usual_signals(void **state)
@@ -176,6 +207,7 @@ int main(void)
         cmocka_unit_test(test_start__ignored_signals_stay_ignored),
         cmocka_unit_test(test_start__no_such_program),
         cmocka_unit_test(test_start_quiet__output_and_no_input),
+        cmocka_unit_test(test_start__keeps_what_it_must_hold),
         cmocka_unit_test(test_become__is_the_program_with_usual_signals),
         cmocka_unit_test(test_become__no_such_program),
         cmocka_unit_test(test_find__path),
