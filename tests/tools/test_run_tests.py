@@ -167,6 +167,13 @@ def test_system__a_file_that_cannot_be_read_is_a_failure(run_tests, sample):
     assert len(run_system(run_tests).failed) >= 1
 
 
+def test_system__a_report_that_is_no_xml_counts(run_tests, sample):
+    """pytest 7.2 writes the reason of a skip as it is, with the colours of a tool."""
+    add_pytest(sample, 'import pytest\ndef test_skips():\n    pytest.skip("\\x1b[0m no jsign")\n')
+    tally = run_system(run_tests)
+    assert tally.total() == "0 passed, 0 failed, 1 skipped"
+
+
 @pytest.mark.parametrize("reason, total", [
     ("samples folder absent", "0 passed, 0 failed, 1 skipped"),
     ("no such tool", "0 passed, 1 failed"),
