@@ -138,16 +138,24 @@ enum chy_err chy_time_stamp_signature_check(X509 *const *roots, size_t n, PKCS7 
     return CHY_OK;
 }
 
+static enum chy_err token_read(struct chy_bytes token, PKCS7 **ret_p7, struct chy_error *err)
+{
+    const uint8_t *p = token.p;
+    CHY_CLEANUP(pkcs7_freep) PKCS7 *p7 = d2i_PKCS7(NULL, &p, (long)token.n);
+    if (p7 == NULL || p != token.p + token.n || !PKCS7_type_is_signed(p7) || p7->d.sign == NULL)
+        return chy_fail_openssl(err, CHY_E_MALFORMED, "the time stamp is malformed");
+    *ret_p7 = CHY_TAKE(p7);
+    return CHY_OK;
+}
+
 enum chy_err chy_time_stamp_check(const struct chy_trust_store *roots, int64_t now_us,
                                   struct chy_bytes token, struct chy_bytes signature,
                                   struct chy_arena *arena, int64_t *ret_time_us,
                                   struct chy_str *ret_authority, struct chy_error *err)
 {
-    const uint8_t *p = token.p;
     int64_t at_us;
-    CHY_CLEANUP(pkcs7_freep) PKCS7 *p7 = d2i_PKCS7(NULL, &p, (long)token.n);
-    if (p7 == NULL || p != token.p + token.n || !PKCS7_type_is_signed(p7) || p7->d.sign == NULL)
-        return chy_fail_openssl(err, CHY_E_MALFORMED, "the time stamp is malformed");
+    CHY_CLEANUP(pkcs7_freep) PKCS7 *p7 = NULL;
+    CHY_TRY(token_read(token, &p7, err));
     CHY_TRY(chy_time_stamp_time(p7, &at_us, err));
     CHY_TRY(imprint_check(p7, err));
     CHY_TRY(authority_check(roots, now_us, p7, arena, at_us, ret_authority, err));

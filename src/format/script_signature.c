@@ -206,7 +206,7 @@ enum chy_err chy_script_signature_read(struct chy_bytes file, struct chy_arena *
         return chy_fail(err, CHY_E_UNSUPPORTED, "its text has no byte order mark and is not ASCII");
     CHY_CLEANUP(chy_buf_done) struct chy_buf base64;
     CHY_CLEANUP(chy_buf_done) struct chy_buf cms;
-    chy_buf_init(&base64, CHY_BASE64_LEN(CHY_LIMIT_CMS));
+    chy_buf_init(&base64, CHY_BASE64_LEN((size_t)CHY_LIMIT_CMS));
     chy_buf_init(&cms, CHY_LIMIT_CMS);
     CHY_TRY(block_read(rest, style, &base64, err));
     CHY_TRY(chy_base64_decode(chy_buf_str(&base64), &cms, err));
