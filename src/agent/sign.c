@@ -99,7 +99,7 @@ static enum chy_err take_signature(struct sign_request *q, struct chy_error *err
 static void take_result(struct sign_request *q, struct chy_worker *w,
                         const struct chy_sign_result *result)
 {
-    const struct signature_asked asked = { &q->item, q->spki };
+    const struct signature_asked asked = { &q->item, q->spki, w };
     struct chy_error err;
     enum chy_err r = signature_take(&q->outcome, &asked, result, &q->request.conn->hello,
                                     chy_worker_log_key(w), &q->request.arena, &err);

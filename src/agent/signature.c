@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include "agent/signature_internal.h"
+#include "agent/workers.h"
 #include "client/receipt.h"
 #include "client/signing.h"
 
@@ -11,7 +12,9 @@ enum chy_err signature_take(struct signature_outcome *outcome, const struct sign
     CHY_TRY(chy_schema_copy(&chy_sign_result_schema, result, arena, &outcome->result, err));
     if (!outcome->result.is_signed)
         return CHY_OK;
-    CHY_TRY(chy_signing_check(asked->spki, asked->item, outcome->result.signature, err));
+    const struct chy_pubkey *key;
+    CHY_TRY(chy_worker_pubkey(asked->by, asked->spki, &key, err));
+    CHY_TRY(chy_signing_check_by(key, asked->item, outcome->result.signature, err));
     return chy_receipt_keep(outcome->result.receipt, outcome->result.outcome, log_key,
                             hello->receipts, arena, &outcome->receipt_file, err);
 }

@@ -7,6 +7,7 @@
 struct signature_asked {
     const struct chy_sign_item *item;
     struct chy_bytes spki; /* of the key */
+    struct chy_worker *by; /* keeps that decoded */
 };
 
 struct signature_outcome {
@@ -16,7 +17,8 @@ struct signature_outcome {
 
 /* Copy the result into the arena, see that the signature is one by the key, and keep the receipt
  * where the tool wants receipts: first the proof, then the signature. In a worker.
- * Errors: of chy_signing_check(); CHY_E_PROTOCOL, CHY_E_INTEGRITY the receipt proves nothing; as
+ * Errors: of chy_worker_pubkey() and chy_signing_check_by(); CHY_E_PROTOCOL, CHY_E_INTEGRITY the
+ * receipt proves nothing; as
  *         chy_file_replace(); CHY_E_NOMEM */
 CHY_MUST_USE enum chy_err signature_take(struct signature_outcome *outcome,
                                          const struct signature_asked *asked,

@@ -12,6 +12,7 @@
 #include "base/limits.h"
 #include "base/mem.h"
 #include "client/advice.h"
+#include "crypto/pubkey.h"
 #include "os/clock.h"
 #include "os/fd.h"
 #include "os/sys.h"
@@ -27,8 +28,9 @@ struct chy_worker {
     pthread_t thread;
     struct chy_login_use *use; /* with which `client` was opened */
     void *client;
-    int64_t answered_us; /* when the server did last */
-    int64_t since_us;    /* that it is at work; 0: it is not. Guarded by the mutex */
+    struct chy_pubkey *pubkey; /* by which a signature was checked last; NULL: none yet */
+    int64_t answered_us;       /* when the server did last */
+    int64_t since_us;          /* that it is at work; 0: it is not. Guarded by the mutex */
 };
 
 struct queue {
@@ -180,6 +182,17 @@ struct chy_str chy_worker_log_key(const struct chy_worker *w)
     return w->use != NULL ? chy_login_settings(w->use)->profile.log_key : (struct chy_str){ 0 };
 }
 
+enum chy_err chy_worker_pubkey(struct chy_worker *w, struct chy_bytes spki,
+                               const struct chy_pubkey **ret_key, struct chy_error *err)
+{
+    if (w->pubkey == NULL || !chy_bytes_equal(chy_pubkey_spki(w->pubkey), spki)) {
+        chy_pubkey_freep(&w->pubkey);
+        CHY_TRY(chy_pubkey_from_spki(spki, &w->pubkey, err));
+    }
+    *ret_key = w->pubkey;
+    return CHY_OK;
+}
+
 enum chy_err chy_worker_upkeep(struct chy_worker *w, struct chy_error *err)
 {
     struct chy_workers *ws = w->workers;
@@ -298,6 +311,7 @@ static void *worker_main(void *arg)
     }
     unlock(ws);
     worker_forget(w);
+    chy_pubkey_freep(&w->pubkey);
     return NULL;
 }
 

@@ -17,6 +17,7 @@
 #include "os/loop.h"
 
 struct chy_workers;
+struct chy_pubkey;
 struct chy_worker;
 struct chy_work;
 
@@ -80,5 +81,10 @@ CHY_MUST_USE enum chy_err chy_worker_basis(struct chy_worker *w, enum chy_basis 
 /* The verifier key of the server's log, as the profile has it; empty: not known. Lives until the
  * next call. */
 struct chy_str chy_worker_log_key(const struct chy_worker *w);
+/* The key of this SubjectPublicKeyInfo; the worker keeps the last one. Lives until the next call.
+ * Errors: of chy_pubkey_from_spki() */
+CHY_MUST_USE enum chy_err chy_worker_pubkey(struct chy_worker *w, struct chy_bytes spki,
+                                            const struct chy_pubkey **ret_key,
+                                            struct chy_error *err);
 /* Renew the credential where it is due, and learn who we are. */
 CHY_MUST_USE enum chy_err chy_worker_upkeep(struct chy_worker *w, struct chy_error *err);

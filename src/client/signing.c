@@ -62,21 +62,27 @@ static enum chy_err refused(const struct chy_signing *s, const struct chy_key *k
                     request[0] != '\0' ? ")" : "");
 }
 
-enum chy_err chy_signing_check(struct chy_bytes spki, const struct chy_sign_item *item,
-                               struct chy_bytes signature, struct chy_error *err)
+enum chy_err chy_signing_check_by(const struct chy_pubkey *key, const struct chy_sign_item *item,
+                                  struct chy_bytes signature, struct chy_error *err)
 {
-    CHY_CLEANUP(chy_pubkey_freep) struct chy_pubkey *pub = NULL;
     if (signature.n == 0)
         return chy_fail(err, CHY_E_PROTOCOL,
                         "the server says that it signed and gives no signature");
-    CHY_TRY(chy_pubkey_from_spki(spki, &pub, err));
-    enum chy_err r = chy_pubkey_verify_digest(pub, item->algorithm, CHY_SIGNATURE_DER,
+    enum chy_err r = chy_pubkey_verify_digest(key, item->algorithm, CHY_SIGNATURE_DER,
                                               item->digest.n != 0 ? item->digest : item->message,
                                               signature, err);
     if (r == CHY_E_INTEGRITY)
         return chy_fail(err, r, "the server's signature is none by key %.*s",
                         CHY_STR_ARG(item->key));
     return r;
+}
+
+enum chy_err chy_signing_check(struct chy_bytes spki, const struct chy_sign_item *item,
+                               struct chy_bytes signature, struct chy_error *err)
+{
+    CHY_CLEANUP(chy_pubkey_freep) struct chy_pubkey *pub = NULL;
+    CHY_TRY(chy_pubkey_from_spki(spki, &pub, err));
+    return chy_signing_check_by(pub, item, signature, err);
 }
 
 enum chy_err chy_signing_ask(const struct chy_signing *s, const struct chy_key *key,

@@ -8,6 +8,7 @@
 #include "proto/api.h"
 
 struct chy_arena;
+struct chy_pubkey;
 
 struct chy_signing {
     struct chy_client *client;
@@ -34,6 +35,11 @@ CHY_MUST_USE enum chy_err chy_signing_key(const struct chy_signing *s, struct ch
  *         of chy_pubkey_from_spki() */
 CHY_MUST_USE enum chy_err chy_signing_check(struct chy_bytes spki, const struct chy_sign_item *item,
                                             struct chy_bytes signature, struct chy_error *err);
+
+/* The same by a key that is decoded already: to decode one takes longer than to check by it. */
+CHY_MUST_USE enum chy_err chy_signing_check_by(const struct chy_pubkey *key,
+                                               const struct chy_sign_item *item,
+                                               struct chy_bytes signature, struct chy_error *err);
 
 /* The signature of the one item of `request`, which is of `key`; reason and receipt are put to it
  * here. The receipt is kept first: a signature goes nowhere without it.
