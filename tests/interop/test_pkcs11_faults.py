@@ -5,6 +5,7 @@ processes fork, somebody else owns the socket. p11.py, a program of its own, is 
 import os
 import pathlib
 import re
+import select
 import signal
 import socket
 import subprocess
@@ -183,14 +184,24 @@ def helpers_of(keys):
     return found
 
 
+def kill(pid):
+    """And wait until it has let go of its sockets too: its command line goes before them."""
+    held = os.pidfd_open(pid)
+    try:
+        os.kill(pid, signal.SIGKILL)
+        ready, _, _ = select.select([held], [], [], SOON)
+        assert ready, f"process {pid} does not end"
+    finally:
+        os.close(held)
+
+
 @needs_root
 def test_the_helper_is_killed(keys, tool):
     t = tool(CHANCERY_AGENT_SOCK="none").ready()
     assert is_good(keys, t.sign())
     for _ in range(2):
         for pid in helpers_of(keys):
-            os.kill(pid, signal.SIGKILL)
-        wait_until(lambda: not helpers_of(keys))
+            kill(pid)
         assert is_good(keys, t.sign())
     t.end()
     wait_until(lambda: not helpers_of(keys))
