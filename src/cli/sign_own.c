@@ -14,6 +14,7 @@
 #include "client/stamper.h"
 #include "crypto/cms.h"
 #include "crypto/hash.h"
+#include "crypto/pubkey.h"
 #include "os/clock.h"
 #include "os/fd.h"
 #include "os/file.h"
@@ -44,7 +45,8 @@ struct own {
 struct own_run {
     struct sign_run *run;
     struct chy_hasher *hasher;
-    struct chy_stamper *stamper; /* NULL: no time stamps */
+    struct chy_stamper *stamper;     /* NULL: no time stamps */
+    const struct chy_pubkey *pubkey; /* of the key that signs */
     enum chy_sign_alg alg;
     struct own *owns;
     struct chy_sign_item *items;
@@ -197,8 +199,7 @@ static enum chy_err take_result(struct own_run *o, struct own *own,
     CHY_TRY(keep_event(o, own, result, &event, err));
     if (!result->is_signed)
         return sign_refusal(event, err);
-    CHY_TRY(chy_signing_check(o->run->certificates.key.public_key, &o->items[own - o->owns],
-                              result->signature, err));
+    CHY_TRY(chy_signing_check_by(o->pubkey, &o->items[own - o->owns], result->signature, err));
     own->signature = result->signature;
     return chy_receipt_keep(result->receipt, result->outcome,
                             chy_client_log_key(o->run->cli->client), o->receipts,
@@ -364,5 +365,8 @@ enum chy_err sign_run_own(struct sign_run *run, struct chy_error *err)
                         "key, or --raw",
                         chy_enum_name(&chy_key_type_enum, (int)run->certificates.key.type));
     CHY_TRY(chy_cli_fill_request(run->cli, run->args, &common, err));
+    CHY_CLEANUP(chy_pubkey_freep) struct chy_pubkey *pubkey = NULL;
+    CHY_TRY(chy_pubkey_from_spki(run->certificates.key.public_key, &pubkey, err));
+    o.pubkey = pubkey;
     return run_own(&o, &common, err);
 }

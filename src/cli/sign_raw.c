@@ -10,6 +10,7 @@
 #include "client/signing.h"
 #include "codec/hex.h"
 #include "crypto/hash.h"
+#include "crypto/pubkey.h"
 #include "os/fd.h"
 #include "os/file_stream.h"
 
@@ -77,7 +78,8 @@ struct job {
     struct chy_cli *cli;
     const struct chy_cli_args *args;
     enum chy_sign_alg alg;
-    struct chy_key key; /* without a name where it may not be shown to us */
+    struct chy_key key;        /* without a name where it may not be shown to us, */
+    struct chy_pubkey *pubkey; /* which is NULL then */
     struct chy_hasher *hasher;
     uint8_t *part;                  /* READ_PART bytes of the file that is read */
     struct outcome *outcomes;       /* n of them, */
@@ -248,8 +250,8 @@ static enum chy_err write_signature(struct job *j, struct outcome *o, struct chy
 /* A login that may sign and not ask for keys knows nothing to hold it against. */
 static enum chy_err check_signature(const struct job *j, size_t i, struct chy_error *err)
 {
-    if (j->key.name.n != 0)
-        return chy_signing_check(j->key.public_key, &j->items[i], j->outcomes[i].signature, err);
+    if (j->pubkey != NULL)
+        return chy_signing_check_by(j->pubkey, &j->items[i], j->outcomes[i].signature, err);
     if (j->outcomes[i].signature.n == 0)
         return chy_fail(err, CHY_E_PROTOCOL,
                         "the server says that it signed and gives no signature");
@@ -425,7 +427,8 @@ static enum chy_err prepare(struct job *j, struct chy_error *err)
     CHY_TRY(chy_hasher_new(hash == CHY_HASH_NONE ? CHY_HASH_SHA256 : hash, &j->hasher, err));
     CHY_TRY(read_items(j, &files, &digests, err));
     CHY_TRY(check_places(j, err));
-    return find_key(j, err);
+    CHY_TRY(find_key(j, err));
+    return j->key.name.n != 0 ? chy_pubkey_from_spki(j->key.public_key, &j->pubkey, err) : CHY_OK;
 }
 
 static enum chy_err sign(struct job *j, struct chy_error *err)
@@ -442,6 +445,7 @@ int chy_cli_run_sign_raw(struct chy_cli *cli, const struct chy_cli_args *args)
     struct chy_error err;
     enum chy_err r = sign(&j, &err);
     chy_hasher_free(j.hasher);
+    chy_pubkey_free(j.pubkey);
     if (r != CHY_OK)
         return chy_cli_fail(cli, &err);
     for (size_t i = 0; i < j.n; i++) {
