@@ -337,3 +337,12 @@ def test_a_tool_is_killed_half_way(keys, half_way):
     assert "asked for no signature" in err
     assert keys.log(key="p256")[-1]["index"] == before
     assert not out.exists() or out.stat().st_size == 0
+
+
+def test_an_installation_that_was_moved(keys, tmp_path):
+    """exec has openssl load the provider that the environment names."""
+    moved = shutil.copy(BUILD / "src/provider/chancery.so", tmp_path)
+    words = ["openssl", "pkey", "-pubin", "-in", "chancery:p256", "-noout"]
+    keys.exec(*words, env={"CHANCERY_PROVIDER": str(moved)})
+    done = keys.exec(*words, env={"CHANCERY_PROVIDER": str(tmp_path / "none.so")}, check=False)
+    assert done.returncode != 0 and "scheme=chancery" in done.stderr, done.stderr

@@ -321,8 +321,8 @@ def test_dry_run__json(signing, place):
     assert any(line.startswith("CHANCERY_AGENT_SOCK=") for line in plan["set"])
 
 
-def test_an_installation_that_was_moved(signing, place):
-    """The module and the provider are where the environment says; they sign from there."""
+def test_dry_run__an_installation_that_was_moved(signing, place):
+    """The module and the provider are where the environment says."""
     moved = signing.home / "moved"
     moved.mkdir(exist_ok=True)
     for path in ("module/chancery-pkcs11.so", "provider/chancery.so"):
@@ -331,11 +331,6 @@ def test_an_installation_that_was_moved(signing, place):
            "CHANCERY_PROVIDER": str(moved / "chancery.so")}
     shown = execute(signing, "openssl", "version", options=["--dry-run"], env=env).stdout
     assert f"module = {moved}/chancery.so\n" in shown
-    done = execute(signing, "openssl", "pkey", "-pubin", "-in", "chancery:k", "-noout", env=env)
-    assert done.returncode == 0, done.stderr
-    env["CHANCERY_PROVIDER"] = str(moved / "none.so")
-    done = execute(signing, "openssl", "pkey", "-pubin", "-in", "chancery:k", "-noout", env=env)
-    assert done.returncode != 0
 
 
 def test_wrong_use(signing, place):
