@@ -64,9 +64,8 @@ void ledger_forget(struct job *job);
 /* Give up jobs that wait for a checkpoint past their callers' patience. */
 void ledger_expire(struct ledger *l, int64_t now_us);
 
-/* Once a turn: commit if it is time, and ask for a checkpoint if one is due. `in_flight` is the
- * number of digests at the tokens: while it is not 0, commits are paced. */
-void ledger_turn(struct ledger *l, size_t in_flight);
+/* Once a turn: commit if the last one was `pace_us` ago, and ask for a checkpoint if one is due. */
+void ledger_turn(struct ledger *l, int64_t pace_us);
 bool ledger_is_idle(const struct ledger *l);
 
 /* The receipt of a leaf under the newest checkpoint, appended to `out`. Errors: CHY_E_STATE not

@@ -145,14 +145,12 @@ static void commit(struct ledger *l)
         chy_log(&l->s->log, CHY_LOG_WARNING, "store.upkeep", CHY_L_ERR(&err));
 }
 
-void ledger_turn(struct ledger *l, size_t in_flight)
+void ledger_turn(struct ledger *l, int64_t pace_us)
 {
     int64_t now = chy_clock_monotonic_us();
     if (!ledger_is_idle(l)) {
-        int64_t due = l->last_commit_us + (int64_t)l->s->config.commit_pace_us;
-        /* One alone never waits for company: with nothing at the tokens nothing more will come by
-         * itself. */
-        if (in_flight > 0 && now < due) {
+        int64_t due = l->last_commit_us + pace_us;
+        if (now < due) {
             chy_timer_set(l->pace, due);
         } else {
             commit(l);

@@ -27,6 +27,10 @@
 #define DAY_US        (INT64_C(86400) * SECOND_US)
 #define LAST_WORDS_US (2 * SECOND_US) /* for a front to take our last answers */
 
+enum {
+    PACE_WHEN_FULL = 20, /* times the pace of commits */
+};
+
 void signer_die(struct signer *s, const struct chy_error *why)
 {
     if (!s->has_failed) {
@@ -370,13 +374,23 @@ static void on_supervisor_close(void *ctx, struct chy_channel *channel, enum chy
 
 /* --- the turn --- */
 
+/* Digests that wait for a token are logged already, and what is logged now would only wait with
+ * them: so their commit can be one with many others. One alone never waits for company: with
+ * nothing at the tokens nothing more will come by itself. */
+static int64_t commit_pace_us(const struct signer *s)
+{
+    if (tokens_in_flight(s) == 0)
+        return 0;
+    return (int64_t)s->config.commit_pace_us * (tokens_are_full(s) ? PACE_WHEN_FULL : 1);
+}
+
 static void turn(void *ctx)
 {
     struct signer *s = ctx;
     if (s->has_failed)
         return;
     own_continue(s); /* before the commit: nothing may wait for it over a sleep */
-    ledger_turn(s->ledger, tokens_in_flight(s));
+    ledger_turn(s->ledger, commit_pace_us(s));
     if (s->has_failed)
         return;
     tokens_turn(s);

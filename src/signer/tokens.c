@@ -305,6 +305,15 @@ size_t tokens_in_flight(const struct signer *s)
     return n;
 }
 
+bool tokens_are_full(const struct signer *s)
+{
+    struct token *t;
+    LL_FOREACH(s->tokens, t)
+    if (t->in_flight > 0 && t->queue == NULL)
+        return false;
+    return tokens_in_flight(s) > 0;
+}
+
 bool tokens_are_ready(const struct signer *s, struct chy_str *ret_missing)
 {
     struct token *t;

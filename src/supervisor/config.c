@@ -103,7 +103,8 @@ static const struct chy_field limits[] = {
     COUNT(S, denials_per_minute, 1, 1000000,
           "Refusals of one principal that are logged; after them it is answered 429."),
     COUNT(S, commit_pace_us, 1, 100000,
-          "How long a batch of log entries is gathered while signers are busy. Microseconds."),
+          "How long a batch of log entries is gathered while tokens sign, and twenty times as long "
+          "while each has more to do than its processes hold. Microseconds."),
 };
 #undef S
 SCHEMA("limits", struct chy_config_limits, limits, "Limits. Times are in milliseconds.");

@@ -760,6 +760,44 @@ static void test_sign__the_pace_is_slept(void **state)
     finish();
 }
 
+static void pace_of_100_ms(struct chy_signer_config *c)
+{
+    c->commit_pace_us = 100000;
+}
+
+static bool both_hold(struct fixture *fx)
+{
+    return fx->workers[0].held_n > 0 && fx->workers[1].held_n > 0;
+}
+
+/* What is logged while the queue of a token is long would only get in line. */
+static void test_sign__a_full_token_lets_commits_wait(void **state)
+{
+    enum {
+        CALLS = 5
+    };
+    uint64_t ids[CALLS];
+    (void)state;
+    kernel_require(); /* valgrind is too slow for these times */
+    start_with(pace_of_100_ms);
+    f.workers[0].mode = f.workers[1].mode = WORKER_HOLDS;
+    uint64_t many = fx_sign(&f, "k", 80); /* some at the workers, some in the queue */
+    assert_true(fx_pump(&f, 5 * SECOND_US, both_hold));
+    uint64_t before = fx_counter(&f, "chancery_commits_total");
+    for (size_t i = 0; i < CALLS; i++) {
+        ids[i] = fx_sign(&f, "k", 1);
+        fx_pump(&f, SECOND_US / 8, NULL);
+    }
+    assert_true(fx_counter(&f, "chancery_commits_total") - before <= 1);
+    f.workers[0].mode = f.workers[1].mode = WORKER_SIGNS;
+    fx_release(&f, 0);
+    fx_release(&f, 1);
+    assert_int_equal(fx_signed(&f, many, NULL), CHY_OK);
+    for (size_t i = 0; i < CALLS; i++)
+        assert_int_equal(fx_signed(&f, ids[i], NULL), CHY_OK);
+    finish();
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -798,6 +836,7 @@ int main(void)
         cmocka_unit_test_teardown(test_sign__many_frames_share_a_commit, teardown),
         cmocka_unit_test_teardown(test_sign__one_alone_never_waits_for_company, teardown),
         cmocka_unit_test_teardown(test_sign__the_pace_is_slept, teardown),
+        cmocka_unit_test_teardown(test_sign__a_full_token_lets_commits_wait, teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
