@@ -223,16 +223,27 @@ static void worker_forget(struct worker *w)
     w->held_n = 0;
 }
 
+/* The workers are those of the first token of the configuration, then those of the next. */
+static struct chy_peer worker_peer(const struct fixture *f, size_t i)
+{
+    const struct chy_signer_token *t = f->config.tokens.p;
+    while (i >= t->workers) {
+        i -= t->workers;
+        t++;
+    }
+    return (struct chy_peer){ CHY_PROCESS_TOKEN, t->name, (uint32_t)i };
+}
+
 void fx_connect_worker(struct fixture *f, size_t i)
 {
     static const struct chy_str mechanisms[] = { { "ecdsa-sha256", 12 } };
-    const struct chy_peer peer = { CHY_PROCESS_TOKEN, CHY_STR("soft"), (uint32_t)i };
+    const struct chy_peer peer = worker_peer(f, i);
     struct worker *w = &f->workers[i];
     worker_forget(w);
     w->mode = WORKER_SIGNS;
     connect_peer(f, &peer, &w->channel, &w->fd);
     struct chy_token_info_msg info = {
-        .info = { .name = CHY_STR("soft"), .label = CHY_STR("test"), .is_software = true }
+        .info = { .name = peer.token, .label = CHY_STR("test"), .is_software = true }
     };
     info.info.mechanisms = (struct chy_strs){ mechanisms, 1 };
     send_frame(w->channel, CHY_MSG_TOKEN_INFO, 0, &chy_token_info_msg_schema, &info);
