@@ -27,7 +27,10 @@
 #include "os/clock.h"
 #include "os/socket.h"
 #include "signer/signer.h"
+#include "store/anchor.h"
 #include "store/records.h"
+#include "tlog/checkpoint.h"
+#include "tlog/note.h"
 
 #define WAIT_US INT64_C(20000000)
 
@@ -993,6 +996,20 @@ void fx_renew_workers(struct fixture *f)
 }
 
 /* --- the log --- */
+
+uint64_t fx_published(struct fixture *f)
+{
+    struct chy_anchor *a = NULL;
+    struct chy_bytes note;
+    struct chy_tlog_checkpoint cp;
+    struct chy_str text;
+    must(chy_anchor_open(f->anchor_path.p, false, &a, NULL));
+    must(chy_anchor_read(a, &f->arena, &note, NULL));
+    chy_anchor_close(a);
+    must(chy_tlog_note_text(note, &text, NULL));
+    must(chy_tlog_checkpoint_parse(text, &cp, NULL));
+    return cp.size;
+}
 
 static enum chy_err collect(void *ctx, uint64_t index, struct chy_bytes entry,
                             struct chy_bytes detail, struct chy_error *err)
