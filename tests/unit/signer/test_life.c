@@ -2,12 +2,15 @@
 /* The life of a signer: first start, end, death at any moment, a full disk, and what is found
  * after. */
 #include <setjmp.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/syscall.h>
+#include <time.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -386,6 +389,60 @@ static void test_clock__far_behind_the_log_begins_nothing_and_ends_what_is_open(
     assert_int_equal(fx_log(&f).n, 2);
 }
 
+/* The child takes this clock for libc's; the handler of the signal is inherited. */
+static _Atomic int clock_back_s;
+
+CHY_PUBLIC int clock_gettime(clockid_t clock, struct timespec *ret)
+{
+    int r = (int)syscall(SYS_clock_gettime, clock, ret);
+    if (clock == CLOCK_REALTIME)
+        ret->tv_sec -= clock_back_s;
+    return r;
+}
+
+static void on_clock(int number, siginfo_t *info, void *context)
+{
+    (void)number;
+    (void)context;
+    clock_back_s = info->si_value.sival_int;
+}
+
+static void set_clock_back(int seconds)
+{
+    const union sigval value = { .sival_int = seconds };
+    assert_int_equal(sigqueue(f.pid, SIGRTMIN, value), 0);
+    fx_pump(&f, SECOND_US / 20, NULL);
+}
+
+/* What is at the token is finished and answered; nothing new begins until the clock is right. */
+static void test_clock__set_back_by_an_hour_at_work(void **state)
+{
+    const struct sigaction action = { .sa_sigaction = on_clock, .sa_flags = SA_SIGINFO };
+    (void)state;
+    assert_int_equal(sigaction(SIGRTMIN, &action, NULL), 0);
+    fx_start(&f);
+    fx_ready_to_sign(&f);
+    fx_settle(&f);
+    f.workers[0].mode = f.workers[1].mode = WORKER_HOLDS;
+    uint64_t id = fx_sign(&f, "k", 5);
+    fx_pump(&f, SECOND_US / 5, NULL);
+    set_clock_back(3600);
+    f.workers[0].mode = f.workers[1].mode = WORKER_SIGNS;
+    fx_release(&f, 0);
+    fx_release(&f, 1);
+    assert_int_equal(fx_signed(&f, id, NULL), CHY_OK);
+    size_t signatures = f.signatures;
+    assert_int_equal(fx_signed(&f, fx_sign(&f, "k", 1), NULL), CHY_E_STATE);
+    assert_non_null(strstr(fx_text(), "the clock stands"));
+    assert_true(f.signatures - signatures <= 1); /* a checkpoint alone */
+    set_clock_back(0);
+    assert_int_equal(fx_signed(&f, fx_sign(&f, "k", 1), NULL), CHY_OK);
+    fx_stop(&f);
+    assert_int_equal(open_intents(), 0); /* which looks at the order of the times */
+    assert_int_equal(fx_count(&f, CHY_ENTRY_SIGN_OUTCOME, "sign", CHY_OUTCOME_DONE), 6);
+    assert_int_equal(f.unlogged, 0);
+}
+
 /* --- the checkpoint outside the store --- */
 
 static void copy_file(const char *from, const char *to)
@@ -570,6 +627,7 @@ int main(void)
                                         teardown),
         cmocka_unit_test_setup_teardown(
             test_clock__far_behind_the_log_begins_nothing_and_ends_what_is_open, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_clock__set_back_by_an_hour_at_work, setup, teardown),
         cmocka_unit_test_setup_teardown(test_anchor__an_older_store_is_refused_and_may_be_accepted,
                                         setup, teardown),
         cmocka_unit_test_setup_teardown(test_anchor__another_log_of_the_same_length_is_refused,
