@@ -57,6 +57,10 @@ void ledger_rollback(struct ledger *l, const struct ledger_mark *mark);
 
 /* Run `next` of the job once all that was added so far is durable. */
 void ledger_wait(struct ledger *l, struct job *job, job_fn *next);
+/* The same for a job whose token is full: that commit need not come sooner for its sake. */
+void ledger_wait_in_line(struct ledger *l, struct job *job, job_fn *next);
+/* Somebody waits for the commit who is not in line. */
+bool ledger_is_urgent(const struct ledger *l);
 /* Run `next` once a published checkpoint covers the entry at `index`. */
 void ledger_wait_checkpoint(struct ledger *l, struct job *job, uint64_t index, job_fn *next);
 /* The job goes away. */

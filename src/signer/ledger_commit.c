@@ -12,9 +12,20 @@ enum {
 
 void ledger_wait(struct ledger *l, struct job *job, job_fn *next)
 {
+    ledger_wait_in_line(l, job, next);
+    l->is_urgent = true;
+}
+
+void ledger_wait_in_line(struct ledger *l, struct job *job, job_fn *next)
+{
     job->step = next;
     DL_APPEND2(l->waiting, job, wait_prev, wait_next);
     job->wait_list = &l->waiting;
+}
+
+bool ledger_is_urgent(const struct ledger *l)
+{
+    return l->is_urgent;
 }
 
 void ledger_forget(struct job *job)
@@ -139,6 +150,7 @@ static void commit(struct ledger *l)
     if (ledger_change_count(l) > 0)
         callers_forget(l->s);
     ledger_batch_clear(l);
+    l->is_urgent = false;
     run_waiting(l);
     r = chy_store_maintain(l->s->store, &err);
     if (r != CHY_OK)

@@ -49,6 +49,7 @@ struct ledger {
     struct chy_buf leaves;  /* of struct leaf */
     struct chy_buf changes; /* of struct change */
     struct job *waiting;    /* for the commit, in order */
+    bool is_urgent;         /* see ledger_is_urgent() */
     struct job *waiting_checkpoint;
 
     /* Checkpoints. */

@@ -420,6 +420,27 @@ static enum chy_err outcomes_durable(struct job *job, struct chy_error *err)
 
 /* --- the token's part --- */
 
+/* All that it may have signed is for tokens that have their hands full. */
+static bool is_in_line(const struct sign *sg)
+{
+    bool any = false;
+    for (size_t i = 0; i < sg->n; i++) {
+        const struct item *it = &sg->items[i];
+        if (it->is_allowed && !tokens_are_full_for(it->job->s, it->key))
+            return false;
+        any = any || it->is_allowed;
+    }
+    return any;
+}
+
+static void wait_for_commit(struct job *job, job_fn *next)
+{
+    if (is_in_line(job->state))
+        ledger_wait_in_line(job->s->ledger, job, next);
+    else
+        ledger_wait(job->s->ledger, job, next);
+}
+
 static void item_signed(struct item *it, enum chy_err code, struct chy_str text,
                         struct chy_bytes signature)
 {
@@ -454,7 +475,7 @@ static void task_done(struct sign_task *task, enum chy_err code, struct chy_str 
         return;
     }
     if (--sg->waiting == 0)
-        ledger_wait(job->s->ledger, job, outcomes_durable);
+        wait_for_commit(job, outcomes_durable);
 }
 
 static void item_to_token(struct item *it, int64_t deadline_us)
@@ -523,7 +544,7 @@ static enum chy_err decide_all(struct job *job, struct chy_error *err)
     /* When one item cannot be written, none is: job_run() takes the others back. */
     for (size_t i = 0; i < sg->n; i++)
         CHY_TRY(item_begin(&sg->items[i], sg, i, err));
-    ledger_wait(job->s->ledger, job, intents_durable);
+    wait_for_commit(job, intents_durable);
     return CHY_OK;
 }
 

@@ -374,14 +374,16 @@ static void on_supervisor_close(void *ctx, struct chy_channel *channel, enum chy
 
 /* --- the turn --- */
 
-/* Digests that wait for a token are logged already, and what is logged now would only wait with
- * them: so their commit can be one with many others. One alone never waits for company: with
- * nothing at the tokens nothing more will come by itself. */
+/* Digests that wait for a token are logged already, and what is logged now for the same token would
+ * only wait with them: so their commit can be one with many others, unless it has something else to
+ * bring. One alone never waits for company: with nothing at the tokens nothing more will come by
+ * itself. */
 static int64_t commit_pace_us(const struct signer *s)
 {
     if (tokens_in_flight(s) == 0)
         return 0;
-    return (int64_t)s->config.commit_pace_us * (tokens_are_full(s) ? PACE_WHEN_FULL : 1);
+    bool is_in_line = tokens_are_full(s) && !ledger_is_urgent(s->ledger);
+    return (int64_t)s->config.commit_pace_us * (is_in_line ? PACE_WHEN_FULL : 1);
 }
 
 static void turn(void *ctx)

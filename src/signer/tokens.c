@@ -305,6 +305,12 @@ size_t tokens_in_flight(const struct signer *s)
     return n;
 }
 
+bool tokens_are_full_for(struct signer *s, const struct key *key)
+{
+    const struct token *t = tokens_find(s, key->record.key.token);
+    return t != NULL && t->queue != NULL;
+}
+
 bool tokens_are_full(const struct signer *s)
 {
     struct token *t;

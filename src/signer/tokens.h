@@ -43,6 +43,8 @@ void tokens_check(struct signer *s, int64_t now_us);
 size_t tokens_in_flight(const struct signer *s);
 /* Every token that signs has more to do than its processes were sent. */
 bool tokens_are_full(const struct signer *s);
+/* Digests wait for the token of this key already. */
+bool tokens_are_full_for(struct signer *s, const struct key *key);
 bool tokens_are_ready(const struct signer *s, struct chy_str *ret_missing);
 
 struct token *tokens_find(struct signer *s, struct chy_str name);

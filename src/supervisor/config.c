@@ -104,7 +104,7 @@ static const struct chy_field limits[] = {
           "Refusals of one principal that are logged; after them it is answered 429."),
     COUNT(S, commit_pace_us, 1, 100000,
           "How long a batch of log entries is gathered while tokens sign, and twenty times as long "
-          "while each has more to do than its processes hold. Microseconds."),
+          "where it only holds what waits for a token whose processes are all busy. Microseconds."),
 };
 #undef S
 SCHEMA("limits", struct chy_config_limits, limits, "Limits. Times are in milliseconds.");

@@ -27,7 +27,10 @@
 #include "os/clock.h"
 #include "os/socket.h"
 #include "signer/signer.h"
+#include "store/anchor.h"
 #include "store/records.h"
+#include "tlog/checkpoint.h"
+#include "tlog/note.h"
 
 #define WAIT_US INT64_C(20000000)
 
@@ -223,16 +226,27 @@ static void worker_forget(struct worker *w)
     w->held_n = 0;
 }
 
+/* The workers are those of the first token of the configuration, then those of the next. */
+static struct chy_peer worker_peer(const struct fixture *f, size_t i)
+{
+    const struct chy_signer_token *t = f->config.tokens.p;
+    while (i >= t->workers) {
+        i -= t->workers;
+        t++;
+    }
+    return (struct chy_peer){ CHY_PROCESS_TOKEN, t->name, (uint32_t)i };
+}
+
 void fx_connect_worker(struct fixture *f, size_t i)
 {
     static const struct chy_str mechanisms[] = { { "ecdsa-sha256", 12 } };
-    const struct chy_peer peer = { CHY_PROCESS_TOKEN, CHY_STR("soft"), (uint32_t)i };
+    const struct chy_peer peer = worker_peer(f, i);
     struct worker *w = &f->workers[i];
     worker_forget(w);
     w->mode = WORKER_SIGNS;
     connect_peer(f, &peer, &w->channel, &w->fd);
     struct chy_token_info_msg info = {
-        .info = { .name = CHY_STR("soft"), .label = CHY_STR("test"), .is_software = true }
+        .info = { .name = peer.token, .label = CHY_STR("test"), .is_software = true }
     };
     info.info.mechanisms = (struct chy_strs){ mechanisms, 1 };
     send_frame(w->channel, CHY_MSG_TOKEN_INFO, 0, &chy_token_info_msg_schema, &info);
@@ -982,6 +996,20 @@ void fx_renew_workers(struct fixture *f)
 }
 
 /* --- the log --- */
+
+uint64_t fx_published(struct fixture *f)
+{
+    struct chy_anchor *a = NULL;
+    struct chy_bytes note;
+    struct chy_tlog_checkpoint cp;
+    struct chy_str text;
+    must(chy_anchor_open(f->anchor_path.p, false, &a, NULL));
+    must(chy_anchor_read(a, &f->arena, &note, NULL));
+    chy_anchor_close(a);
+    must(chy_tlog_note_text(note, &text, NULL));
+    must(chy_tlog_checkpoint_parse(text, &cp, NULL));
+    return cp.size;
+}
 
 static enum chy_err collect(void *ctx, uint64_t index, struct chy_bytes entry,
                             struct chy_bytes detail, struct chy_error *err)

@@ -182,6 +182,8 @@ struct fx_log {
     size_t n;
 };
 struct fx_log fx_log(struct fixture *f);
+/* The size of the newest checkpoint outside the store; there must be one. */
+uint64_t fx_published(struct fixture *f);
 /* Each allowed intent has at most one outcome, after it, about the same digest; `ret_open` have
  * none. */
 void fx_check_log(struct fixture *f, size_t *ret_open);

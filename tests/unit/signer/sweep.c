@@ -97,6 +97,11 @@ static size_t answered_at(struct fixture *f, enum chy_op op, bool is_done)
         return !is_done ? 0 : fx_reply(f, waits_for, op, NULL) == CHY_OK;
     if (!is_done || fx_reply(f, waits_for, op, &response) != CHY_OK)
         return 0;
+    /* A checkpoint that somebody was shown outlives the signer. */
+    uint64_t published = fx_published(f);
+    for (size_t i = 0; i < response.results.n; i++)
+        if (response.results.p[i].receipt.n > 0)
+            assert_true(response.results.p[i].outcome->index < published);
     return response.results.n;
 }
 

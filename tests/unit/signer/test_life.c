@@ -2,12 +2,15 @@
 /* The life of a signer: first start, end, death at any moment, a full disk, and what is found
  * after. */
 #include <setjmp.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/syscall.h>
+#include <time.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -18,9 +21,7 @@
 #include "crypto/hash.h"
 #include "os/clock.h"
 #include "signer_fixture.h"
-#include "store/anchor.h"
 #include "store/records.h"
-#include "tlog/checkpoint.h"
 
 #define SECOND_US INT64_C(1000000)
 
@@ -209,6 +210,53 @@ static void test_kill__at_any_moment(void **state)
     fx_stop(&f);
 }
 
+static void many_denials(struct chy_signer_config *c)
+{
+    c->denials_per_minute = 1000000;
+}
+
+static uint64_t saved_floor(void)
+{
+    struct chy_store *store = NULL;
+    struct chy_log_index floor = { 0 };
+    assert_int_equal(chy_store_open(f.store_path.p, CHY_STORE_READ, &store, NULL), CHY_OK);
+    assert_int_equal(chy_record_get(store, CHY_OBJECT_META, CHY_STR("intent-floor"),
+                                    &chy_log_index_schema, &f.arena, &floor, NULL),
+                     CHY_OK);
+    chy_store_close(store);
+    return floor.index;
+}
+
+/* A start reads the log from a place that is saved now and then. What is open is behind it, however
+ * much was logged meanwhile. */
+static void test_kill__with_an_intent_that_is_open_for_long(void **state)
+{
+    enum {
+        CALLS = 60 /* of a thousand refusals each */
+    };
+    (void)state;
+    fx_init(&f, many_denials);
+    f.watch_store = false; /* it would look for each digest among all */
+    fx_start(&f);
+    fx_ready_to_sign(&f);
+    fx_settle(&f);
+    f.workers[0].mode = f.workers[1].mode = WORKER_HOLDS;
+    uint64_t before = fx_counter(&f, "chancery_log_entries");
+    fx_sign(&f, "k", 3);
+    fx_pump(&f, SECOND_US / 5, NULL);
+    for (size_t i = 0; i < CALLS; i++) {
+        const struct chy_sign_request request = fx_sign_request(&f, "k", CHY_LIMIT_SIGN_ITEMS);
+        assert_int_equal(fx_do(&f, CHY_OP_SIGN, "bob", &request, NULL), CHY_E_DENIED);
+    }
+    fx_kill(&f);
+    assert_int_equal(open_intents(), 3);
+    assert_in_range(saved_floor(), 1, before);
+    fx_start(&f);
+    fx_stop(&f);
+    assert_int_equal(open_intents(), 0);
+    assert_int_equal(fx_count(&f, CHY_ENTRY_SIGN_OUTCOME, "sign", CHY_OUTCOME_UNKNOWN), 3);
+}
+
 static void test_kill__in_the_first_start(void **state)
 {
     (void)state;
@@ -341,6 +389,60 @@ static void test_clock__far_behind_the_log_begins_nothing_and_ends_what_is_open(
     assert_int_equal(fx_log(&f).n, 2);
 }
 
+/* The child takes this clock for libc's; the handler of the signal is inherited. */
+static _Atomic int clock_back_s;
+
+CHY_PUBLIC int clock_gettime(clockid_t clock, struct timespec *ret)
+{
+    int r = (int)syscall(SYS_clock_gettime, clock, ret);
+    if (clock == CLOCK_REALTIME)
+        ret->tv_sec -= clock_back_s;
+    return r;
+}
+
+static void on_clock(int number, siginfo_t *info, void *context)
+{
+    (void)number;
+    (void)context;
+    clock_back_s = info->si_value.sival_int;
+}
+
+static void set_clock_back(int seconds)
+{
+    const union sigval value = { .sival_int = seconds };
+    assert_int_equal(sigqueue(f.pid, SIGRTMIN, value), 0);
+    fx_pump(&f, SECOND_US / 20, NULL);
+}
+
+/* What is at the token is finished and answered; nothing new begins until the clock is right. */
+static void test_clock__set_back_by_an_hour_at_work(void **state)
+{
+    const struct sigaction action = { .sa_sigaction = on_clock, .sa_flags = SA_SIGINFO };
+    (void)state;
+    assert_int_equal(sigaction(SIGRTMIN, &action, NULL), 0);
+    fx_start(&f);
+    fx_ready_to_sign(&f);
+    fx_settle(&f);
+    f.workers[0].mode = f.workers[1].mode = WORKER_HOLDS;
+    uint64_t id = fx_sign(&f, "k", 5);
+    fx_pump(&f, SECOND_US / 5, NULL);
+    set_clock_back(3600);
+    f.workers[0].mode = f.workers[1].mode = WORKER_SIGNS;
+    fx_release(&f, 0);
+    fx_release(&f, 1);
+    assert_int_equal(fx_signed(&f, id, NULL), CHY_OK);
+    size_t signatures = f.signatures;
+    assert_int_equal(fx_signed(&f, fx_sign(&f, "k", 1), NULL), CHY_E_STATE);
+    assert_non_null(strstr(fx_text(), "the clock stands"));
+    assert_true(f.signatures - signatures <= 1); /* a checkpoint alone */
+    set_clock_back(0);
+    assert_int_equal(fx_signed(&f, fx_sign(&f, "k", 1), NULL), CHY_OK);
+    fx_stop(&f);
+    assert_int_equal(open_intents(), 0); /* which looks at the order of the times */
+    assert_int_equal(fx_count(&f, CHY_ENTRY_SIGN_OUTCOME, "sign", CHY_OUTCOME_DONE), 6);
+    assert_int_equal(f.unlogged, 0);
+}
+
 /* --- the checkpoint outside the store --- */
 
 static void copy_file(const char *from, const char *to)
@@ -363,20 +465,6 @@ static void must_not_start(void)
     assert_int_equal(fx_wait_exit(&f), EXIT_FAILURE);
 }
 
-static uint64_t published_size(void)
-{
-    struct chy_anchor *a = NULL;
-    struct chy_bytes note;
-    assert_int_equal(chy_anchor_open(f.anchor_path.p, false, &a, NULL), CHY_OK);
-    assert_int_equal(chy_anchor_read(a, &f.arena, &note, NULL), CHY_OK);
-    chy_anchor_close(a);
-    struct chy_tlog_checkpoint cp;
-    struct chy_str inner;
-    assert_int_equal(chy_tlog_note_text(note, &inner, NULL), CHY_OK);
-    assert_int_equal(chy_tlog_checkpoint_parse(inner, &cp, NULL), CHY_OK);
-    return cp.size;
-}
-
 /* The store as it was after a first run, and the newer one with its checkpoint. */
 static void make_older_copy(char old[128])
 {
@@ -396,13 +484,13 @@ static void test_anchor__an_older_store_is_refused_and_may_be_accepted(void **st
     char old[128];
     (void)state;
     make_older_copy(old);
-    uint64_t published = published_size();
+    uint64_t published = fx_published(&f);
     assert_int_equal(published, fx_log(&f).n);
     chy_store_closep(&f.reader);
     copy_file(old, f.store_path.p);
     must_not_start();
     must_not_start();
-    assert_int_equal(published_size(), published);
+    assert_int_equal(fx_published(&f), published);
     f.config.accept_older_store = true;
     fx_start(&f);
     struct chy_sign_request request = fx_sign_request(&f, "k", 1);
@@ -410,7 +498,7 @@ static void test_anchor__an_older_store_is_refused_and_may_be_accepted(void **st
     assert_int_equal(fx_do(&f, CHY_OP_SIGN, "alice", &request, &response), CHY_OK);
     fx_stop(&f);
     assert_int_equal(fx_count(&f, CHY_ENTRY_RECOVERY, NULL, CHY_OUTCOME_NONE), 1);
-    assert_int_equal(published_size(), fx_log(&f).n);
+    assert_int_equal(fx_published(&f), fx_log(&f).n);
     /* What was accepted once is not accepted again: there is nothing to accept. */
     fx_start(&f);
     fx_stop(&f);
@@ -475,7 +563,7 @@ static void test_anchor__an_older_anchor_is_no_harm(void **state)
     fx_start(&f);
     fx_stop(&f);
     assert_int_equal(fx_count(&f, CHY_ENTRY_RECOVERY, NULL, CHY_OUTCOME_NONE), 0);
-    assert_int_equal(published_size(), fx_log(&f).n);
+    assert_int_equal(fx_published(&f), fx_log(&f).n);
 }
 
 /* --- checkpoints --- */
@@ -487,7 +575,7 @@ static void test_checkpoint__comes_by_itself_soon_after_the_last_entry(void **st
     fx_ready_to_sign(&f);
     assert_int_equal(fx_signed(&f, fx_sign(&f, "k", 3), NULL), CHY_OK);
     fx_pump(&f, SECOND_US * 3 / 10, NULL);
-    assert_int_equal(published_size(), fx_log(&f).n);
+    assert_int_equal(fx_published(&f), fx_log(&f).n);
     fx_stop(&f);
 }
 
@@ -530,6 +618,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_supervisor__gone_is_the_end, setup, teardown),
         cmocka_unit_test_setup_teardown(test_kill__with_a_batch_at_the_token, setup, teardown),
         cmocka_unit_test_setup_teardown(test_kill__at_any_moment, setup, teardown),
+        cmocka_unit_test_teardown(test_kill__with_an_intent_that_is_open_for_long, teardown),
         cmocka_unit_test_setup_teardown(test_kill__in_the_first_start, setup, teardown),
         cmocka_unit_test_setup_teardown(test_full_disk__fails_who_waits_and_ends, setup, teardown),
         cmocka_unit_test_setup_teardown(test_checkpoint__that_fails_is_told_to_all, setup,
@@ -538,6 +627,7 @@ int main(void)
                                         teardown),
         cmocka_unit_test_setup_teardown(
             test_clock__far_behind_the_log_begins_nothing_and_ends_what_is_open, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_clock__set_back_by_an_hour_at_work, setup, teardown),
         cmocka_unit_test_setup_teardown(test_anchor__an_older_store_is_refused_and_may_be_accepted,
                                         setup, teardown),
         cmocka_unit_test_setup_teardown(test_anchor__another_log_of_the_same_length_is_refused,

@@ -9,6 +9,7 @@
 
 #include "base/mem.h"
 #include "failing_io.h"
+#include "store/anchor.h"
 #include "store_fixture.h"
 
 enum {
@@ -227,6 +228,54 @@ static void test_store__every_step_fails(void **state)
     }
 }
 
+/* What a commit said is on the disk, and not only with the kernel: each syncs, and says when that
+ * fails. */
+static void test_store_commit__is_synced(void **state)
+{
+    struct fixture *f = *state;
+    struct done done = { 0 };
+    assert_int_equal(write_batch(f->store, &done, &f->err), CHY_OK);
+    for (size_t i = 0; i < 3; i++) {
+        failing_io_after(0, FAILING_IO_SYNC);
+        enum chy_err r = write_batch(f->store, &done, &f->err);
+        assert_true(failing_io_has_failed());
+        assert_int_equal(r, CHY_E_STORE);
+        chy_store_abort(f->store);
+        assert_int_equal(write_batch(f->store, &done, &f->err), CHY_OK);
+    }
+}
+
+/* Each checkpoint that was said to be written is the newest; one that was not is that, or the one
+ * before it. */
+static void test_anchor_write__every_step_fails(void **state)
+{
+    struct fixture *f = *state;
+    struct chy_anchor *a = NULL;
+    bool has_failed = true;
+    assert_int_equal(chy_anchor_open(f->other, true, &a, &f->err), CHY_OK);
+    assert_int_equal(chy_anchor_write(a, leaf_of(STEPS_MAX, false), &f->err), CHY_OK);
+    chy_anchor_closep(&a);
+    for (size_t n = 0; has_failed; n++) {
+        struct chy_bytes old;
+        struct chy_bytes note;
+        assert_true(n < STEPS_MAX);
+        assert_int_equal(chy_anchor_open(f->other, true, &a, &f->err), CHY_OK);
+        assert_int_equal(chy_anchor_read(a, &f->arena, &old, &f->err), CHY_OK);
+        failing_io_after(n, FAILING_IO_ONCE);
+        enum chy_err r = chy_anchor_write(a, leaf_of(n, false), &f->err);
+        has_failed = failing_io_has_failed();
+        failing_io_after(SIZE_MAX, FAILING_IO_ONCE);
+        assert_int_equal(r, has_failed ? CHY_E_IO : CHY_OK);
+        chy_anchor_closep(&a);
+        assert_int_equal(chy_anchor_open(f->other, false, &a, &f->err), CHY_OK);
+        assert_int_equal(chy_anchor_read(a, &f->arena, &note, &f->err), CHY_OK);
+        chy_anchor_closep(&a);
+        assert_true(chy_bytes_equal(note, leaf_of(n, false)) ||
+                    (has_failed && chy_bytes_equal(note, old)));
+        assert_true(has_failed || n >= 2); /* a write and a sync, at least */
+    }
+}
+
 /* A store that could not be made is either none, or one that can be used. */
 static void test_store_open__creation_fails_at_every_step(void **state)
 {
@@ -281,6 +330,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(test_store__every_step_fails, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_store_commit__is_synced, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_anchor_write__every_step_fails, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_store_open__creation_fails_at_every_step, set_up,
                                         tear_down),
         cmocka_unit_test_setup_teardown(test_store_copy__every_step_fails, set_up, tear_down),
