@@ -6,7 +6,9 @@ import json
 import os
 import shutil
 import stat
+import struct
 import zipfile
+import zlib
 
 import pytest
 
@@ -219,6 +221,119 @@ def test_a_jar__as_many_files_of_signatures_as_there_may_be(tree, signed, more, 
     assert (code, row["verdict"]) == ((3, "cannot-tell") if more else (0, "verified")), row
     if more:
         assert row["detail"] == "more than 128 files of signatures in META-INF"
+
+
+# --- archives that read one way by their directory, and another from their front ---
+
+class Archive:
+    """Members as bytes, and the directory; written with the right places."""
+
+    def __init__(self, path):
+        content = path.read_bytes()
+        with zipfile.ZipFile(path) as opened:
+            infos = opened.infolist()
+            at = opened.start_dir
+        starts = [i.header_offset for i in infos] + [at]
+        self.members = [content[a:b] for a, b in zip(starts, starts[1:])]
+        self.entries = []
+        for _ in infos:
+            n, extra, comment = struct.unpack_from("<HHH", content, at + 28)
+            end = at + 46 + n + extra + comment
+            self.entries.append(bytearray(content[at:end]))
+            at = end
+
+    def number(self, name):
+        return next(i for i, e in enumerate(self.entries) if e[46:].startswith(name.encode()))
+
+    def write(self, path):
+        data, directory = b"", b""
+        for member, entry in zip(self.members, self.entries):
+            entry[42:46] = struct.pack("<I", len(data))
+            data += member
+            directory += entry
+        n = len(self.entries)
+        path.write_bytes(data + directory + struct.pack(
+            "<4s4xHHIIH", b"PK\5\6", n, n, len(directory), len(data), 0))
+        return path
+
+
+def streamed(content, name=b"Evil.class"):
+    """A member that no directory has."""
+    return struct.pack("<4sHHHIIIIHH", b"PK\3\4", 20, 0, 0, 0, zlib.crc32(content), len(content),
+                       len(content), len(name), 0) + name + content
+
+
+def gap(archive, i):
+    archive.members[i] += streamed(b"evil")
+
+
+def another_name(archive, i):
+    archive.members[i] = archive.members[i].replace(archive.name, b"E" * len(archive.name), 1)
+
+
+def other_sizes(archive, i):
+    """The front's readers stop within, and go on with what they take for a head."""
+    head = bytearray(archive.members[i])
+    head[18:26] = bytes(8)
+    archive.members[i] = bytes(head)
+
+
+def behind_deflated_data(archive, i):
+    """What was deflated is signed; behind its end, and within the member, is one more."""
+    entry = archive.entries[i]
+    crc, = struct.unpack_from("<I", entry, 16)
+    compress = zlib.compressobj(wbits=-15)
+    good = compress.compress(archive.content) + compress.flush()
+    size = len(archive.content)
+    hidden = struct.pack("<4sIII", b"PK\7\10", crc, len(good), size) + streamed(b"evil")
+    data = good + hidden
+    entry[8:12] = struct.pack("<HH", 8, 8)
+    entry[20:28] = struct.pack("<II", len(data), size)
+    entry[28:34] = struct.pack("<HHH", len(archive.name), 0, 0)
+    archive.entries[i] = entry[:46] + archive.name
+    archive.members[i] = struct.pack("<4sHHHIIIIHH", b"PK\3\4", 20, 8, 8, 0, 0, 0, 0,
+                                     len(archive.name), 0) + archive.name + data + struct.pack(
+        "<4sIII", b"PK\7\10", crc, len(data), size)
+
+
+def a_name_twice(archive, i):
+    """jarsigner looks at one of them as often as there are."""
+    archive.members.insert(i, archive.members[i])
+    archive.entries.insert(i, bytearray(archive.entries[i]))
+
+
+FROM_THE_FRONT = "something else to who reads the archive from its front"
+STREAMED = {gap: FROM_THE_FRONT, another_name: FROM_THE_FRONT, other_sizes: FROM_THE_FRONT,
+            behind_deflated_data: "does not end where its directory says",
+            a_name_twice: "a name is there twice"}
+
+
+def opened(jar, plain):
+    """`plain`: its members have their sizes in their heads."""
+    archive = Archive(rebuilt(jar, plain))
+    archive.name = entry_of(jar).encode()
+    with zipfile.ZipFile(jar) as signed_jar:
+        archive.content = signed_jar.read(archive.name.decode())
+    return archive
+
+
+def test_a_jar__taken_apart_and_put_together(tree, signed, tmp_path):
+    """What the next ones do without an attack; and as jarsigner writes it, with descriptors."""
+    path = opened(signed("jar"), tmp_path / "plain.jar").write(tmp_path / "same.jar")
+    code, row = row_of(tree, path)
+    assert (code, row["verdict"]) == (0, "verified"), row
+    code, row = row_of(tree, Archive(signed("jar")).write(tmp_path / "again.jar"))
+    assert (code, row["verdict"]) == (0, "verified"), row
+
+
+@pytest.mark.parametrize("attack", STREAMED, ids=lambda attack: attack.__name__)
+def test_a_jar__two_readings(tree, signed, attack, tmp_path):
+    archive = opened(signed("jar"), tmp_path / "plain.jar")
+    attack(archive, archive.number(archive.name.decode()))
+    path = archive.write(tmp_path / "two.jar")
+    code, row = row_of(tree, path)
+    assert (code, row["verdict"]) == (1, "not-verified"), row
+    assert STREAMED[attack] in row["detail"], row
 
 
 def test_nothing_stays_of_the_copies(tree, files, tmp_path):
