@@ -17,8 +17,8 @@ import tsa as authority
 from signer import need
 
 # kind: the tool that looks at it
-TOOLS = {"jar": "jarsigner", "apk": "apksigner", "msi": "osslsigncode", "deb": "gpgv",
-         "openpgp": "gpgv", "rpm": "rpmkeys", "ssh": "ssh-keygen"}
+TOOLS = {"jar": "jarsigner", "apk": "apksigner", "msi": "osslsigncode", "cab": "osslsigncode",
+         "deb": "gpgv", "openpgp": "gpgv", "rpm": "rpmkeys", "ssh": "ssh-keygen"}
 
 
 @pytest.fixture(name="tree", scope="module")
@@ -367,6 +367,25 @@ def test_an_archive_behind_a_signed_installer(tree, signed, name, tmp_path):
     code, row = row_of(tree, both)
     assert (code, row["verdict"]) == (1, "not-verified"), row
     assert row["detail"] == "by its name it is an archive, which begins otherwise"
+
+
+@pytest.mark.parametrize("kind", ["msi", "cab", "pe"])
+@pytest.mark.parametrize("what", ["archive", "byte", "zeros"])
+def test_something_behind_a_signature(tree, signed, kind, what, tmp_path):
+    """Under its own name, which a JAR has no need of (CVE-2020-1464)."""
+    both = tmp_path / f"app.{kind}"
+    good = tree.pe() if kind == "pe" else signed(kind)
+    shutil.copy(good, both)
+    code, row = row_of(tree, both)
+    assert (code, row["verdict"]) == (0, "verified"), row
+    if what == "archive":
+        with zipfile.ZipFile(both, "a") as archive:
+            archive.writestr("Evil.class", b"evil")
+    else:
+        both.write_bytes(both.read_bytes() + (b"x" if what == "byte" else bytes(512)))
+    code, row = row_of(tree, both)
+    assert (code, row["verdict"]) == (1, "not-verified"), row
+    assert any(text in row["detail"] for text in ("lies behind its", "follow its signatures")), row
 
 
 # --- names ---
