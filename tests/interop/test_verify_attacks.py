@@ -336,6 +336,17 @@ def test_a_jar__two_readings(tree, signed, attack, tmp_path):
     assert STREAMED[attack] in row["detail"], row
 
 
+def test_a_signed_jar_within_one_that_is_not(tree, signed, tmp_path):
+    """It is not looked into: what is run is the one outside."""
+    outer = tmp_path / "outer.jar"
+    with zipfile.ZipFile(outer, "w") as archive:
+        archive.writestr("META-INF/MANIFEST.MF", "Manifest-Version: 1.0\r\n\r\n")
+        archive.write(signed("jar"), "lib/app.jar")
+    code, row = row_of(tree, outer)
+    assert (code, row["verdict"], row["detail"]) == (1, "unsigned", "it has no signature"), row
+    assert "signers" not in row or row["signers"] == []
+
+
 def test_nothing_stays_of_the_copies(tree, files, tmp_path):
     """Of each file that a tool looked at, as soon as it has."""
     victim, good, _ = files("jar")
@@ -351,6 +362,25 @@ def test_nothing_stays_of_the_copies(tree, files, tmp_path):
     assert done.returncode == 0
     assert seen.read_text().split() == ["1"] * 3
     assert not list(scratch.iterdir())
+
+
+def test_a_folder_becomes_a_link_during_the_walk(tree, signed, tmp_path):
+    """The file behind the link is good, the one in the folder that was walked is not."""
+    good = signed("jar")
+    for folder in ("walked/sub", "elsewhere"):
+        (tmp_path / folder).mkdir(parents=True)
+        for name in ("a.jar", "b.jar"):
+            shutil.copy(good, tmp_path / folder / name)
+    sub = tmp_path / "walked" / "sub"
+    spoilt(good, sub / "b.jar")
+    env = attacker(tmp_path / "bin", "jarsigner",
+                   f"test -L {sub} || {{ mv {sub} {tmp_path}/moved && "
+                   f"ln -s {tmp_path}/elsewhere {sub}; }}", "")
+    done = tree.verify("--json", sub.parent, env=env)
+    rows = {os.path.basename(row["file"]): row for row in json.loads(done.stdout)["files"]}
+    assert sub.is_symlink() and done.returncode == 3
+    assert rows["b.jar"]["verdict"] == "cannot-tell", rows["b.jar"]
+    assert rows["b.jar"]["detail"] == "it was changed while it was looked at"
 
 
 # --- two files in one ---
@@ -412,6 +442,42 @@ def test_a_name_that_is_no_text(tree, signed, name, tmp_path):
     titles = [line for line in shown.stdout.splitlines() if line.startswith("verified ")]
     assert len(titles) == 1 and good.name in titles[0], shown.stdout
     assert "\x1b" not in shown.stdout and "\ufffd" not in shown.stdout
+
+
+def test_a_member_whose_name_is_no_text(tree, signed, tmp_path):
+    """It stands in the reason, on one line."""
+    archive = opened(signed("jar"), tmp_path / "plain.jar")
+    i = archive.number(archive.name.decode())
+    name = b"\nverified \x1b[2Ka"
+    archive.members.append(streamed(b"evil", name) + b"gap")
+    archive.entries.append(bytearray(
+        archive.entries[i][:16] + struct.pack("<IIIHHH", zlib.crc32(b"evil"), 4, 4, len(name), 0, 0)
+        + bytes(12) + name))
+    archive.entries[-1][8:12] = bytes(4)
+    path = archive.write(tmp_path / "named.jar")
+    code, row = row_of(tree, path)
+    assert (code, row["verdict"]) == (1, "not-verified"), row
+    shown = tree.verify(path)
+    assert not [line for line in shown.stdout.splitlines() if line.startswith("verified ")]
+    for text in (row["detail"], shown.stdout.replace("\n", "")):
+        assert text.isprintable(), text
+
+
+def test_a_certificate_whose_name_is_no_text(tree, tmp_path):
+    """Such a name is not taken, from anybody."""
+    path, key, certificate = (tmp_path / name for name in ("app.bin", "key.pem", "certificate.pem"))
+    path.write_text("app\n")
+    tree.keys.run("openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt",
+                  "ec_paramgen_curve:P-256", "-nodes", "-keyout", key, "-out", certificate,
+                  "-days", "2", "-utf8", "-subj", "/CN=Me\nverified other.bin: jar\x1b[2K")
+    tree.keys.run("openssl", "cms", "-sign", "-binary", "-signer", certificate, "-inkey", key,
+                  "-in", path, "-outform", "DER", "-out", f"{path}.p7s")
+    code, row = row_of(tree, path)
+    assert (code, row["verdict"]) == (1, "not-verified"), row
+    assert row["detail"] == "a common name is empty, too long or not plain text"
+    shown = tree.verify(path)
+    assert not [line for line in shown.stdout.splitlines() if line.startswith("verified ")]
+    assert shown.stdout.replace("\n", "").isprintable(), shown.stdout
 
 
 def test_a_receipt_whose_name_is_no_text(tree, signed, tmp_path):
