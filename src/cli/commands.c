@@ -155,6 +155,13 @@ static const struct chy_cli_option token_revoke_options[] = {
 
 /* --- signing --- */
 
+#define STAMP_OPTIONS                                                                         \
+    OWN("timestamp-url", "URL", 0,                                                            \
+        "the authority for time stamps; not given: CHANCERY_TIMESTAMP_URL or the profile's"), \
+    {                                                                                         \
+        .name = "no-timestamp", .help = "sign without time stamps"                            \
+    }
+
 static const struct chy_cli_option sign_options[] = {
     OWN_POS("FILE", CHY_CLI_REPEATED | CHY_CLI_FILE, "a file to be signed"),
     OWN("key", "NAME", CHY_CLI_REQUIRED, "the key to sign with"),
@@ -167,9 +174,7 @@ static const struct chy_cli_option sign_options[] = {
         "rpmsign, debsigs, cms"),
     OWN_ENUM("type", "KIND", &chy_format_kind_enum, 0,
              "take the files for this, whatever they are"),
-    OWN("timestamp-url", "URL", 0,
-        "the authority for time stamps; not given: CHANCERY_TIMESTAMP_URL or the profile's"),
-    { .name = "no-timestamp", .help = "sign without time stamps" },
+    STAMP_OPTIONS,
     OWN("jobs", "N", 0, "run so many tools at once; not given: two for each core"),
     { .name = "dry-run", .help = "print what would be run for each file, and sign nothing" },
     OWN("receipts", "DIR", CHY_CLI_FILE, "write a receipt of every signature into DIR"),
@@ -203,6 +208,7 @@ static const struct chy_cli_option exec_options[] = {
         "show the tool this key alone; Ed25519 keys are shown only so"),
     OWN_ENUM("naming", "NAMING", &chy_door_naming_enum, 0,
              "how keys are named: plain, by their names; signum, by their certificates' SHA-1"),
+    STAMP_OPTIONS,
     OWN("receipts", "DIR", CHY_CLI_FILE, "write a receipt of every signature into DIR"),
     OWN("report", "FILE", CHY_CLI_FILE, "write what became of the signatures to FILE, JSON"),
     { .name = "dry-run", .help = "print what the tool would get, and run nothing" },
@@ -303,6 +309,7 @@ const struct chy_cli_command chy_cli_commands[] = {
     RUN("exec", NULL, "run a signing tool that knows nothing of Chancery, so that it signs here",
         "The tool gets the PKCS#11 module with what it needs to load it, and an agent: the one that runs, or a "
         "private one until the tool ends. It gets no credential. No PIN is asked for, and no terminal is needed. "
+        "jarsigner, jsign and osslsigncode get the authority for time stamps as well, unless they are given one. "
         "When it has ended, standard error tells what was signed or refused, with the log's entries. The exit code "
         "is the tool's; 128 and the number of a signal that ended it.",
         OPTIONS(exec_options), 0, NULL, chy_cli_run_exec),

@@ -119,6 +119,17 @@ static enum chy_err run_tool(struct run *run, struct chy_exec_report *ret_report
                        : chy_fail(err, r == CHY_E_NOT_FOUND ? CHY_E_ARG : r, "%s", why.text);
 }
 
+static void tell_stamps(const struct run *run, const struct chy_exec_report *report)
+{
+    static const char no_stamp[] = "chancery: NO TIME STAMP: the signature ends with the "
+                                   "certificate. " CHY_EXEC_AUTHORITY_HINT;
+    size_t n = 0;
+    for (size_t i = 0; i < report->signatures.n; i++)
+        n += report->signatures.p[i].is_signed ? 1 : 0;
+    if (n != 0 && run->plan.lacks_stamp && !chy_cli_has(run->args, "no-timestamp"))
+        (void)fputs(no_stamp, run->cli->err);
+}
+
 static int dry_run(struct run *run)
 {
     struct chy_error err;
@@ -138,6 +149,7 @@ static int run_and_report(struct run *run)
     if (r != CHY_OK)
         return chy_cli_fail(run->cli, &err);
     chy_exec_report_print(run->cli->err, &report);
+    tell_stamps(run, &report);
     if (write_report(run, &report, &err) != CHY_OK) {
         int code = chy_cli_fail(run->cli, &err);
         return report.exit_code != 0 ? (int)report.exit_code : code;

@@ -18,7 +18,7 @@ enum {
 };
 
 /* Words of the tool are templates: {module}, {dir} (of the files), {gpg} (chancery-gpg), {ssh}
- * (socket), {old} (the variable's value so far). Lists end with NULL. */
+ * (socket), {tsa} (URL), {old} (the variable's value so far). Lists end with NULL. */
 struct chy_exec_variable {
     const char *name;
     const char *value;
@@ -32,6 +32,7 @@ struct chy_exec_insert {
     const char *const *uri_of;
     const char *const *with;
     bool is_engine; /* without libp11's engine the tool cannot sign, and is not run */
+    bool is_stamp;  /* put in where an authority for time stamps is known; else that is told */
 };
 
 struct chy_exec_tool {
@@ -82,6 +83,7 @@ struct chy_exec_setup {
     struct chy_str receipts;          /* likewise */
     struct chy_strs keys;             /* likewise */
     struct chy_str naming;            /* likewise */
+    struct chy_str tsa;               /* URL of the authority for time stamps; empty: none */
 };
 
 /* Variables that one plan sets: some for every tool, and those of a row. */
@@ -100,6 +102,7 @@ struct chy_exec_plan {
     struct chy_strs argv;
     struct chy_strs set;   /* NAME=VALUE, what is added or changed */
     struct chy_strs unset; /* names that are taken out */
+    bool lacks_stamp;      /* the tool would have time stamps, and no authority is known */
     CHY_LIST_OF(struct chy_exec_file) files;
     const char *const *env; /* all of the tool's, up to NULL */
 };
@@ -124,8 +127,14 @@ void chy_exec_plan_print(FILE *out, const struct chy_exec_plan *plan);
 
 /* --- what runs it --- */
 
-/* Of this machine, the command line (--reason, --receipts) and the environment: all but words, tag
- * and keys. The private folder has a name that nothing has. Errors: CHY_E_IO, CHY_E_NOMEM */
+/* What to do where there are no time stamps. */
+#define CHY_EXEC_AUTHORITY_HINT                                                      \
+    "Name an authority by --timestamp-url, CHANCERY_TIMESTAMP_URL or the profile's " \
+    "timestamp_url, or say --no-timestamp\n"
+
+/* Of this machine, the command line (--reason, --receipts, --timestamp-url), the environment and
+ * the profile, which was read: all but words, tag, keys and naming. The private folder has a name
+ * that nothing has. Errors: CHY_E_IO, CHY_E_NOMEM */
 CHY_MUST_USE enum chy_err chy_exec_setup_make(struct chy_cli *cli, const struct chy_cli_args *args,
                                               struct chy_exec_setup *ret_setup,
                                               struct chy_error *err);

@@ -23,6 +23,7 @@ struct planner {
     size_t n_set;
     struct chy_str inserted[INSERTS_MAX];
     size_t n_inserted;
+    bool lacks_stamp;
 };
 
 static enum chy_err no_memory(struct planner *p)
@@ -167,7 +168,7 @@ static enum chy_err append_part(struct planner *p, struct chy_str name, struct c
         struct chy_str value;
     } parts[] = {
         { "module", p->setup->module }, { "gpg", p->setup->gpg }, { "dir", p->setup->dir },
-        { "ssh", p->ssh_socket },       { "old", old },
+        { "ssh", p->ssh_socket },       { "tsa", p->setup->tsa }, { "old", old },
     };
     for (size_t i = 0; i < CHY_ARRAY_LEN(parts); i++) {
         if (!chy_str_equal_c(name, parts[i].name))
@@ -359,6 +360,10 @@ static enum chy_err choose_inserts(struct planner *p)
     for (const struct chy_exec_insert *in = p->tool->inserts; in->words[0] != NULL; in++) {
         if (!is_wanted(p, in))
             continue;
+        if (in->is_stamp && p->setup->tsa.n == 0) {
+            p->lacks_stamp = true;
+            continue;
+        }
         if (in->is_engine && p->setup->engine.n == 0)
             return chy_fail(p->err, CHY_E_NOT_FOUND,
                             "%s needs OpenSSL's engine for PKCS#11, which is not installed "
@@ -430,6 +435,7 @@ enum chy_err chy_exec_plan_make(const struct chy_exec_setup *setup, struct chy_a
     CHY_TRY(list_taken_out(&p, &plan.unset));
     plan.tool = p.tool;
     plan.ssh_socket = p.ssh_socket;
+    plan.lacks_stamp = p.lacks_stamp;
     plan.hint = chy_str_of(p.tool->hint);
     plan.set = (struct chy_strs){ p.set, p.n_set };
     *ret_plan = plan;

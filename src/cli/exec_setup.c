@@ -47,11 +47,23 @@ enum chy_err chy_exec_absolute(struct chy_arena *arena, struct chy_str path,
     return ret_path->p != NULL ? CHY_OK : no_memory(err);
 }
 
+/* The command line, the environment, the profile, in this order. */
+static struct chy_str choose_tsa(const struct chy_cli *cli, const struct chy_cli_args *args)
+{
+    struct chy_str url = chy_cli_arg(args, "timestamp-url");
+    if (chy_cli_has(args, "no-timestamp"))
+        return (struct chy_str){ 0 };
+    if (url.n == 0)
+        url = chy_str_of(cli->env.timestamp_url);
+    return url.n != 0 ? url : cli->settings.profile.timestamp_url;
+}
+
 enum chy_err chy_exec_setup_make(struct chy_cli *cli, const struct chy_cli_args *args,
                                  struct chy_exec_setup *ret_setup, struct chy_error *err)
 {
     struct chy_exec_setup s = { .environ = (const char *const *)environ,
-                                .reason = chy_cli_arg(args, "reason") };
+                                .reason = chy_cli_arg(args, "reason"),
+                                .tsa = choose_tsa(cli, args) };
     struct chy_machine machine;
     uint8_t name[8];
     struct chy_str suffix;

@@ -9,6 +9,11 @@
     {                                                      \
         .words = { option, value }, .unless = LIST(option) \
     }
+/* Likewise, of an authority for time stamps. */
+#define STAMP(others, ...)                                             \
+    {                                                                  \
+        .words = { __VA_ARGS__ }, .unless = (others), .is_stamp = true \
+    }
 #define NO_MORE           \
     {                     \
         .words = { NULL } \
@@ -41,6 +46,7 @@ static const struct chy_exec_insert jdk_inserts[] = {
     OPTION("-storetype", "PKCS11"),
     { .words = { "-protected" },
       .unless = LIST("-protected", "-storepass", "-storepass:env", "-storepass:file") },
+    STAMP(LIST("-tsa", "-tsacert"), "-tsa", "{tsa}"),
     NO_MORE,
 };
 
@@ -68,6 +74,9 @@ static const struct chy_exec_insert jsign_inserts[] = {
     OPTION("--storetype", "PKCS11"),
     OPTION("--keystore", PKCS11_CFG),
     OPTION("--storepass", "none"),
+    STAMP(LIST("--tsaurl", "-t"), "--tsaurl", "{tsa}"),
+    /* Its own default is a way of asking that authorities have given up. */
+    STAMP(LIST("--tsaurl", "-t", "--tsmode", "-m"), "--tsmode", "RFC3161"),
     NO_MORE,
 };
 /* Those of its commands that use no key, and keys that are not ours. */
@@ -93,6 +102,7 @@ static const struct chy_exec_insert osslsigncode_inserts[] = {
     { .words = { "-pkcs11module", "{module}" },
       .unless = LIST("-pkcs11module"),
       .is_engine = true },
+    STAMP(LIST("-ts", "-t", "-TSA-certs"), "-ts", "{tsa}"),
     NO_MORE,
 };
 

@@ -45,18 +45,6 @@ static enum chy_err read_type(struct sign_run *run, struct chy_error *err)
     return CHY_OK;
 }
 
-/* The command line, the environment, the profile, in this order. */
-static void choose_tsa(struct sign_run *run)
-{
-    run->tsa = chy_cli_arg(run->args, "timestamp-url");
-    if (run->tsa.n == 0)
-        run->tsa = chy_str_of(run->cli->env.timestamp_url);
-    if (run->tsa.n == 0)
-        run->tsa = run->cli->settings.profile.timestamp_url;
-    if (chy_cli_has(run->args, "no-timestamp"))
-        run->tsa = (struct chy_str){ 0 };
-}
-
 /* The option's folder, else that of the environment, as the agent keeps them for the tools. */
 static void choose_receipts(struct sign_run *run)
 {
@@ -79,8 +67,7 @@ static void tell_stamps(const struct sign_run *run)
     if (without != 0 && !chy_cli_has(run->args, "no-timestamp"))
         (void)fprintf(run->cli->err,
                       "chancery: NO TIME STAMPS: the signatures of %zu files end with the "
-                      "certificate. Name an authority by --timestamp-url, CHANCERY_TIMESTAMP_URL "
-                      "or the profile's timestamp_url, or say --no-timestamp\n",
+                      "certificate. " CHY_EXEC_AUTHORITY_HINT,
                       without);
 }
 
@@ -106,8 +93,8 @@ static enum chy_err prepare(struct sign_run *run, struct chy_error *err)
     CHY_TRY(read_jobs(run, err));
     CHY_TRY(read_type(run, err));
     CHY_TRY(chy_cli_settings(run->cli, run->args, err));
-    choose_tsa(run);
     CHY_TRY(chy_exec_setup_make(run->cli, run->args, &run->setup, err));
+    run->tsa = run->setup.tsa;
     choose_receipts(run);
     CHY_TRY(chy_cli_check_receipts(run->cli, run->receipts, err));
     run->key = *key = chy_cli_arg(run->args, "key");

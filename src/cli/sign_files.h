@@ -16,6 +16,7 @@
  * NULL. */
 struct sign_tool {
     const char *name; /* of the program; of --tool */
+    const char *page; /* in docs/tools, of a program that may be missing */
     uint32_t kinds;   /* 1u << enum chy_format_kind */
     unsigned flags;
     const char *const *words; /* NULL: this program signs itself (sign_own.c) */

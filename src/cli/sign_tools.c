@@ -15,6 +15,7 @@
 const struct sign_tool sign_tools[] = {
     {
         .name = "jarsigner",
+        .page = "java.md",
         .kinds = JAVA_ARCHIVES,
         .words = LIST("jarsigner", "{stamp}", "-signedjar", "{out}", "{file}", "{key}"),
         .stamp = LIST("-tsa", "{tsa}"),
@@ -22,6 +23,7 @@ const struct sign_tool sign_tools[] = {
     },
     {
         .name = "apksigner",
+        .page = "java.md",
         .kinds = KIND(APK),
         .words = LIST("apksigner", "sign", "--ks-key-alias", "{key}", "--v4-signing-enabled",
                       "false", "--out", "{out}", "{file}"),
@@ -29,6 +31,7 @@ const struct sign_tool sign_tools[] = {
     },
     {
         .name = "sbsign",
+        .page = "firmware.md",
         .kinds = KIND(EFI),
         .flags = SIGN_CERTIFICATE,
         .words =
@@ -37,6 +40,7 @@ const struct sign_tool sign_tools[] = {
     },
     {
         .name = "osslsigncode",
+        .page = "osslsigncode.md",
         .kinds = AUTHENTICODE | KIND(EFI),
         .flags = SIGN_CERTIFICATE,
         .words = LIST("osslsigncode", "sign", "-h", "sha256", "{stamp}", "{chain}", "-pkcs11cert",
@@ -47,6 +51,7 @@ const struct sign_tool sign_tools[] = {
     },
     {
         .name = "jsign",
+        .page = "jsign.md",
         .kinds = AUTHENTICODE | KIND(EFI) | KIND(MSIX) | KIND(POWERSHELL) | KIND(NUGET),
         .flags = SIGN_IN_PLACE,
         .words = LIST("jsign", "--alias", "{key}", "{stamp}", "{force}", "{out}"),
@@ -56,6 +61,7 @@ const struct sign_tool sign_tools[] = {
     },
     {
         .name = "rpmsign",
+        .page = "rpm.md",
         .kinds = KIND(RPM),
         .flags = SIGN_IN_PLACE,
         .words = LIST("rpmsign", "--key-id", "{key}", "--addsign", "{out}"),
@@ -63,6 +69,7 @@ const struct sign_tool sign_tools[] = {
     },
     {
         .name = "debsigs",
+        .page = "deb.md",
         .kinds = KIND(DEB),
         .flags = SIGN_IN_PLACE,
         .words = LIST("debsigs", "--sign=origin", "-k", "{key}", "{out}"),
@@ -99,8 +106,8 @@ static enum chy_err tell_missing(enum chy_format_kind kind, struct chy_str name,
     const char *kind_name = chy_enum_name(&chy_format_kind_enum, (int)kind);
     if (missing != NULL)
         return chy_fail(err, CHY_E_NOT_FOUND,
-                        "%s, which signs what is %s, is not installed: see chancery help sign",
-                        missing->name, kind_name);
+                        "%s, which signs what is %s, is not in PATH: see docs/tools/%s",
+                        missing->name, kind_name, missing->page);
     if (name.n != 0)
         return chy_fail(err, CHY_E_NOT_FOUND, "%.*s is not known to sign what is %s",
                         CHY_STR_ARG(name), kind_name);

@@ -37,3 +37,18 @@ DEFINE_FREEP(chy_evp_pkey_ctx_freep, EVP_PKEY_CTX, EVP_PKEY_CTX_free)
 DEFINE_FREEP(chy_evp_md_ctx_freep, EVP_MD_CTX, EVP_MD_CTX_free)
 DEFINE_FREEP(chy_x509_freep, X509, X509_free)
 DEFINE_FREEP(chy_x509_req_freep, X509_REQ, X509_REQ_free)
+
+const EVP_MD *chy_openssl_md(enum chy_hash_alg hash)
+{
+    switch (hash) {
+    case CHY_HASH_SHA256:
+        return EVP_sha256();
+    case CHY_HASH_SHA384:
+        return EVP_sha384();
+    case CHY_HASH_SHA512:
+        return EVP_sha512();
+    case CHY_HASH_NONE:
+        return NULL;
+    }
+    return NULL;
+}

@@ -7,6 +7,7 @@
 #include <openssl/x509.h>
 
 #include "base/err.h"
+#include "crypto/hash.h"
 
 /* Like chy_fail(), with the oldest error of OpenSSL's queue as `sys` and its reason behind the
  * text; empties the queue. Out of memory inside OpenSSL becomes CHY_E_NOMEM. */
@@ -15,6 +16,9 @@
 CHY_PRINTF(4, 5)
 enum chy_err chy_openssl_error(struct chy_error *err, enum chy_err code, const char *where,
                                const char *fmt, ...);
+
+/* NULL for CHY_HASH_NONE. */
+const EVP_MD *chy_openssl_md(enum chy_hash_alg hash);
 
 /* For CHY_CLEANUP. */
 void chy_bio_freep(BIO **p);

@@ -260,21 +260,6 @@ static bool alg_is_pss(enum chy_sign_alg alg)
            alg == CHY_ALG_RSA_PSS_SHA512;
 }
 
-static const EVP_MD *alg_md(enum chy_sign_alg alg)
-{
-    switch (chy_sign_alg_hash(alg)) {
-    case CHY_HASH_SHA256:
-        return EVP_sha256();
-    case CHY_HASH_SHA384:
-        return EVP_sha384();
-    case CHY_HASH_SHA512:
-        return EVP_sha512();
-    case CHY_HASH_NONE:
-        return NULL;
-    }
-    return NULL;
-}
-
 static enum chy_err alg_check(const struct chy_pubkey *k, enum chy_sign_alg alg,
                               struct chy_error *err)
 {
@@ -300,9 +285,10 @@ static enum chy_err digest_verify(const struct chy_pubkey *k, enum chy_sign_alg 
     EVP_PKEY_CTX *ctx = EVP_PKEY_CTX_new_from_pkey(NULL, k->evp, NULL);
     bool is_rsa = chy_key_type_is_rsa(k->type);
     int padding = alg_is_pss(alg) ? RSA_PKCS1_PSS_PADDING : RSA_PKCS1_PADDING;
+    const EVP_MD *md = chy_openssl_md(chy_sign_alg_hash(alg));
     if (ctx == NULL || EVP_PKEY_verify_init(ctx) != 1 ||
         (is_rsa && EVP_PKEY_CTX_set_rsa_padding(ctx, padding) != 1) ||
-        (alg_md(alg) != NULL && EVP_PKEY_CTX_set_signature_md(ctx, alg_md(alg)) != 1) ||
+        (md != NULL && EVP_PKEY_CTX_set_signature_md(ctx, md) != 1) ||
         (is_rsa && padding == RSA_PKCS1_PSS_PADDING &&
          EVP_PKEY_CTX_set_rsa_pss_saltlen(ctx, RSA_PSS_SALTLEN_DIGEST) != 1))
         return chy_fail_openssl(err, CHY_E_CRYPTO, "cannot prepare a verification");

@@ -87,21 +87,6 @@ enum chy_err chy_x509_called(X509 *cert, struct chy_arena *arena, struct chy_str
 
 /* --- the signature --- */
 
-static const EVP_MD *md_of(enum chy_hash_alg hash)
-{
-    switch (hash) {
-    case CHY_HASH_SHA256:
-        return EVP_sha256();
-    case CHY_HASH_SHA384:
-        return EVP_sha384();
-    case CHY_HASH_SHA512:
-        return EVP_sha512();
-    case CHY_HASH_NONE:
-        return NULL;
-    }
-    return NULL;
-}
-
 static int evp_type(enum chy_key_type family)
 {
     return family == CHY_KEY_RSA_2048 ? EVP_PKEY_RSA
@@ -139,7 +124,7 @@ static enum chy_err digest_verify(EVP_PKEY *key, const struct chy_signer_info *s
 {
     CHY_CLEANUP(chy_evp_pkey_ctx_freep) EVP_PKEY_CTX *ctx = EVP_PKEY_CTX_new(key, NULL);
     if (ctx == NULL || EVP_PKEY_verify_init(ctx) <= 0 || !padding_set(ctx, si) ||
-        EVP_PKEY_CTX_set_signature_md(ctx, md_of(si->hash)) <= 0)
+        EVP_PKEY_CTX_set_signature_md(ctx, chy_openssl_md(si->hash)) <= 0)
         return chy_fail_openssl(err, CHY_E_CRYPTO, "cannot prepare the check of a signature");
     if (EVP_PKEY_verify(ctx, si->signature.p, si->signature.n, digest.p, digest.n) != 1)
         return fail_signature(err);

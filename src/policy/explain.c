@@ -335,6 +335,8 @@ static void say_closest(struct text *t, const struct chy_policy_rules *rules,
             continue;
         say(t, named++ != 0 ? ", " : "");
         say_name(t, &closest->match.p[i]);
+        if (closest->match.p[i].is_strict && asked->is_raw)
+            say(t, " (rsa-pkcs1-raw must be named)"); /* it may have no word about algorithms */
     }
 }
 

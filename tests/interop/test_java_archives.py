@@ -9,7 +9,8 @@ import pytest
 
 import cms
 from evidence import broken, logged
-from signer import need
+from signer import MODULE, need
+from test_cosign import hash_of, machine, policy
 from test_pkcs11_java import JDKS, binary_manifest
 
 CONTENT = {
@@ -66,6 +67,37 @@ def test_jarsigner(keys, java, tsa, kind, key):
     logged(keys, key, signed.digests(text)[0], "jarsigner", path.name)
     spoilt = keys.file(f"spoilt.{kind}", broken(path, f"what the {kind.upper()}".encode()))
     assert verify_jar(keys, java, spoilt).returncode != 0
+
+
+ONLY_JARSIGNER = """\
+version: 1
+rules:
+  - name: only-this-jarsigner
+    effect: allow
+    match:
+      application: {path: %s, sha256: %s}
+"""
+
+
+def test_jarsigner__only_this_one(keys, java):
+    """By facts of the agent: neither the same classes in another program, nor one who can only say
+    that he is jarsigner, may sign."""
+    program = (java / "jarsigner").resolve()
+    classes = [java / "java", "-m", "jdk.jartool/sun.security.tools.jarsigner.Main", "-addprovider",
+               "SunPKCS11", "-providerArg", keys.file("only.cfg", f"name = Chancery\nlibrary = "
+                                                      f"{MODULE}\nslotListIndex = 0\n"),
+               "-keystore", "NONE", "-storetype", "PKCS11", "-protected"]
+    home = {"HOME": str(machine(keys, "java-host").home)}
+    path = archive(keys, "jar", "only-this")
+    before = path.read_bytes()
+    with policy(keys, ONLY_JARSIGNER % (program, hash_of(program))):
+        for words, env in ((classes, home), ([program], None)):
+            done = keys.exec(*words, path.name, "r3", env=env, check=False)
+            assert done.returncode != 0 and path.read_bytes() == before
+            assert "no rule allows this" in done.stderr and "only-this-jarsigner" in done.stderr
+        done = keys.exec(program, path.name, "r3", env=home)
+        assert keys.logged(done, "r3", program)["application"]["basis"] == "agent"
+    assert "jar verified" in keys.run(java / "jarsigner", "-verify", path.name).stdout
 
 
 def test_jarsigner__an_authority_that_does_not_answer(keys, java, tsa):

@@ -172,8 +172,7 @@ def test_each_kind(keys, place, jsign, kind):
         done = keys.run("sbverify", "--cert", keys.certificate("r3"), path, check=False)
         assert done.returncode != 0
     # Recognised as signed from now on.
-    if tool != "apksigner":
-        assert b"signed already" in sign(keys, place, path.name, code=3, path=jsign).stderr.encode()
+    assert "signed already" in sign(keys, place, path.name, code=3, path=jsign).stderr
 
 
 SPEC = """\
@@ -667,8 +666,38 @@ def test_two_hundred_at_once(keys, place):
         assert verify_authenticode(keys, place / name).returncode == 0
     for name in ("0.txt", "159.txt"):
         assert verify_cms(keys, place / f"{name}.p7s", place / name).returncode == 0
-    entries = keys.log(digest=digests[0])
-    assert entries
+    assert keys.log(digest=digests[0])
+    # One request for all that this program signs itself.
+    first, *_, last = (file["signatures"][0]["intent"]["index"] for file in report["files"]
+                       if file["tool"] == "cms")
+    requests = [re.search(r"^request_id: +(\w+)$", keys.admin.run("log", "show", at).stdout, re.M)
+                for at in (first, last)]
+    assert first != last and requests[0].group(1) == requests[1].group(1)
+
+
+def test_tools_run_side_by_side(keys, place):
+    """None ends before all of them have begun."""
+    paths = [sample(keys, place, "jar", f"{i}.jar") for i in range(3)]
+    for name in ("begun", "go"):
+        os.mkfifo(place / name)
+    begun, go = (os.open(place / name, os.O_RDWR) for name in ("begun", "go"))
+    real = shutil.which("jarsigner")
+    folder = fake_tool(place, "jarsigner",
+                       f'echo >{place}/begun; read -r _ <{place}/go; exec {real} "$@"')
+    env = env_in(keys, place)
+    env["PATH"] = f"{folder}:{env['PATH']}"
+    process = subprocess.Popen([str(CHANCERY), "sign", "--key", "r3", "--jobs", "3",
+                                "--no-timestamp", *map(str, paths)], cwd=place, env=env,
+                               stderr=subprocess.PIPE, stdin=subprocess.DEVNULL, text=True)
+    said = b""
+    while said.count(b"\n") < 3:
+        assert select.select([begun], [], [], SOON)[0], said
+        said += os.read(begun, 3)
+    os.write(go, b"\n\n\n")
+    assert "3 signed" in process.communicate(timeout=SOON)[1]
+    assert process.returncode == 0
+    os.close(begun)
+    os.close(go)
 
 
 def test_bar_on_a_terminal_only(keys, place):

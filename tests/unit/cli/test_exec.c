@@ -171,6 +171,46 @@ static void test_plan__words(void **state)
     }
 }
 
+/* Of whom a tool asks for time stamps; and whether it would, and there is nobody. */
+static void test_plan__time_stamps(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *typed;
+        const char *put_in; /* with an authority */
+        bool lacks_stamp;   /* without one */
+    } rows[] = {
+        { "jarsigner a.jar k", " -tsa http://t ", true },
+        { "jarsigner -TSA http://u a.jar k", NULL, false },
+        { "jarsigner -tsacert c a.jar k", NULL, false },
+        { "jarsigner -verify a.jar", NULL, false },
+        { "keytool -list", NULL, false },
+        { "jsign -a k a.exe", " --tsaurl http://t --tsmode RFC3161 ", true },
+        { "jsign --tsmode=AUTHENTICODE a.exe", " --tsaurl http://t --tsmode=AUTHENTICODE ", true },
+        { "jsign -t http://u a.exe", NULL, false },
+        { "jsign extract a.exe", NULL, false },
+        { "java -jar jsign.jar a.exe", " --tsaurl http://t --tsmode RFC3161", true },
+        { "java -jar other.jar", NULL, false },
+        { "osslsigncode sign -in a", " -ts http://t ", true },
+        { "osslsigncode sign -t http://u -in a", NULL, false },
+        { "osslsigncode verify -in a", NULL, false },
+        { "apksigner sign a.apk", NULL, false },
+        { "openssl cms -sign -inkey pkcs11:object=k", NULL, false },
+    };
+    for (size_t i = 0; i < CHY_ARRAY_LEN(rows); i++) {
+        setup.tsa = CHY_STR("http://t");
+        assert_int_equal(plan_of(rows[i].typed), CHY_OK);
+        assert_false(plan.lacks_stamp);
+        assert_true(rows[i].put_in == NULL ? strstr(joined(), "http://t") == NULL
+                                           : strstr(joined(), rows[i].put_in) != NULL);
+        setup.tsa = (struct chy_str){ 0 };
+        assert_int_equal(plan_of(rows[i].typed), CHY_OK);
+        assert_int_equal(plan.lacks_stamp, rows[i].lacks_stamp);
+        assert_null(strstr(joined(), "http://t"));
+        assert_true(strstr(joined(), "RFC3161") == NULL);
+    }
+}
+
 static void test_plan__no_credential_is_left(void **state)
 {
     (void)state;
@@ -536,6 +576,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         T(test_plan__words),
+        T(test_plan__time_stamps),
         T(test_plan__no_credential_is_left),
         T(test_plan__our_variables),
         T(test_plan__ssh_has_a_socket_of_ours),

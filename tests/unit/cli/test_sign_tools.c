@@ -102,7 +102,8 @@ static void test_choose__what_is_installed(void **state)
     assert_int_equal(sign_tool_choose(CHY_FORMAT_JAR, (struct chy_str){ 0 }, is_there,
                                       CHY_UNCONST(char *, "jarsigner"), &file.tool, &err),
                      CHY_E_NOT_FOUND);
-    assert_non_null(strstr(err.text, "jarsigner, which signs what is jar, is not installed"));
+    assert_non_null(strstr(err.text, "jarsigner, which signs what is jar, is not in PATH: see "
+                                     "docs/tools/java.md"));
 }
 
 static void test_words__time_stamps(void **state)

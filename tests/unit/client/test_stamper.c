@@ -50,8 +50,8 @@ static struct authority {
     int fd;
     char url[CHY_SOCKET_TEXT_BYTES + 16];
     pthread_t thread;
-    size_t together; /* connections that it takes before it answers */
-    enum says says[MANY];
+    size_t together;              /* connections that it takes before it answers */
+    _Atomic enum says says[MANY]; /* told between two requests */
     size_t asked;
 } authority;
 
