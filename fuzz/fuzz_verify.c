@@ -17,6 +17,7 @@
 #include "format/place.h"
 #include "format/script_signature.h"
 #include "format/zip_member.h"
+#include "format/zip_stream.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n);
 
@@ -127,6 +128,24 @@ static void member_read(struct chy_bytes in, struct chy_str name)
     chy_buf_done(&behind);
 }
 
+/* Members follow each other, within the file. */
+static enum chy_err piece_see(void *ctx, const struct chy_zip_piece *piece, struct chy_error *err)
+{
+    uint64_t *at = ctx;
+    CHY_ASSERT(err == NULL && piece->data.offset >= *at + 30);
+    CHY_ASSERT(piece->is_deflated || piece->data.size == piece->full_size);
+    *at = piece->data.offset + piece->data.size;
+    return CHY_OK;
+}
+
+static void stream_read(struct chy_bytes in, enum chy_zip_descriptors descriptors)
+{
+    const struct chy_format_source source = { in.n, chy_format_read_memory, &in };
+    uint64_t at = 0;
+    if (chy_zip_stream_check(&source, descriptors, piece_see, &at, NULL) == CHY_OK)
+        CHY_ASSERT(at < in.n);
+}
+
 static void script_read(struct chy_bytes in)
 {
     struct chy_script_signature s;
@@ -174,6 +193,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
     CHY_IGNORE(chy_jar_manifest_read(chy_bytes_str(in), entry_see, NULL, NULL)); /* any answer */
     member_read(in, CHY_STR(".signature.p7s"));
     member_read(in, CHY_STR("AppxSignature.p7x"));
+    stream_read(in, CHY_ZIP_DESCRIPTORS_JAVA);
+    stream_read(in, CHY_ZIP_DESCRIPTORS_ANY);
     script_read(in);
     chy_buf_init(&key, 1 << 20);
     CHY_IGNORE(chy_pgp_armour_take(chy_bytes_str(in), &key, NULL)); /* any answer will do */

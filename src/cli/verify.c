@@ -42,7 +42,11 @@ static enum chy_err walk_entry(void *ctx, int dir_fd, const struct chy_tree_entr
                                            has_slash ? "" : "/", entry->path);
     if (path.p == NULL)
         return chy_fail(err, CHY_E_NOMEM, "no memory for so many files");
-    return verify_path(w->v, path, err);
+    w->v->parent_fd = entry->parent_fd;
+    w->v->name = entry->name;
+    enum chy_err r = verify_path(w->v, path, err);
+    w->v->name = NULL;
+    return r;
 }
 
 static bool is_folder(const char *path)

@@ -71,6 +71,8 @@ struct verify {
     struct verify_receipt *receipts; /* of --receipts, that are good */
     size_t n_receipts;
     size_t bad_receipts;
+    int parent_fd;    /* of the file that is looked at, in a folder that is walked; */
+    const char *name; /* its name there; NULL: it was named itself */
     bool is_offline;
     struct chy_str server_trouble; /* why the server is asked no more */
     struct verify_tools *tools;

@@ -205,6 +205,15 @@ enum chy_err verify_content(const struct verify_file *f, struct chy_buf *to, str
     return CHY_OK;
 }
 
+/* In the folder that is walked: a link may lead elsewhere where one was a moment ago. */
+static bool is_in_folder(struct verify_file *f)
+{
+    struct chy_file_stamp there;
+    return f->v->name == NULL ||
+           (chy_file_stamp(f->v->parent_fd, f->v->name, &there, NULL) == CHY_OK &&
+            chy_file_stamp_is_same(&there, &f->opened));
+}
+
 /* The verdict is about what was read; the row names a path, whose content may be another by now. */
 void verify_still_there(struct verify_file *f)
 {
@@ -215,7 +224,7 @@ void verify_still_there(struct verify_file *f)
     bool is_same = path.p != NULL && chy_file_stamp_of(fd, &file, NULL) == CHY_OK &&
                    chy_file_stamp(AT_FDCWD, path.p, &there, NULL) == CHY_OK &&
                    chy_file_stamp_is_same(&file, &f->opened) &&
-                   chy_file_stamp_is_same(&there, &f->opened);
+                   chy_file_stamp_is_same(&there, &f->opened) && is_in_folder(f);
     if (!is_same)
         verify_say(f, VERIFY_UNKNOWN, NULL, "it was changed while it was looked at");
 }

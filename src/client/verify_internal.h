@@ -6,6 +6,7 @@
 #include "crypto/hash.h"
 #include "crypto/signed_data.h"
 #include "format/place.h"
+#include "format/zip_stream.h"
 
 #define VERIFY_RANGES     4
 #define VERIFY_PART_BYTES 65536 /* of verify_run.part */
@@ -87,6 +88,12 @@ CHY_MUST_USE enum chy_err verify_indirect_read(const struct chy_signed_data *dat
                                                const struct verify_uuid *uuids, size_t n,
                                                enum chy_hash_alg *ret_alg,
                                                struct chy_bytes *ret_digest, struct chy_error *err);
+
+/* Whether an archive reads the same from its front as by its directory (verify_stream.c).
+ * Errors: as chy_zip_stream_check() */
+CHY_MUST_USE enum chy_err verify_stream(const struct verify_run *run,
+                                        enum chy_zip_descriptors descriptors,
+                                        struct chy_error *err);
 
 /* --- archives, by libzip (verify_jar.c) --- */
 

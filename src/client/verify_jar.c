@@ -158,24 +158,23 @@ static enum chy_err block_verify(struct jar *jar, const char *name, size_t stem,
 static bool is_of_signature(const char *name)
 {
     size_t n = strlen(name);
-    return block_stem(name) != 0 || strcasecmp(name, MANIFEST) == 0 ||
-           (n > 3 && strcasecmp(name + n - 3, ".SF") == 0);
+    return strncasecmp(name, "META-INF/", 9) == 0 &&
+           (block_stem(name) != 0 || strcasecmp(name, MANIFEST) == 0 ||
+            strcasecmp(name + n - 3, ".SF") == 0);
 }
 
-/* Of two of one name jarsigner may have seen the other; and it takes the names of what signs in any
- * case, for which all names are looked through. */
+/* Of two of one name jarsigner has seen one, and who reads from the front gets both; and it takes
+ * the names of what signs in any case, for which all names are looked through. */
 static enum chy_err name_check(struct jar *jar, const char *name, zip_int64_t i,
                                struct chy_error *err)
 {
-    if (strncasecmp(name, "META-INF/", 9) != 0)
-        return CHY_OK;
     bool is_signing = is_of_signature(name);
     if (is_signing && ++jar->n_signing > CHY_LIMIT_JAR_SIGNATURE_FILES)
         return chy_fail(err, CHY_E_LIMIT, "more than %d files of signatures in META-INF",
                         CHY_LIMIT_JAR_SIGNATURE_FILES);
     return zip_name_locate(jar->z, name, is_signing ? ZIP_FL_NOCASE : 0) == i
                ? CHY_OK
-               : chy_fail(err, CHY_E_MALFORMED, "a name in META-INF is there twice");
+               : chy_fail(err, CHY_E_MALFORMED, "a name is there twice");
 }
 
 static enum chy_err blocks_verify(struct jar *jar, struct chy_error *err)
@@ -195,6 +194,7 @@ static enum chy_err blocks_verify(struct jar *jar, struct chy_error *err)
 enum chy_err verify_jar(struct verify_run *run, struct chy_error *err)
 {
     CHY_CLEANUP(verify_archive_closep) zip_t *z = NULL;
+    CHY_TRY(verify_stream(run, CHY_ZIP_DESCRIPTORS_JAVA, err));
     CHY_TRY(verify_archive_open(run, &z, err));
     struct jar jar = { .run = run, .z = z };
     CHY_TRY(verify_member_read(run, z, MANIFEST, CHY_LIMIT_JAR_MANIFEST, &jar.manifest, err));

@@ -93,6 +93,7 @@ enum chy_err verify_nuget(struct verify_run *run, struct chy_error *err)
     if (data.content.p == NULL || !chy_bytes_equal(data.content_type, chy_oid_data()))
         return chy_fail(err, CHY_E_MALFORMED, "its signature holds no content");
     CHY_TRY(nuget_check(run, &member, chy_buf_bytes(&behind), data.content, err));
+    CHY_TRY(verify_stream(run, CHY_ZIP_DESCRIPTORS_ANY, err));
     return verify_signed_data(run, &data, data.content, NULL, err);
 }
 
@@ -197,6 +198,7 @@ static enum chy_err msix_run(struct msix *m, struct chy_error *err)
         return chy_fail(err, CHY_E_MALFORMED, "its signature does not begin as one");
     CHY_TRY(chy_signed_data_read(chy_str_bytes(rest), m->run->arena, &data, err));
     CHY_TRY(msix_check(m, &data, err));
+    CHY_TRY(verify_stream(m->run, CHY_ZIP_DESCRIPTORS_ANY, err));
     return verify_signed_data(m->run, &data, data.content, NULL, err);
 }
 

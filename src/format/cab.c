@@ -26,5 +26,7 @@ bool format_cab(struct format_reader *r, struct chy_str name, struct chy_format_
     facts->is_signed = size != 0;
     if (size != 0 && !format_holds(r, at, size))
         return FORMAT_BROKEN(facts, "its signature lies past the end of the file");
+    if (size != 0 && at + size != r->source->size_bytes)
+        return FORMAT_BROKEN(facts, "something lies behind its signature");
     return true;
 }

@@ -3,7 +3,8 @@
  *
  *   0 d0 cf 11 e0 a1 b1 1a e1   30 u16 log2 of the sector size   48 u32 first sector of the
  *                               directory
- *  68 u32 first sector of the list of FAT sectors   76 u32[109] FAT sectors
+ *  44 u32 number of FAT sectors     68 u32 first sector of the list of FAT sectors   76 u32[109]
+ *                                   FAT sectors
  *  Sector s lies at (s + 1) * size. The FAT has for each sector the number of the next one.
  *  The directory has entries of 128 bytes: 0 name in UTF-16, 64 u16 its bytes, 80 class of the
  *  root.
@@ -14,6 +15,7 @@
 #define ENTRY      128
 #define FAT_FIRST  109 /* FAT sectors that the header names */
 #define SECTOR_MAX 0xfffffffau
+#define FREE       0xffffffffu /* in the FAT */
 
 struct ole {
     struct format_reader *r;
@@ -69,6 +71,23 @@ static bool has_signature(const struct ole *o, uint32_t sector)
     return false;
 }
 
+/* Where the last sector ends that is not free: a signature is of streams, which have none behind
+ * it.
+ * 0: all are free, or there is no FAT. */
+static uint64_t last_end(const struct ole *o)
+{
+    uint32_t each = 1u << (o->shift - 2);
+    uint64_t sectors = o->r->source->size_bytes >> o->shift;
+    uint64_t most = sectors / each + 1; /* that the FAT of such a file needs */
+    for (uint32_t i = (uint32_t)CHY_MIN(most, (uint64_t)format_u32le(o->r, 44)); i > 0; i--) {
+        uint32_t fat = fat_sector(o, i - 1);
+        for (uint32_t in = each; in > 0 && fat < SECTOR_MAX; in--)
+            if (format_u32le(o->r, sector_at(o, fat) + (uint64_t)(in - 1) * 4) != FREE)
+                return sector_at(o, (i - 1) * each + in);
+    }
+    return 0;
+}
+
 /* {000C1084-…} a package, {000C1086-…} a patch, {000C1082-…} a transform */
 static bool is_installer(struct format_reader *r, uint64_t root)
 {
@@ -93,5 +112,7 @@ bool format_ole(struct format_reader *r, struct chy_str name, struct chy_format_
     if (!is_installer(r, sector_at(&o, first)) && !is_named)
         return false; /* an old Office document, a thumbnail cache, … */
     facts->is_signed = has_signature(&o, first);
+    if (facts->is_signed && r->source->size_bytes > last_end(&o))
+        return FORMAT_BROKEN(facts, "something lies behind its last sector");
     return true;
 }

@@ -123,6 +123,65 @@ bool zip_find_directory(struct format_reader *r, struct zip_directory *ret)
            format_holds(r, ret->at, ret->size) && ret->at + ret->size == behind;
 }
 
+/* --- one entry --- */
+
+#define EXTRA_64 1
+
+bool zip_extra_64_read(struct format_reader *r, uint64_t at, uint64_t n, uint64_t *const *numbers,
+                       size_t n_numbers)
+{
+    uint64_t end = at + n;
+    size_t wanted = 0;
+    for (size_t i = 0; i < n_numbers; i++)
+        wanted += *numbers[i] == UINT32_MAX ? 8 : 0;
+    while (wanted != 0 && end - at >= 4) {
+        uint64_t size = format_u16le(r, at + 2);
+        bool is_it = format_u16le(r, at) == EXTRA_64;
+        at += 4;
+        if (size > end - at || (is_it && size < wanted))
+            return false;
+        for (size_t i = 0; is_it && i < n_numbers; i++) {
+            if (*numbers[i] != UINT32_MAX)
+                continue;
+            *numbers[i] = format_u64le(r, at);
+            at += 8;
+        }
+        if (is_it)
+            return true;
+        at += size;
+    }
+    return true;
+}
+
+bool zip_entry_read(struct format_reader *r, const struct zip_directory *d, uint64_t at,
+                    struct zip_entry *ret)
+{
+    uint64_t rest = d->at + d->size - at;
+    if (rest < ZIP_ENTRY_BYTES || !format_has(r, at, CHY_STR("PK\1\2")))
+        return false;
+    struct zip_entry e = {
+        .at = at,
+        .place = format_u32le(r, at + 42),
+        .data_size = format_u32le(r, at + 20),
+        .full_size = format_u32le(r, at + 24),
+        .crc = format_u32le(r, at + 16),
+        .flags = format_u16le(r, at + 8),
+        .method = format_u16le(r, at + 10),
+        .name_size = format_u16le(r, at + 28),
+    };
+    uint64_t extra_size = format_u16le(r, at + 30);
+    e.size = ZIP_ENTRY_BYTES + e.name_size + extra_size + format_u16le(r, at + 32);
+    if (e.size > rest)
+        return false;
+    uint64_t *const numbers[] = { &e.full_size, &e.data_size, &e.place };
+    bool is_whole = zip_extra_64_read(r, at + ZIP_ENTRY_BYTES + e.name_size, extra_size, numbers,
+                                      CHY_ARRAY_LEN(numbers));
+    *ret = e;
+    return is_whole;
+}
+
+/* --- what kind of archive it is --- */
+
 static bool read_directory(struct format_reader *r, const struct zip_directory *d,
                            unsigned *ret_bits)
 {
@@ -243,19 +302,29 @@ static bool pairs_read(struct format_reader *r, uint64_t at, uint64_t end,
     return true;
 }
 
-static bool block_read(struct format_reader *r, uint64_t directory, uint64_t end,
-                       struct chy_format_place *place)
+bool zip_signing_block(struct format_reader *r, uint64_t directory, uint64_t *ret_start)
 {
+    *ret_start = directory;
+    if (directory < BLOCK_TAIL || !has_signing_block(r, directory))
+        return true;
     uint64_t size = format_u64le(r, directory - BLOCK_TAIL);
     if (size < BLOCK_TAIL || size > directory - 8)
         return false;
-    uint64_t start = directory - size - 8;
+    *ret_start = directory - size - 8;
+    return format_u64le(r, *ret_start) == size;
+}
+
+static bool block_read(struct format_reader *r, uint64_t directory, uint64_t end,
+                       struct chy_format_place *place)
+{
+    uint64_t start;
+    if (!zip_signing_block(r, directory, &start))
+        return false;
     place->covered[0] = (struct chy_format_range){ 0, start };
     place->covered[1] = (struct chy_format_range){ directory, end - directory };
     place->covered[2] = (struct chy_format_range){ end, r->source->size_bytes - end };
     place->n_covered = 3;
-    return format_u64le(r, start) == size &&
-           pairs_read(r, start + 8, directory - BLOCK_TAIL, place);
+    return pairs_read(r, start + 8, directory - BLOCK_TAIL, place);
 }
 
 enum chy_err chy_format_apk_place(const struct chy_format_source *source,

@@ -13,26 +13,11 @@
 #include "base/limits.h"
 #include "format/zip_internal.h"
 
-#define HEAD_BYTES     30
-#define FLAG_ENCRYPTED 1
-#define FLAG_SIZES     8 /* they stand behind the data, in 12 to 24 bytes, and not in the head */
-
-struct entry {
-    uint64_t at; /* in the directory */
-    uint64_t size;
-    uint64_t place; /* of its head */
-    uint64_t data_size;
-    uint64_t full_size;
-    uint16_t flags;
-    uint16_t method;
-    size_t name_size;
-};
-
 struct taking {
     struct format_reader r;
     struct zip_directory d;
     struct chy_str name;
-    struct entry member;
+    struct zip_entry member;
     bool is_found;
     uint64_t last; /* where the head of the last member of the others is */
     struct chy_buf *behind;
@@ -42,25 +27,6 @@ struct taking {
 static enum chy_err broken(struct taking *t)
 {
     return chy_fail(t->err, CHY_E_MALFORMED, "the archive does not hold together");
-}
-
-static bool entry_read(struct taking *t, uint64_t at, struct entry *ret)
-{
-    struct format_reader *r = &t->r;
-    if (!format_has(r, at, CHY_STR("PK\1\2")))
-        return false;
-    *ret = (struct entry){
-        .at = at,
-        .place = format_u32le(r, at + 42),
-        .data_size = format_u32le(r, at + 20),
-        .full_size = format_u32le(r, at + 24),
-        .flags = format_u16le(r, at + 8),
-        .method = format_u16le(r, at + 10),
-        .name_size = format_u16le(r, at + 28),
-    };
-    ret->size = ZIP_ENTRY_BYTES + ret->name_size + format_u16le(r, at + 30) +
-                (uint64_t)format_u16le(r, at + 32);
-    return ret->size <= t->d.at + t->d.size - at;
 }
 
 static bool is_called(struct taking *t, uint64_t name_at, size_t n)
@@ -82,7 +48,7 @@ static bool keep(struct taking *t, uint64_t at, uint64_t size)
     return true;
 }
 
-static enum chy_err entry_take(struct taking *t, const struct entry *e)
+static enum chy_err entry_take(struct taking *t, const struct zip_entry *e)
 {
     if (is_called(t, e->at + ZIP_ENTRY_BYTES, e->name_size)) {
         if (t->is_found)
@@ -99,9 +65,9 @@ static enum chy_err entry_take(struct taking *t, const struct entry *e)
 static enum chy_err directory_take(struct taking *t)
 {
     uint64_t at = t->d.at;
-    struct entry e;
+    struct zip_entry e;
     for (uint64_t i = 0; i < t->d.n; i++) {
-        if (!entry_read(t, at, &e))
+        if (!zip_entry_read(&t->r, &t->d, at, &e))
             return broken(t);
         CHY_TRY(entry_take(t, &e));
         at += e.size;
@@ -118,21 +84,21 @@ static enum chy_err directory_take(struct taking *t)
 static enum chy_err member_check(struct taking *t, struct chy_zip_member *ret)
 {
     struct format_reader *r = &t->r;
-    const struct entry *e = &t->member;
+    const struct zip_entry *e = &t->member;
     if (t->last >= e->place)
         return chy_fail(t->err, CHY_E_UNSUPPORTED, "%.*s is not the last in the archive",
                         CHY_STR_ARG(t->name));
     uint64_t name_size = format_u16le(r, e->place + 26);
-    uint64_t data = e->place + HEAD_BYTES + name_size + format_u16le(r, e->place + 28);
+    uint64_t data = e->place + ZIP_HEAD_BYTES + name_size + format_u16le(r, e->place + 28);
     if (!format_has(r, e->place, CHY_STR("PK\3\4")) ||
-        !is_called(t, e->place + HEAD_BYTES, (size_t)name_size) ||
+        !is_called(t, e->place + ZIP_HEAD_BYTES, (size_t)name_size) ||
         format_u16le(r, e->place + 6) != e->flags || format_u16le(r, e->place + 8) != e->method ||
         data > t->d.at || e->data_size > t->d.at - data)
         return broken(t);
-    if ((e->flags & FLAG_ENCRYPTED) != 0)
+    if ((e->flags & ZIP_FLAG_ENCRYPTED) != 0)
         return chy_fail(t->err, CHY_E_UNSUPPORTED, "%.*s is encrypted", CHY_STR_ARG(t->name));
     uint64_t rest = t->d.at - data - e->data_size;
-    bool is_sizes = (e->flags & FLAG_SIZES) != 0 && rest >= 12 && rest <= 24 && rest % 4 == 0;
+    bool is_sizes = (e->flags & ZIP_FLAG_SIZES) != 0 && rest >= 12 && rest <= 24 && rest % 4 == 0;
     if (rest != 0 && !is_sizes)
         return chy_fail(t->err, CHY_E_UNSUPPORTED, "%.*s is not the last in the archive",
                         CHY_STR_ARG(t->name));

@@ -119,6 +119,8 @@ static enum chy_err walk_entry(struct walk *w, int fd, const char *name, unsigne
         return fail_path(err, "look at", w->path);
     struct chy_tree_entry entry = {
         .path = w->path,
+        .parent_fd = fd,
+        .name = name,
         .kind = S_ISREG(st.st_mode)   ? CHY_TREE_FILE
                 : S_ISDIR(st.st_mode) ? CHY_TREE_DIR
                                       : CHY_TREE_OTHER,

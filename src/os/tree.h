@@ -18,6 +18,8 @@ enum chy_tree_kind {
 
 struct chy_tree_entry {
     const char *path; /* below the folder, "a/b"; lives during the call */
+    int parent_fd;    /* the folder that it is in, whatever leads there by now; likewise */
+    const char *name; /* in that, "b" */
     enum chy_tree_kind kind;
     mode_t mode; /* permission bits alone */
     uint64_t size_bytes;

@@ -6,7 +6,9 @@ import json
 import os
 import shutil
 import stat
+import struct
 import zipfile
+import zlib
 
 import pytest
 
@@ -15,8 +17,8 @@ import tsa as authority
 from signer import need
 
 # kind: the tool that looks at it
-TOOLS = {"jar": "jarsigner", "apk": "apksigner", "msi": "osslsigncode", "deb": "gpgv",
-         "openpgp": "gpgv", "rpm": "rpmkeys", "ssh": "ssh-keygen"}
+TOOLS = {"jar": "jarsigner", "apk": "apksigner", "msi": "osslsigncode", "cab": "osslsigncode",
+         "deb": "gpgv", "openpgp": "gpgv", "rpm": "rpmkeys", "ssh": "ssh-keygen"}
 
 
 @pytest.fixture(name="tree", scope="module")
@@ -221,6 +223,130 @@ def test_a_jar__as_many_files_of_signatures_as_there_may_be(tree, signed, more, 
         assert row["detail"] == "more than 128 files of signatures in META-INF"
 
 
+# --- archives that read one way by their directory, and another from their front ---
+
+class Archive:
+    """Members as bytes, and the directory; written with the right places."""
+
+    def __init__(self, path):
+        content = path.read_bytes()
+        with zipfile.ZipFile(path) as opened:
+            infos = opened.infolist()
+            at = opened.start_dir
+        starts = [i.header_offset for i in infos] + [at]
+        self.members = [content[a:b] for a, b in zip(starts, starts[1:])]
+        self.entries = []
+        for _ in infos:
+            n, extra, comment = struct.unpack_from("<HHH", content, at + 28)
+            end = at + 46 + n + extra + comment
+            self.entries.append(bytearray(content[at:end]))
+            at = end
+
+    def number(self, name):
+        return next(i for i, e in enumerate(self.entries) if e[46:].startswith(name.encode()))
+
+    def write(self, path):
+        data, directory = b"", b""
+        for member, entry in zip(self.members, self.entries):
+            entry[42:46] = struct.pack("<I", len(data))
+            data += member
+            directory += entry
+        n = len(self.entries)
+        path.write_bytes(data + directory + struct.pack(
+            "<4s4xHHIIH", b"PK\5\6", n, n, len(directory), len(data), 0))
+        return path
+
+
+def streamed(content, name=b"Evil.class"):
+    """A member that no directory has."""
+    return struct.pack("<4sHHHIIIIHH", b"PK\3\4", 20, 0, 0, 0, zlib.crc32(content), len(content),
+                       len(content), len(name), 0) + name + content
+
+
+def gap(archive, i):
+    archive.members[i] += streamed(b"evil")
+
+
+def another_name(archive, i):
+    archive.members[i] = archive.members[i].replace(archive.name, b"E" * len(archive.name), 1)
+
+
+def other_sizes(archive, i):
+    """The front's readers stop within, and go on with what they take for a head."""
+    head = bytearray(archive.members[i])
+    head[18:26] = bytes(8)
+    archive.members[i] = bytes(head)
+
+
+def behind_deflated_data(archive, i):
+    """What was deflated is signed; behind its end, and within the member, is one more."""
+    entry = archive.entries[i]
+    crc, = struct.unpack_from("<I", entry, 16)
+    compress = zlib.compressobj(wbits=-15)
+    good = compress.compress(archive.content) + compress.flush()
+    size = len(archive.content)
+    hidden = struct.pack("<4sIII", b"PK\7\10", crc, len(good), size) + streamed(b"evil")
+    data = good + hidden
+    entry[8:12] = struct.pack("<HH", 8, 8)
+    entry[20:28] = struct.pack("<II", len(data), size)
+    entry[28:34] = struct.pack("<HHH", len(archive.name), 0, 0)
+    archive.entries[i] = entry[:46] + archive.name
+    archive.members[i] = struct.pack("<4sHHHIIIIHH", b"PK\3\4", 20, 8, 8, 0, 0, 0, 0,
+                                     len(archive.name), 0) + archive.name + data + struct.pack(
+        "<4sIII", b"PK\7\10", crc, len(data), size)
+
+
+def a_name_twice(archive, i):
+    """jarsigner looks at one of them as often as there are."""
+    archive.members.insert(i, archive.members[i])
+    archive.entries.insert(i, bytearray(archive.entries[i]))
+
+
+FROM_THE_FRONT = "something else to who reads the archive from its front"
+STREAMED = {gap: FROM_THE_FRONT, another_name: FROM_THE_FRONT, other_sizes: FROM_THE_FRONT,
+            behind_deflated_data: "does not end where its directory says",
+            a_name_twice: "a name is there twice"}
+
+
+def opened(jar, plain):
+    """`plain`: its members have their sizes in their heads."""
+    archive = Archive(rebuilt(jar, plain))
+    archive.name = entry_of(jar).encode()
+    with zipfile.ZipFile(jar) as signed_jar:
+        archive.content = signed_jar.read(archive.name.decode())
+    return archive
+
+
+def test_a_jar__taken_apart_and_put_together(tree, signed, tmp_path):
+    """What the next ones do without an attack; and as jarsigner writes it, with descriptors."""
+    path = opened(signed("jar"), tmp_path / "plain.jar").write(tmp_path / "same.jar")
+    code, row = row_of(tree, path)
+    assert (code, row["verdict"]) == (0, "verified"), row
+    code, row = row_of(tree, Archive(signed("jar")).write(tmp_path / "again.jar"))
+    assert (code, row["verdict"]) == (0, "verified"), row
+
+
+@pytest.mark.parametrize("attack", STREAMED, ids=lambda attack: attack.__name__)
+def test_a_jar__two_readings(tree, signed, attack, tmp_path):
+    archive = opened(signed("jar"), tmp_path / "plain.jar")
+    attack(archive, archive.number(archive.name.decode()))
+    path = archive.write(tmp_path / "two.jar")
+    code, row = row_of(tree, path)
+    assert (code, row["verdict"]) == (1, "not-verified"), row
+    assert STREAMED[attack] in row["detail"], row
+
+
+def test_a_signed_jar_within_one_that_is_not(tree, signed, tmp_path):
+    """It is not looked into: what is run is the one outside."""
+    outer = tmp_path / "outer.jar"
+    with zipfile.ZipFile(outer, "w") as archive:
+        archive.writestr("META-INF/MANIFEST.MF", "Manifest-Version: 1.0\r\n\r\n")
+        archive.write(signed("jar"), "lib/app.jar")
+    code, row = row_of(tree, outer)
+    assert (code, row["verdict"], row["detail"]) == (1, "unsigned", "it has no signature"), row
+    assert "signers" not in row or row["signers"] == []
+
+
 def test_nothing_stays_of_the_copies(tree, files, tmp_path):
     """Of each file that a tool looked at, as soon as it has."""
     victim, good, _ = files("jar")
@@ -238,6 +364,25 @@ def test_nothing_stays_of_the_copies(tree, files, tmp_path):
     assert not list(scratch.iterdir())
 
 
+def test_a_folder_becomes_a_link_during_the_walk(tree, signed, tmp_path):
+    """The file behind the link is good, the one in the folder that was walked is not."""
+    good = signed("jar")
+    for folder in ("walked/sub", "elsewhere"):
+        (tmp_path / folder).mkdir(parents=True)
+        for name in ("a.jar", "b.jar"):
+            shutil.copy(good, tmp_path / folder / name)
+    sub = tmp_path / "walked" / "sub"
+    spoilt(good, sub / "b.jar")
+    env = attacker(tmp_path / "bin", "jarsigner",
+                   f"test -L {sub} || {{ mv {sub} {tmp_path}/moved && "
+                   f"ln -s {tmp_path}/elsewhere {sub}; }}", "")
+    done = tree.verify("--json", sub.parent, env=env)
+    rows = {os.path.basename(row["file"]): row for row in json.loads(done.stdout)["files"]}
+    assert sub.is_symlink() and done.returncode == 3
+    assert rows["b.jar"]["verdict"] == "cannot-tell", rows["b.jar"]
+    assert rows["b.jar"]["detail"] == "it was changed while it was looked at"
+
+
 # --- two files in one ---
 
 @pytest.mark.parametrize("name", ["app.jar", "APP.JAR", "app.nupkg", "app.zip"])
@@ -252,6 +397,25 @@ def test_an_archive_behind_a_signed_installer(tree, signed, name, tmp_path):
     code, row = row_of(tree, both)
     assert (code, row["verdict"]) == (1, "not-verified"), row
     assert row["detail"] == "by its name it is an archive, which begins otherwise"
+
+
+@pytest.mark.parametrize("kind", ["msi", "cab", "pe"])
+@pytest.mark.parametrize("what", ["archive", "byte", "zeros"])
+def test_something_behind_a_signature(tree, signed, kind, what, tmp_path):
+    """Under its own name, which a JAR has no need of (CVE-2020-1464)."""
+    both = tmp_path / f"app.{kind}"
+    good = tree.pe() if kind == "pe" else signed(kind)
+    shutil.copy(good, both)
+    code, row = row_of(tree, both)
+    assert (code, row["verdict"]) == (0, "verified"), row
+    if what == "archive":
+        with zipfile.ZipFile(both, "a") as archive:
+            archive.writestr("Evil.class", b"evil")
+    else:
+        both.write_bytes(both.read_bytes() + (b"x" if what == "byte" else bytes(512)))
+    code, row = row_of(tree, both)
+    assert (code, row["verdict"]) == (1, "not-verified"), row
+    assert any(text in row["detail"] for text in ("lies behind its", "follow its signatures")), row
 
 
 # --- names ---
@@ -278,6 +442,42 @@ def test_a_name_that_is_no_text(tree, signed, name, tmp_path):
     titles = [line for line in shown.stdout.splitlines() if line.startswith("verified ")]
     assert len(titles) == 1 and good.name in titles[0], shown.stdout
     assert "\x1b" not in shown.stdout and "\ufffd" not in shown.stdout
+
+
+def test_a_member_whose_name_is_no_text(tree, signed, tmp_path):
+    """It stands in the reason, on one line."""
+    archive = opened(signed("jar"), tmp_path / "plain.jar")
+    i = archive.number(archive.name.decode())
+    name = b"\nverified \x1b[2Ka"
+    archive.members.append(streamed(b"evil", name) + b"gap")
+    archive.entries.append(bytearray(
+        archive.entries[i][:16] + struct.pack("<IIIHHH", zlib.crc32(b"evil"), 4, 4, len(name), 0, 0)
+        + bytes(12) + name))
+    archive.entries[-1][8:12] = bytes(4)
+    path = archive.write(tmp_path / "named.jar")
+    code, row = row_of(tree, path)
+    assert (code, row["verdict"]) == (1, "not-verified"), row
+    shown = tree.verify(path)
+    assert not [line for line in shown.stdout.splitlines() if line.startswith("verified ")]
+    for text in (row["detail"], shown.stdout.replace("\n", "")):
+        assert text.isprintable(), text
+
+
+def test_a_certificate_whose_name_is_no_text(tree, tmp_path):
+    """Such a name is not taken, from anybody."""
+    path, key, certificate = (tmp_path / name for name in ("app.bin", "key.pem", "certificate.pem"))
+    path.write_text("app\n")
+    tree.keys.run("openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt",
+                  "ec_paramgen_curve:P-256", "-nodes", "-keyout", key, "-out", certificate,
+                  "-days", "2", "-utf8", "-subj", "/CN=Me\nverified other.bin: jar\x1b[2K")
+    tree.keys.run("openssl", "cms", "-sign", "-binary", "-signer", certificate, "-inkey", key,
+                  "-in", path, "-outform", "DER", "-out", f"{path}.p7s")
+    code, row = row_of(tree, path)
+    assert (code, row["verdict"]) == (1, "not-verified"), row
+    assert row["detail"] == "a common name is empty, too long or not plain text"
+    shown = tree.verify(path)
+    assert not [line for line in shown.stdout.splitlines() if line.startswith("verified ")]
+    assert shown.stdout.replace("\n", "").isprintable(), shown.stdout
 
 
 def test_a_receipt_whose_name_is_no_text(tree, signed, tmp_path):

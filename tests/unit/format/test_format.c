@@ -142,7 +142,8 @@ static void make_msi(void)
     file_text(&f, CHY_STR("\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"));
     file_pad(&f, 30);
     file_le(&f, 2, 9);
-    file_pad(&f, 48);
+    file_pad(&f, 44);
+    file_le(&f, 4, 1);
     file_le(&f, 4, 1);
     file_pad(&f, 68);
     file_le(&f, 4, 0xfffffffe);
@@ -152,6 +153,8 @@ static void make_msi(void)
     file_le(&f, 4, 0xfffffffd);
     file_le(&f, 4, 2);
     file_le(&f, 4, 0xfffffffe);
+    while (f.n < 1024)
+        file_le(&f, 4, 0xffffffff);
     file_pad(&f, 1024 + 80);
     file_text(&f, CHY_STR("\x84\x10\x0c\0\0\0\0\0\xc0\0\0\0\0\0\0\x46"));
     file_pad(&f, 2048);
@@ -172,6 +175,54 @@ static void test_msi__plain_and_signed(void **state)
     file_expect(&f, "", CHY_FORMAT_MSI, false);
     put_signature_stream(1536 + 128); /* in the second sector of the directory */
     file_expect(&f, "", CHY_FORMAT_MSI, true);
+}
+
+/* A signature is of streams, and none is there. */
+static void test_msi__something_behind_it(void **state)
+{
+    (void)state;
+    make_msi();
+    file_text(&f, CHY_STR("x"));
+    file_expect(&f, "", CHY_FORMAT_MSI, false);
+    put_signature_stream(1024 + 128);
+    file_expect_broken(&f, "", CHY_FORMAT_MSI);
+    file_pad(&f, 2560);
+    file_expect_broken(&f, "", CHY_FORMAT_MSI);
+    file_set_le(&f, 512 + 12, 4, 0xfffffffe); /* the sector is somebody's */
+    file_expect(&f, "", CHY_FORMAT_MSI, true);
+    f.n = 2048 + 511; /* some write no more than they need of the last one */
+    file_expect(&f, "", CHY_FORMAT_MSI, true);
+}
+
+/* The header names 109 FAT sectors; the lists of more, the first of which is in sector 3. */
+static void test_msi__more_fat_sectors_than_the_header_holds(void **state)
+{
+    (void)state;
+    make_msi();
+    put_signature_stream(1024 + 128);
+    for (size_t i = 1; i < 109; i++)
+        file_set_le(&f, 76 + 4 * i, 4, 0);
+    size_t end = 512 + 109 * 128 * 512 + 512;
+    file_set_le(&f, 44, 4, 110);
+    file_set_le(&f, 68, 4, 3);
+    file_pad(&f, 2560);
+    file_set_le(&f, 2048, 4, 4);
+    file_le(&f, 4, 0xfffffffe);
+    while (f.n < 3072)
+        file_le(&f, 4, 0xffffffff);
+    file_pad(&f, end);
+    file_expect(&f, "", CHY_FORMAT_MSI, true);
+    file_pad(&f, end + 1);
+    file_expect_broken(&f, "", CHY_FORMAT_MSI);
+}
+
+static void test_msi__no_sector_is_in_use(void **state)
+{
+    (void)state;
+    make_msi();
+    put_signature_stream(1024 + 128);
+    file_set_le(&f, 44, 4, 0);
+    file_expect_broken(&f, "", CHY_FORMAT_MSI);
 }
 
 static void test_msi__other_compound_file(void **state)
@@ -239,6 +290,9 @@ static void test_cab(void **state)
     f.n = 0;
     make_cab(8);
     file_expect(&f, "", CHY_FORMAT_CAB, true);
+    file_text(&f, CHY_STR("x"));
+    file_expect_broken(&f, "", CHY_FORMAT_CAB);
+    f.n--;
     expect_broken_when_cut("", CHY_FORMAT_CAB, 60);
 }
 
@@ -737,6 +791,9 @@ int main(void)
         T(test_pe__unknown_magic),
         T(test_pe__cut_short),
         T(test_msi__plain_and_signed),
+        T(test_msi__something_behind_it),
+        T(test_msi__more_fat_sectors_than_the_header_holds),
+        T(test_msi__no_sector_is_in_use),
         T(test_msi__other_compound_file),
         T(test_msi__directory_in_a_circle),
         T(test_msi__lists_of_fat_sectors_in_a_circle),
