@@ -109,7 +109,8 @@ static void look_cms(struct verify_file *f, struct chy_bytes content)
     verify_own(f, CHY_VERIFY_CMS, content);
 }
 
-#define CLEARTEXT_MARK "-----BEGIN PGP SIGNED MESSAGE-----"
+#define CLEARTEXT_MARK  "-----BEGIN PGP SIGNED MESSAGE-----"
+#define PUBLIC_KEY_MARK "-----BEGIN PGP PUBLIC KEY BLOCK-----"
 
 /* Detached, or the text again with its signature, which gpgv wants alone. */
 static void look_openpgp(struct verify_file *f, struct chy_bytes content)
@@ -237,16 +238,21 @@ static void embedded_look(struct verify_file *f)
     }
 }
 
+static bool begins_with(const struct verify_file *f, struct chy_str mark)
+{
+    uint8_t head[64];
+    size_t n = 0;
+    return chy_file_pread(f->fd, head, CHY_MIN(mark.n, sizeof head), 0, &n, NULL) == CHY_OK &&
+           chy_str_equal(chy_bytes_str((struct chy_bytes){ head, n }), mark);
+}
+
 /* Clear-signed, whatever its name is (InRelease, SHA256SUMS.asc). */
 static bool cleartext_look(struct verify_file *f)
 {
     CHY_CLEANUP(chy_buf_done) struct chy_buf content;
     struct chy_error why;
-    uint8_t mark[sizeof CLEARTEXT_MARK - 1];
-    size_t n = 0;
     chy_buf_init(&content, CHY_LIMIT_CMS);
-    if (chy_file_pread(f->fd, mark, sizeof mark, 0, &n, &why) != CHY_OK || n != sizeof mark ||
-        !chy_str_equal_c(chy_bytes_str((struct chy_bytes){ mark, n }), CLEARTEXT_MARK))
+    if (!begins_with(f, CHY_STR(CLEARTEXT_MARK)))
         return false;
     f->is_signed = true;
     f->row.kind = CHY_STR("cleartext");
@@ -326,7 +332,8 @@ static void file_look(struct verify_file *f)
     f->row.kind = chy_str_of(chy_enum_name(&chy_format_kind_enum, (int)f->facts.kind));
     struct chy_str base;
     bool is_text = cleartext_look(f);
-    if (!is_text && verify_is_beside(f->path, &base)) {
+    bool is_key = begins_with(f, CHY_STR(PUBLIC_KEY_MARK)); /* people keep it as NAME.asc too */
+    if (!is_text && !is_key && verify_is_beside(f->path, &base)) {
         verify_receipt_alone(f);
         return;
     }

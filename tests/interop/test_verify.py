@@ -559,6 +559,17 @@ def test_receipts_in_a_folder(tree, tmp_path):
     assert (alone.returncode, told(alone)["kind"]) == (0, "receipt")
 
 
+def test_a_public_key_is_no_signature(tree, tmp_path):
+    """People keep release.asc beside what it verifies; anything else by that name is one."""
+    key = tmp_path / "release.asc"
+    key.write_text("-----BEGIN PGP PUBLIC KEY BLOCK-----\n\n-----END PGP PUBLIC KEY BLOCK-----\n")
+    done = tree.verify("--json", key)
+    assert (done.returncode, told(done)["verdict"]) == (1, "unsigned")
+    key.write_text("-----BEGIN PGP SIGNATURE-----\n\n-----END PGP SIGNATURE-----\n")
+    done = tree.verify("--json", key)
+    assert (done.returncode, told(done)["verdict"]) == (1, "not-verified")
+
+
 def forged(text, how):
     lines = text.split("\n")
     if how == "index":
