@@ -3,7 +3,7 @@
 #pragma once
 
 #include "cli/cli.h"
-#include "cli/machine.h"
+#include "cli/exec/machine.h"
 #include "proto/finding.h"
 
 /* What checks leave for those behind them in the table. */

@@ -7,7 +7,7 @@
 
 #include "base/limits.h"
 #include "cli/doctor.h"
-#include "cli/exec.h"
+#include "cli/exec/exec.h"
 #include "codec/hex.h"
 #include "os/file.h"
 #include "os/program.h"

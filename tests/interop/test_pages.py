@@ -177,7 +177,7 @@ def test_moving_from_signum_page(release):
 
 
 def test_every_tool_that_exec_knows_has_its_page(keys):
-    table = (SOURCE / "src/cli/exec_tools.c").read_text(encoding="utf-8")
+    table = (SOURCE / "src/cli/exec/tools.c").read_text(encoding="utf-8")
     pages = "".join(page.read_text(encoding="utf-8") for page in PAGES)
     for name in re.findall(r'\.name = "([^"]+)"', table):
         assert re.search(rf"\b{re.escape(name)}\b", pages), name

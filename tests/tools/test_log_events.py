@@ -16,14 +16,14 @@ VARIABLE = re.compile(r"const char \*event = ([^;]*);")
 def written():
     """{event: (processes, levels)}; a process is a folder of src/."""
     events = collections.defaultdict(lambda: (set(), set()))
-    for path in sorted((TOP / "src").glob("*/*.c")):
+    for path in sorted((TOP / "src").rglob("*.c")):
         text = path.read_text(encoding="utf-8")
         for call in CALL.findall(text):
             head = call.split("CHY_L_")[0]
             names = EVENT.findall(head) or EVENT.findall(" ".join(VARIABLE.findall(text)))
             assert names, f"{path}: the event of chy_log({head} is not a literal"
             for name in names:
-                events[name][0].add(path.parent.name)
+                events[name][0].add(path.relative_to(TOP / "src").parts[0])
                 events[name][1].update(level.lower() for level in LEVEL.findall(head))
     return events
 

@@ -12,8 +12,8 @@
 
 #include "base/limits.h"
 #include "base/mem.h"
-#include "cli/exec.h"
-#include "cli/machine.h"
+#include "cli/exec/exec.h"
+#include "cli/exec/machine.h"
 
 static struct chy_arena arena;
 static struct chy_exec_setup setup;

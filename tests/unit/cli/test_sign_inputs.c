@@ -18,7 +18,7 @@
 
 #include "../os/kernel_fixture.h"
 #include "base/limits.h"
-#include "cli/sign_files.h"
+#include "cli/sign/files.h"
 #include "crypto/init.h"
 #include "os/fd.h"
 #include "os/file.h"

@@ -10,7 +10,7 @@
 #include <cmocka.h>
 
 #include "base/limits.h"
-#include "cli/sign_files.h"
+#include "cli/sign/files.h"
 
 static struct chy_arena arena;
 static struct sign_run run;

@@ -10,7 +10,7 @@
 #include <cmocka.h>
 
 #include "base/limits.h"
-#include "cli/verify_log.h"
+#include "cli/verify/log.h"
 
 static struct verify_file file;
 static struct chy_entry entry;
