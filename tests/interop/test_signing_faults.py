@@ -19,6 +19,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 
 import plugins
+import signed_tree
 import tiny_pe
 from evidence import nobodys_socket
 from openpgp import CHANCERY_GPG
@@ -152,6 +153,22 @@ def test_ended_certificate__jarsigner_warns_and_strict_refuses(keys, ended):
     done = keys.run("jarsigner", "-verify", "-strict", path.name, check=False)
     assert done.returncode != 0
     assert "expired" in done.stdout
+
+
+def test_ended_certificate__chancery_sign_signs_nothing(keys, ended):
+    """By itself, and by tools that it hands the certificate, or that ask for it. What boots has
+    no use for its dates."""
+    need("jarsigner", "osslsigncode", "sbsign")
+    paths = [keys.file("ended.txt", "ended\n"), sample(keys, "exe", name="ended-sign"),
+             archive(keys, "jar", "ended-sign")]
+    before = keys.log(key=ended)[-1]["index"]
+    for path in paths:
+        done = keys.run(CHANCERY, "sign", "--key", ended, path, check=False)
+        assert done.returncode != 0
+        assert f'the certificate of key "{ended}" has ended, on 20' in done.stderr, done.stderr
+        assert "NO TIME STAMP" not in done.stderr
+    assert keys.log(key=ended)[-1]["index"] == before
+    keys.run(CHANCERY, "sign", "--key", ended, keys.file("ended.efi", signed_tree.efi()))
 
 
 def test_ended_certificate__notation_refuses(keys, ended, registry):

@@ -11,6 +11,8 @@
 #include "crypto/hash.h"
 #include "crypto/pem.h"
 #include "crypto/x509.h"
+#include "doc/doc.h"
+#include "os/clock.h"
 #include "os/fd.h"
 #include "os/file.h"
 #include "os/file_stream.h"
@@ -316,18 +318,53 @@ static enum chy_err write_pem(struct sign_run *run, const char *name, const stru
     return CHY_OK;
 }
 
-enum chy_err sign_certificates_read(struct sign_run *run, struct chy_error *err)
+bool sign_takes_stamp(const struct sign_file *f)
+{
+    return f->result.state == SIGN_WAITING &&
+           (f->tool->stamp != NULL || (f->tool->flags & SIGN_DETACHED) != 0);
+}
+
+static bool has_dates(const struct sign_run *run)
+{
+    for (size_t i = 0; i < run->n; i++)
+        if (sign_takes_stamp(&run->files[i]))
+            return true;
+    return false;
+}
+
+/* Who looks when a signature was made asks whether its certificate was good then. What boots, and
+ * Android, do not. */
+static void fail_outside(struct sign_run *run, const char *what, int64_t time_us)
+{
+    CHY_CLEANUP(chy_buf_done) struct chy_buf time;
+    struct chy_error why;
+    chy_buf_init(&time, CHY_LIMIT_NAME);
+    (void)chy_time_write(&time, time_us);
+    for (size_t i = 0; i < run->n; i++) {
+        struct sign_file *f = &run->files[i];
+        if (!sign_takes_stamp(f))
+            continue;
+        why.code = chy_fail(&why, CHY_E_STATE, "the certificate of key \"%.*s\" %s %.*s",
+                            CHY_STR_ARG(run->key), what, CHY_STR_ARG(chy_buf_str(&time)));
+        sign_file_fail(f, &run->cli->arena, &why);
+        sign_file_done(run, f);
+    }
+}
+
+static void check_dates(struct sign_run *run)
+{
+    const struct chy_certificate *c = &run->certificates.key.certificates.p[0];
+    int64_t now = chy_clock_realtime_us();
+    if (now > c->not_after_us)
+        fail_outside(run, "has ended, on", c->not_after_us);
+    else if (now < c->not_before_us)
+        fail_outside(run, "begins only on", c->not_before_us);
+}
+
+/* What the tools get, of those that take it. */
+static enum chy_err certificates_write(struct sign_run *run, struct chy_error *err)
 {
     struct sign_certificates *c = &run->certificates;
-    const struct chy_key_name name = { run->key };
-    if (!needs_certificates(run))
-        return CHY_OK;
-    CHY_TRY(chy_cli_client(run->cli, run->args, err));
-    CHY_TRY(
-        chy_client_call(run->cli->client, CHY_OP_KEYS_SHOW, &name, &run->cli->arena, &c->key, err));
-    if (c->key.certificates.n == 0)
-        return chy_fail(err, CHY_E_STATE, "key \"%.*s\" has no certificate yet",
-                        CHY_STR_ARG(run->key));
     CHY_CLEANUP(chy_buf_done) struct chy_buf leaf;
     chy_buf_init(&leaf, PEM_BYTES);
     CHY_CLEANUP(chy_buf_done) struct chy_buf issuers;
@@ -336,4 +373,26 @@ enum chy_err sign_certificates_read(struct sign_run *run, struct chy_error *err)
     CHY_TRY(append_issuers(run, &issuers, err));
     CHY_TRY(write_pem(run, "cert.pem", &leaf, &c->cert, err));
     return issuers.n == 0 ? CHY_OK : write_pem(run, "issuers.pem", &issuers, &c->issuers, err);
+}
+
+/* A login that may not see keys still signs by tools that ask for the certificate themselves. */
+enum chy_err sign_certificates_read(struct sign_run *run, struct chy_error *err)
+{
+    const struct chy_key_name name = { run->key };
+    struct chy_key *key = &run->certificates.key;
+    bool is_needed = needs_certificates(run);
+    if (!is_needed && !has_dates(run))
+        return CHY_OK;
+    CHY_TRY(chy_cli_client(run->cli, run->args, err));
+    enum chy_err r =
+        chy_client_call(run->cli->client, CHY_OP_KEYS_SHOW, &name, &run->cli->arena, key, err);
+    if (r == CHY_E_DENIED && !is_needed)
+        return CHY_OK;
+    CHY_TRY(r);
+    if (key->certificates.n == 0 && is_needed)
+        return chy_fail(err, CHY_E_STATE, "key \"%.*s\" has no certificate yet",
+                        CHY_STR_ARG(run->key));
+    if (key->certificates.n != 0)
+        check_dates(run);
+    return is_needed ? certificates_write(run, err) : CHY_OK;
 }

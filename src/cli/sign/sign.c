@@ -53,17 +53,11 @@ static void choose_receipts(struct sign_run *run)
         run->receipts = chy_str_of(run->cli->env.receipts);
 }
 
-static bool takes_stamp(const struct sign_file *f)
-{
-    return f->result.state == SIGN_WAITING &&
-           (f->tool->stamp != NULL || (f->tool->flags & SIGN_DETACHED) != 0);
-}
-
 static void tell_stamps(const struct sign_run *run)
 {
     size_t without = 0;
     for (size_t i = 0; i < run->n; i++)
-        without += takes_stamp(&run->files[i]) && run->tsa.n == 0 ? 1 : 0;
+        without += sign_takes_stamp(&run->files[i]) && run->tsa.n == 0 ? 1 : 0;
     if (without != 0 && !chy_cli_has(run->args, "no-timestamp"))
         (void)fprintf(run->cli->err,
                       "chancery: NO TIME STAMPS: the signatures of %zu files end with the "
@@ -121,10 +115,11 @@ static enum chy_err sign_all(struct sign_run *run, struct chy_error *err)
     for (size_t i = 0; i < run->n; i++)
         if (run->files[i].result.state != SIGN_WAITING)
             sign_file_done(run, &run->files[i]);
-    tell_stamps(run);
     chy_interrupt_catch();
     CHY_TRY(make_folder(run, err));
     enum chy_err r = sign_certificates_read(run, err);
+    if (r == CHY_OK)
+        tell_stamps(run);
     if (r == CHY_OK)
         r = sign_run_tools(run, err);
     if (r == CHY_OK)
