@@ -72,4 +72,13 @@ def mounted(folder, *words):
     folder.mkdir(exist_ok=True)
     subprocess.run(["mount", *(str(word) for word in words), str(folder)], check=True,
                    capture_output=True)
-    return lambda: subprocess.run(["umount", str(folder)], check=True, capture_output=True)
+    return lambda: unmount(folder)
+
+
+def unmount(folder):
+    """Once the last process that was killed has let go of it, be it one that nobody listed, since
+    it was being started again."""
+    deadline = time.monotonic() + SOON
+    while subprocess.run(["umount", str(folder)], check=False, capture_output=True).returncode != 0:
+        assert time.monotonic() < deadline, f"{folder} is in use"
+        time.sleep(0.01)

@@ -12,7 +12,7 @@ import pytest
 from api import World
 from checker import Load, check
 from conftest import Server
-from faults import mounted, wait_gone
+from faults import mounted, unmount, wait_gone
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="needs root")
 TMPFS = ("-t", "tmpfs", "-o", "size=24m,mode=0755", "none")
@@ -117,7 +117,7 @@ def test_a_disk_that_loses_what_it_took(folder):
             world.server.signal(signal.SIGKILL)
             world.server.wait_end()
             # What the disk has, and not what the kernel remembers.
-            subprocess.run(["umount", above], check=True)
+            unmount(above)
             subprocess.run(["mount", "-o", "loop", below / "image", above], check=True)
             world.server.start()
             check(world, load)

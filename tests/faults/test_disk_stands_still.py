@@ -11,7 +11,7 @@ import pytest
 from api import Api
 from checker import Load, check
 from conftest import SLOW
-from faults import wait_gone
+from faults import unmount, wait_gone
 from test_disk import loop_disk, world_in
 
 pytestmark = [
@@ -81,7 +81,7 @@ def test_a_disk_that_becomes_read_only(folder):
             pids = [*world.server.processes()]
             world.server.drop()
             wait_gone(pids)
-            subprocess.run(["umount", above], check=True)
+            unmount(above)
             subprocess.run(["mount", "-o", "loop", below / "image", above], check=True)
             world.server.start()
             load.more()
