@@ -10,6 +10,7 @@
 
 #include <cmocka.h>
 
+#include "../os/kernel_fixture.h"
 #include "crypto/init.h"
 #include "os/fd.h"
 
@@ -88,6 +89,8 @@ enum chy_err forms_verify(struct forms *f, enum chy_verify_form form, struct chy
         .now_us = CMS_NOW_US,
     };
     enum chy_err here = chy_verify_here(&input, &f->arena, &f->found, &f->err);
+    if (!kernel_is_bare())
+        return here; /* its child makes no sandbox under valgrind */
     size_t n = here == CHY_OK ? f->found.signers.n : 0;
     enum chy_err there = chy_verify_file(&input, &f->arena, &f->found, &f->err);
     assert_int_equal(there, here);

@@ -14,6 +14,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "../os/kernel_fixture.h"
 #include "base/limits.h"
 #include "module_fixture.h"
 #include "os/socket.h"
@@ -634,6 +635,7 @@ static void test_helper__greets_late(void **state)
 static void test_helper__starts_late(void **state)
 {
     (void)state;
+    kernel_require(); /* valgrind is too slow for these times */
     struct signature s;
     char path[128];
     snprintf(path, sizeof path, "%s/helper", fx.folder);
