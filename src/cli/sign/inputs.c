@@ -351,14 +351,17 @@ static void fail_outside(struct sign_run *run, const char *what, int64_t time_us
     }
 }
 
-static void check_dates(struct sign_run *run)
+static enum chy_err check_dates(struct sign_run *run, struct chy_error *err)
 {
-    const struct chy_certificate *c = &run->certificates.key.certificates.p[0];
+    struct chy_x509 cert;
     int64_t now = chy_clock_realtime_us();
-    if (now > c->not_after_us)
-        fail_outside(run, "has ended, on", c->not_after_us);
-    else if (now < c->not_before_us)
-        fail_outside(run, "begins only on", c->not_before_us);
+    CHY_TRY(
+        chy_x509_parse(&run->cli->arena, run->certificates.key.certificates.p[0].der, &cert, err));
+    if (now > cert.summary.not_after_us)
+        fail_outside(run, "has ended, on", cert.summary.not_after_us);
+    else if (now < cert.summary.not_before_us)
+        fail_outside(run, "begins only on", cert.summary.not_before_us);
+    return CHY_OK;
 }
 
 /* What the tools get, of those that take it. */
@@ -393,6 +396,6 @@ enum chy_err sign_certificates_read(struct sign_run *run, struct chy_error *err)
         return chy_fail(err, CHY_E_STATE, "key \"%.*s\" has no certificate yet",
                         CHY_STR_ARG(run->key));
     if (key->certificates.n != 0)
-        check_dates(run);
+        CHY_TRY(check_dates(run, err));
     return is_needed ? certificates_write(run, err) : CHY_OK;
 }
