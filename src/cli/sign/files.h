@@ -117,8 +117,9 @@ CHY_MUST_USE enum chy_err sign_inputs_read(struct sign_run *run, struct chy_erro
 /* The file waits for a signature that is told with a time: by a time stamp, if there is one. */
 bool sign_takes_stamp(const struct sign_file *f);
 /* The key's certificates, asked of the server and, unless this is a dry run, written into the
- * folder. Outside of their time the files that they are of no use to have failed then. Errors: what
- * the server says; CHY_E_STATE there is none; CHY_E_IO, CHY_E_NOMEM */
+ * folder. Outside of their time the files that they are of no use to have failed then.
+ * Errors: what the server says; CHY_E_STATE there is none; CHY_E_MALFORMED it is no certificate;
+ * CHY_E_IO, CHY_E_NOMEM */
 CHY_MUST_USE enum chy_err sign_certificates_read(struct sign_run *run, struct chy_error *err);
 /* The digest of a file and what else is told of it. Errors: CHY_E_IO, CHY_E_NOMEM */
 CHY_MUST_USE enum chy_err sign_file_hash(struct sign_file *f, struct chy_error *err);
