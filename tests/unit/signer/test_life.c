@@ -332,7 +332,8 @@ static void test_checkpoint__that_fails_is_told_to_all(void **state)
     f.inspect_is_silent = true;
     f.workers[0].mode = f.workers[1].mode = WORKER_FORGES;
     uint64_t waits = fx_call(&f, CHY_OP_POLICIES_APPLY, "root", &apply);
-    assert_int_equal(fx_signed(&f, fx_sign(&f, "k", 1), NULL), CHY_OK);
+    enum chy_err r = fx_signed(&f, fx_sign(&f, "k", 1), NULL);
+    assert_true(r == CHY_OK || r == CHY_E_TOKEN); /* a slow one is told as well */
     assert_int_equal(fx_reply(&f, waits, CHY_OP_POLICIES_APPLY, NULL), CHY_E_TOKEN);
     assert_int_equal(fx_wait_exit(&f), EXIT_FAILURE);
 }
