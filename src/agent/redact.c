@@ -92,14 +92,6 @@ static bool is_place(struct chy_str value)
     return false;
 }
 
-static struct chy_str base_name(struct chy_str word)
-{
-    const char *slash = word.n != 0 ? memrchr(word.p, '/', word.n) : NULL;
-    if (slash == NULL)
-        return word;
-    return (struct chy_str){ slash + 1, word.n - (size_t)(slash + 1 - word.p) };
-}
-
 static char lower(char c)
 {
     return c >= 'A' && c <= 'Z' ? (char)(c - 'A' + 'a') : c;
@@ -250,7 +242,7 @@ bool chy_command_redact(struct chy_bytes command, struct chy_buf *out)
         size_t used = CHY_MIN(word.n + 1, rest.n);
         rest = (struct chy_str){ rest.p + used, rest.n - used };
         if (at == 0)
-            program = base_name(word);
+            program = chy_str_base_name(word);
         bool is_next = false;
         size_t secret_at = is_secret ? value_secret(word) : option_secret(word, program, &is_next);
         is_secret = is_next;

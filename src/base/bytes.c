@@ -50,6 +50,14 @@ bool chy_str_ends(struct chy_str s, const char *suffix)
     return n <= s.n && chy_str_equal_c(end, suffix);
 }
 
+struct chy_str chy_str_base_name(struct chy_str path)
+{
+    size_t from = path.n;
+    while (from > 0 && path.p[from - 1] != '/')
+        from--;
+    return path.n == 0 ? path : (struct chy_str){ path.p + from, path.n - from };
+}
+
 int chy_str_compare(struct chy_str a, struct chy_str b)
 {
     return chy_bytes_compare(chy_str_bytes(a), chy_str_bytes(b));

@@ -33,6 +33,8 @@ bool chy_str_equal(struct chy_str a, struct chy_str b);
 bool chy_str_equal_c(struct chy_str a, const char *b);
 bool chy_str_starts(struct chy_str s, const char *prefix);
 bool chy_str_ends(struct chy_str s, const char *suffix);
+/* What stands behind the last slash: all of it where there is none. */
+struct chy_str chy_str_base_name(struct chy_str path);
 /* <0, 0, >0 like memcmp, the shorter first among equals. */
 int chy_str_compare(struct chy_str a, struct chy_str b);
 /* Not for secrets: time depends on the content. chy_ct_equal() is for those. */

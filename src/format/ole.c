@@ -3,8 +3,8 @@
  *
  *   0 d0 cf 11 e0 a1 b1 1a e1   30 u16 log2 of the sector size   48 u32 first sector of the
  *                               directory
- *  44 u32 number of FAT sectors     68 u32 first sector of the list of FAT sectors   76 u32[109]
- *                                   FAT sectors
+ *  44 u32 number of FAT sectors   68 u32 first sector of the list of FAT sectors
+ *  76 u32[109] FAT sectors
  *  Sector s lies at (s + 1) * size. The FAT has for each sector the number of the next one.
  *  The directory has entries of 128 bytes: 0 name in UTF-16, 64 u16 its bytes, 80 class of the
  *  root.
@@ -71,9 +71,8 @@ static bool has_signature(const struct ole *o, uint32_t sector)
     return false;
 }
 
-/* Where the last sector ends that is not free: a signature is of streams, which have none behind
- * it.
- * 0: all are free, or there is no FAT. */
+/* Where the last sector ends that is not free: streams, of which a signature is, have none behind
+ * it. 0: all are free, or there is no FAT. */
 static uint64_t last_end(const struct ole *o)
 {
     uint32_t each = 1u << (o->shift - 2);

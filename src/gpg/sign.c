@@ -148,14 +148,6 @@ static const struct form forms[] = {
 
 /* --- what is signed --- */
 
-static struct chy_str base_name(struct chy_str path)
-{
-    const char *slash = path.n != 0 ? memrchr(path.p, '/', path.n) : NULL;
-    if (slash == NULL)
-        return path;
-    return (struct chy_str){ slash + 1, path.n - (size_t)(slash + 1 - path.p) };
-}
-
 /* A hash in hex stands at `at`, and a line end behind it: as Git's objects begin. */
 static bool is_object(const struct job *j, const char *lead)
 {
@@ -217,8 +209,8 @@ static enum chy_err read_input(struct job *j, struct chy_error *err)
     CHY_TRY(chy_file_open_input(AT_FDCWD, words->p[0].p, &own, &is_file, err));
     /* The name of a FIFO says nothing of what comes through it; one that no fact may have is not
      * told. */
-    if (is_file && chy_text_is_plain(base_name(words->p[0])))
-        j->name = base_name(words->p[0]);
+    if (is_file && chy_text_is_plain(chy_str_base_name(words->p[0])))
+        j->name = chy_str_base_name(words->p[0]);
     return read_data(j, own, err);
 }
 

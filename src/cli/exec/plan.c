@@ -33,17 +33,9 @@ static enum chy_err no_memory(struct planner *p)
 
 /* --- words --- */
 
-static struct chy_str base_name(struct chy_str path)
-{
-    const char *slash = path.n != 0 ? memrchr(path.p, '/', path.n) : NULL;
-    if (slash == NULL)
-        return path;
-    return (struct chy_str){ slash + 1, path.n - (size_t)(slash + 1 - path.p) };
-}
-
 static bool is_jar_of(struct chy_str word, const char *name)
 {
-    struct chy_str file = base_name(word);
+    struct chy_str file = chy_str_base_name(word);
     return chy_str_starts(file, name) && file.n > 4 &&
            chy_str_equal_c((struct chy_str){ file.p + file.n - 4, 4 }, ".jar");
 }
@@ -60,7 +52,7 @@ static size_t find_jar(const struct chy_strs *words, const char *name)
 
 const struct chy_exec_tool *chy_exec_tool_find(const struct chy_strs *words)
 {
-    struct chy_str name = words->n != 0 ? base_name(words->p[0]) : (struct chy_str){ 0 };
+    struct chy_str name = words->n != 0 ? chy_str_base_name(words->p[0]) : (struct chy_str){ 0 };
     for (size_t i = 0; i < chy_exec_tools_n; i++) {
         const struct chy_exec_tool *t = &chy_exec_tools[i];
         if (chy_str_equal_c(name, t->name) && (t->where == NULL || find_jar(words, t->where) != 0))

@@ -28,14 +28,6 @@ static enum chy_err no_memory(struct chy_error *err)
     return chy_fail(err, CHY_E_NOMEM, "no memory for so many files");
 }
 
-static struct chy_str base_name(struct chy_str path)
-{
-    const char *slash = path.n != 0 ? memrchr(path.p, '/', path.n) : NULL;
-    if (slash == NULL)
-        return path;
-    return (struct chy_str){ slash + 1, path.n - (size_t)(slash + 1 - path.p) };
-}
-
 /* --- places --- */
 
 static enum chy_err resolve(struct sign_run *run, struct chy_str path, const char **ret_path,
@@ -63,7 +55,7 @@ static bool is_folder(struct sign_run *run, struct chy_str path)
 static enum chy_err resolve_new(struct sign_run *run, struct chy_str path, const char **ret_path,
                                 struct chy_error *err)
 {
-    struct chy_str name = base_name(path);
+    struct chy_str name = chy_str_base_name(path);
     struct chy_str folder = { path.p, path.n - name.n };
     const char *full = NULL;
     if (folder.n == 0)
@@ -81,7 +73,7 @@ static enum chy_err choose_aside(struct sign_run *run, struct sign_file *f, stru
 {
     struct chy_arena *arena = &run->cli->arena;
     struct chy_str out = chy_str_of(f->out);
-    struct chy_str name = base_name(out);
+    struct chy_str name = chy_str_base_name(out);
     struct chy_str suffix;
     uint8_t bytes[8];
     CHY_TRY(chy_exec_random(arena, bytes, sizeof bytes, &suffix, err));
@@ -175,7 +167,7 @@ static enum chy_err read_start(struct sign_run *run, struct sign_file *f, struct
     struct stat st;
     uint64_t size;
     CHY_TRY(resolve(run, f->result.file, &f->path, err));
-    f->name = base_name(chy_str_of(f->path));
+    f->name = chy_str_base_name(chy_str_of(f->path));
     if (stat(f->path, &st) == 0 && S_ISDIR(st.st_mode))
         return chy_fail(err, CHY_E_ARG, "it is a folder: give the files in it");
     CHY_TRY(chy_file_open_stream(AT_FDCWD, f->path, &fd, &size, err));

@@ -97,14 +97,6 @@ static enum chy_err no_memory(struct chy_error *err)
 
 /* --- what is to be signed --- */
 
-static struct chy_str base_name(struct chy_str path)
-{
-    const char *slash = path.n != 0 ? memrchr(path.p, '/', path.n) : NULL;
-    if (slash == NULL)
-        return path;
-    return (struct chy_str){ slash + 1, path.n - (size_t)(slash + 1 - path.p) };
-}
-
 /* The digest of all that `fd` gives, part by part. */
 static enum chy_err hash_file(struct job *j, int fd, uint8_t *digest, uint64_t *ret_size,
                               struct chy_error *err)
@@ -176,7 +168,7 @@ static enum chy_err read_file(struct job *j, size_t i, struct chy_error *err)
     a->digest = j->outcomes[i].digest;
     a->hash = hash == CHY_HASH_NONE ? CHY_HASH_SHA256 : hash;
     a->type = chy_cli_arg(j->args, "artifact-type");
-    a->name = base_name(j->outcomes[i].file);
+    a->name = chy_str_base_name(j->outcomes[i].file);
     j->items[i].artifact = a;
     return CHY_OK;
 }

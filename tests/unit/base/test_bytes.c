@@ -30,6 +30,11 @@ static void test_str__views_and_their_equality(void **state)
 static void test_str_ends(void **state)
 {
     (void)state;
+    assert_true(chy_str_equal_c(chy_str_base_name(CHY_STR("/usr/bin/gpg")), "gpg"));
+    assert_true(chy_str_equal_c(chy_str_base_name(CHY_STR("gpg")), "gpg"));
+    assert_true(chy_str_equal_c(chy_str_base_name(CHY_STR("bin/")), ""));
+    assert_true(chy_str_equal_c(chy_str_base_name(CHY_STR("")), ""));
+    assert_int_equal(chy_str_base_name((struct chy_str){ NULL, 0 }).n, 0);
     assert_true(chy_str_ends(CHY_STR("abc"), ""));
     assert_true(chy_str_ends(CHY_STR("abc"), "bc"));
     assert_true(chy_str_ends(CHY_STR("abc"), "abc"));
